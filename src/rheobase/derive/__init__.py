@@ -1,0 +1,1 @@
+"""MATHEMATICS that follows from the rows: structure, flow, integration steps, crossings."""

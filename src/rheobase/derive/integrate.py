@@ -1,0 +1,357 @@
+"""One-step formulas: from the rows to the states one step later, for each method.
+
+=================== ======================================================== ================
+method              for                                                      order (states)
+=================== ======================================================== ================
+exact               affine rows; additive noise by the exact                 exact
+                    Ornstein-Uhlenbeck transition
+exponential euler   rows in which each state is linear in itself             1
+rk4                 smooth rows without noise                                4
+heun                smooth rows; additive noise (Stratonovich = Ito there)   2 (noise: 1)
+euler               everything; with noise Euler-Maruyama (Ito)              1 (noise: 1/2)
+sequential euler    as euler, each state using those already advanced        1
+=================== ======================================================== ================
+
+Inputs are held over a step. Spike times lie on the grid, so their error is at most one step whatever the
+method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, Final, final
+
+import numpy as np
+import sympy
+
+from rheobase.derive.evaluate import evaluate
+from rheobase.derive.structure import Structure, threshold_function
+from rheobase.errors import InputError, nearest
+from rheobase.model.expression import exprel, symbol
+from rheobase.model.neuron import Neuron
+
+__all__ = ["METHODS", "Step", "choose_method", "derive_step", "propagators"]
+
+METHODS: Final = ("exact", "exponential euler", "rk4", "heun", "euler", "sequential euler")
+_DT: Final = symbol("dt")
+
+Statements = tuple[tuple[str, Any], ...]
+
+
+@final
+@dataclass(frozen=True)
+class Step:
+    """How a neuron's states are advanced by one step.
+
+    `branches` maps each set of clamped states to the statements that compute the new values, named
+    ``new_<state>``; `coefficients` are the names whose values `propagators` computes (exact method);
+    `normals` is how many Gaussian numbers a neuron needs in a step, named ``z_0``, ``z_1``...
+    """
+
+    method: str
+    order: str
+    branches: Mapping[frozenset[str], Statements]
+    coefficients: tuple[str, ...] = ()
+    normals: int = 0
+
+
+def choose_method(structure: Structure, method: str = "auto") -> str:
+    """Return the method that "auto" stands for, or `method` after checking that it can be used."""
+    noisy = bool(structure.noises)
+    if method == "auto":
+        if structure.affine is not None and structure.additive_noise:
+            return "exact"
+        if noisy:
+            return "heun" if structure.additive_noise else "euler"
+        return "exponential euler" if structure.linear_in_own_state else "rk4"
+    if method not in METHODS:
+        raise InputError(f"method = {method!r} is unknown.{nearest(str(method), METHODS)} Methods: auto, {', '.join(METHODS)}")
+    if method == "exact" and (structure.affine is None or not structure.additive_noise):
+        raise InputError("method = 'exact' needs evolve rows that are linear in the states with constant coefficients; "
+                         f"these are not, use method='auto' (here: '{choose_method(structure)}')")  # fmt: skip
+    if method == "exponential euler" and not structure.linear_in_own_state:
+        raise InputError("method = 'exponential euler' needs each d/dt to be linear in its own state; use 'rk4'")
+    if noisy and method == "rk4":
+        raise InputError("method = 'rk4' is for rows without noise; use 'heun' or 'euler'")
+    if noisy and method == "heun" and not structure.additive_noise:
+        raise InputError("method = 'heun' would read this noise in the sense of Stratonovich, rows are Ito; use 'euler'")
+    return method
+
+
+def clamp_sets(neuron: Neuron) -> list[frozenset[str]]:
+    """Return the sets of states that can be clamped at the same time, the empty set first."""
+    clamped = [s for s in neuron.refractory if s != "threshold"]
+    return [frozenset(c) for r in range(len(clamped) + 1) for c in combinations(clamped, r)]
+
+
+def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
+    """Return the one-step formula of a neuron for a method (see `choose_method`)."""
+    orders = {"exact": "exact", "exponential euler": "1", "rk4": "4", "heun": "2", "euler": "1", "sequential euler": "1"}
+    order = orders[method]
+    if structure.noises and method != "exact":
+        order = "1 (strong)" if structure.additive_noise else "1/2 (strong)"
+    normals = len(structure.noises)
+    if method == "exact":
+        normals = len(_noisy_states(structure)) if structure.noises else 0
+        branches = {c: _exact(structure, c) for c in clamp_sets(neuron)}
+    else:
+        make = {"euler": _euler, "sequential euler": _sequential_euler, "heun": _heun, "rk4": _rk4,
+                "exponential euler": _exponential_euler}[method]  # fmt: skip
+        limit = _stage_limit(neuron, structure)
+        branches = {c: make(structure, c, limit) for c in clamp_sets(neuron)}
+    names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("P")
+                    and "__" in s.name})  # fmt: skip
+    return Step(method, order, branches, tuple(names), normals)
+
+
+def _free(structure: Structure, clamped: frozenset[str]) -> list[int]:
+    return [i for i, s in enumerate(structure.states) if s.name not in clamped]
+
+
+def _stage_limit(neuron: Neuron, structure: Structure) -> dict[sympy.Symbol, Any]:
+    """Return a state's threshold where a stage beyond it would only overflow.
+
+    exp((v - V_T)/Delta) at a stage far above the threshold is infinite and spoils the other states; beyond its
+    threshold the neuron fires at the end of the step anyway, and the reset moves the state.
+    """
+    found = threshold_function(neuron)
+    if found is None or structure.linear_in_own_state:
+        return {}
+    g, _ = found
+    for x in structure.states:
+        theta = sympy.expand(x - g)
+        moved = any(j.state == x.name for j in neuron.rows.reset)
+        if moved and not theta.free_symbols & {*structure.states, *structure.inputs, symbol("t")}:
+            return {x: theta}
+    return {}
+
+
+def _with_cse(pairs: list[tuple[str, Any]], prefix: str) -> list[tuple[str, Any]]:
+    """Return the statements with common subexpressions computed once."""
+    names = (symbol(f"{prefix}{i}") for i in range(10_000))
+    shared, reduced = sympy.cse([e for _, e in pairs], symbols=names, order="canonical")
+    return [(s.name, e) for s, e in shared] + [(n, e) for (n, _), e in zip(pairs, reduced, strict=True)]
+
+
+def _noise_term(structure: Structure, i: int) -> Any:
+    terms = [g * symbol(f"z_{j}") for j, g in enumerate(structure.noise[i])]
+    return sympy.sqrt(_DT) * sum(terms) if terms else sympy.Integer(0)
+
+
+def _keep(structure: Structure, clamped: frozenset[str]) -> list[tuple[str, Any]]:
+    return [(f"new_{s.name}", s) for s in structure.states if s.name in clamped]
+
+
+def _euler(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
+    pairs = [
+        (f"new_{structure.states[i].name}", structure.states[i] + _DT * structure.drift[i] + _noise_term(structure, i))
+        for i in _free(structure, clamped)
+    ]
+    return (*_with_cse(pairs, "x_"), *_keep(structure, clamped))
+
+
+def _sequential_euler(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
+    out: list[tuple[str, Any]] = []
+    done: dict[sympy.Symbol, sympy.Symbol] = {}
+    for i in _free(structure, clamped):
+        x = structure.states[i]
+        out.append((f"new_{x.name}", (x + _DT * structure.drift[i].subs({s: n for s, n in done.items() if s != x})
+                                      + _noise_term(structure, i))))  # fmt: skip
+        done[x] = symbol(f"new_{x.name}")
+    return (*out, *_keep(structure, clamped))
+
+
+def _stage(structure: Structure, clamped: frozenset[str], name: str, at: dict[sympy.Symbol, Any], time: Any) -> list[tuple[str, Any]]:
+    replaced = {**at, symbol("t"): time}
+    pairs = [(f"{name}_{structure.states[i].name}", structure.drift[i].subs(replaced, simultaneous=True)) for i in _free(structure, clamped)]
+    return _with_cse(pairs, f"x{name}_")
+
+
+def _shift(structure: Structure, clamped: frozenset[str], slope: str, step: Any, limit: dict[sympy.Symbol, Any]) -> tuple[
+        list[tuple[str, Any]], dict[sympy.Symbol, Any]]:  # fmt: skip
+    """Return statements for the states moved along a slope, and what to put in their place."""
+    statements, places = [], {}
+    for i in _free(structure, clamped):
+        x = structure.states[i]
+        moved = x + step * symbol(f"{slope}_{x.name}")
+        if x in limit:
+            moved = sympy.Min(moved, limit[x])
+        name = f"at_{slope}_{x.name}"
+        statements.append((name, moved))
+        places[x] = symbol(name)
+    return statements, places
+
+
+def _heun(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
+    free = _free(structure, clamped)
+    out = _stage(structure, clamped, "k1", {}, symbol("t"))
+    places: dict[sympy.Symbol, Any] = {}
+    for i in free:
+        x = structure.states[i]
+        moved = x + _DT * symbol(f"k1_{x.name}") + _noise_term(structure, i)
+        out.append((f"at_k1_{x.name}", sympy.Min(moved, limit[x]) if x in limit else moved))
+        places[x] = symbol(f"at_k1_{x.name}")
+    out += _stage(structure, clamped, "k2", places, symbol("t") + _DT)
+    for i in free:
+        x = structure.states[i]
+        mean = (symbol(f"k1_{x.name}") + symbol(f"k2_{x.name}")) * (_DT / 2)
+        out.append((f"new_{x.name}", x + mean + _noise_term(structure, i)))
+    return (*out, *_keep(structure, clamped))
+
+
+def _rk4(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
+    half, t = _DT / 2, symbol("t")
+    out = _stage(structure, clamped, "k1", {}, t)
+    for slope, after, step in (("k1", "k2", half), ("k2", "k3", half), ("k3", "k4", _DT)):
+        moved, places = _shift(structure, clamped, slope, step, limit)
+        out += moved
+        out += _stage(structure, clamped, after, places, t + step)
+    for i in _free(structure, clamped):
+        x = structure.states[i]
+        k1, k2, k3, k4 = (symbol(f"k{j}_{x.name}") for j in (1, 2, 3, 4))
+        out.append((f"new_{x.name}", x + _DT / 6 * (k1 + 2 * k2 + 2 * k3 + k4)))
+    return (*out, *_keep(structure, clamped))
+
+
+def _exponential_euler(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
+    """dx/dt = a x + b with a, b held: x + dt f exprel(a dt)."""
+    pairs = []
+    for i in _free(structure, clamped):
+        x, f = structure.states[i], structure.drift[i]
+        a = sympy.diff(f, x)
+        pairs.append((f"new_{x.name}", x + _DT * f * (exprel(a * _DT) if a != 0 else 1) + _noise_term(structure, i)))
+    return (*_with_cse(pairs, "x_"), *_keep(structure, clamped))
+
+
+def _tag(clamped: frozenset[str], structure: Structure) -> str:
+    return "P" + "".join(str(i) for i, s in enumerate(structure.states) if s.name in clamped)
+
+
+def _noisy_states(structure: Structure) -> list[int]:
+    """Return the states whose exact transition is random: those the noise reaches through the flow."""
+    assert structure.affine is not None
+    a = structure.affine[0]
+    reached = {i for i, row in enumerate(structure.noise) if any(g != 0 for g in row)}
+    while True:
+        more = {i for i in range(len(structure.states)) for j in reached if a[i, j] != 0} | reached
+        if more == reached:
+            return sorted(reached)
+        reached = more
+
+
+def _exact(structure: Structure, clamped: frozenset[str]) -> Statements:
+    """x -> P x + Q u + r (+ L z), the entries being coefficients that `propagators` computes."""
+    assert structure.affine is not None
+    a, b, c = structure.affine
+    free = _free(structure, clamped)
+    tag = _tag(clamped, structure)
+    n = len(structure.states)
+    reach = _reachability(a, free, n)
+    noisy = _noisy_states(structure) if structure.noises else []
+    out = []
+    for i in free:
+        total: Any = sympy.Integer(0)
+        sources = [k for k in free if reach[i][k]]
+        for j in range(n):
+            if (j in free and reach[i][j]) or (j not in free and any(a[k, j] != 0 for k in sources)):
+                total += symbol(f"{tag}__{i}_{j}") * structure.states[j]
+        for j, u in enumerate(structure.inputs):
+            if any(b[k, j] != 0 for k in sources):
+                total += symbol(f"{tag}__{i}_u{j}") * u
+        if any(c[k] != 0 for k in sources):
+            total += symbol(f"{tag}__{i}_c")
+        for m, k in enumerate(noisy):
+            if i in noisy and noisy.index(i) >= m:
+                total += symbol(f"{tag}__{i}_z{m}") * symbol(f"z_{m}")
+        out.append((f"new_{structure.states[i].name}", total))
+    return (*out, *_keep(structure, clamped))
+
+
+def _reachability(a: sympy.Matrix, free: list[int], n: int) -> list[list[bool]]:
+    """Return whether state j can move state i within a step, through free states only."""
+    reach = [[i == j for j in range(n)] for i in range(n)]
+    for _ in range(n):
+        for i in free:
+            for j in free:
+                reach[i][j] = reach[i][j] or any(a[i, k] != 0 and reach[k][j] for k in free)
+    return reach
+
+
+def propagators(structure: Structure, step: Step, clamped: Collection[frozenset[str]], values: Mapping[str, Any], dt: float) -> dict[
+        str, float | np.ndarray]:  # fmt: skip
+    """Return the values of the exact method's coefficients.
+
+    The step matrix is the exponential of the augmented matrix [[A, B, c], [0]] dt, computed numerically
+    (scipy.linalg.expm): a printed closed form loses all digits near tau_m = tau_s. The covariance of the
+    noise is Van Loan's integral (1978), its Cholesky factor multiplies the Gaussian numbers.
+    """
+    if not step.coefficients:
+        return {}
+    from scipy.linalg import expm
+
+    assert structure.affine is not None
+    a, b, c = structure.affine
+    n, m = len(structure.states), len(structure.inputs)
+    entries = [(i, j, e) for i in range(n) for j, e in enumerate([*a.row(i), *b.row(i), c[i]]) if e != 0]
+    numbers = [np.asarray(evaluate(e, values), dtype=float) for _, _, e in entries]
+    shape = np.broadcast_shapes(*(x.shape for x in numbers), ()) if numbers else ()
+    full = np.zeros((*shape, n + m + 1, n + m + 1))
+    for (i, j, _), x in zip(entries, numbers, strict=True):
+        full[..., i, j] = x
+    out: dict[str, float | np.ndarray] = {}
+    for clamp in clamped:
+        tag = _tag(clamp, structure)
+        held = full.copy()
+        fixed = [i for i, s in enumerate(structure.states) if s.name in clamp]
+        held[..., fixed, :] = 0.0
+        p = expm(held * dt)
+        factor = _noise_factor(structure, values, held[..., :n, :n], fixed, dt) if structure.noises else None
+        for name in step.coefficients:
+            head, _, rest = name.partition("__")
+            if head != tag:
+                continue
+            row, _, column = rest.partition("_")
+            i = int(row)
+            if column.startswith("z"):
+                assert factor is not None
+                x = factor[..., i, int(column[1:])]
+            else:
+                x = p[..., i, n + m if column == "c" else n + int(column[1:]) if column.startswith("u") else int(column)]
+            out[name] = float(x) if x.ndim == 0 else np.ascontiguousarray(x)
+    return out
+
+
+def _noise_factor(structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float) -> np.ndarray:
+    """Return L with L L^T = integral of exp(A s) G G^T exp(A^T s) over a step; columns are the noisy states."""
+    from scipy.linalg import expm
+
+    n = len(structure.states)
+    shape = a.shape[:-2]
+    g = [[np.asarray(evaluate(e, values), dtype=float) for e in row] for row in structure.noise]
+    shape = np.broadcast_shapes(shape, *(x.shape for row in g for x in row))
+    noise = np.zeros((*shape, n, len(structure.noises)))
+    for i, row in enumerate(g):
+        for j, x in enumerate(row):
+            noise[..., i, j] = 0.0 if i in fixed else x
+    q = noise @ np.swapaxes(noise, -1, -2)
+    block = np.zeros((*shape, 2 * n, 2 * n))
+    block[..., :n, :n], block[..., :n, n:], block[..., n:, n:] = -a, q, np.swapaxes(a, -1, -2)
+    e = expm(block * dt)
+    covariance = np.swapaxes(e[..., n:, n:], -1, -2) @ e[..., :n, n:]
+    noisy = _noisy_states(structure)
+    out = np.zeros((*shape, n, len(noisy)))
+    small = covariance[..., noisy, :][..., :, noisy]
+    # a plain loop over the few columns: covariances are often singular (one noise, several states)
+    factor = np.zeros_like(small)
+    for j in range(len(noisy)):
+        d = small[..., j, j] - (factor[..., j, :j] ** 2).sum(-1)
+        tiny = d <= 1e-14 * np.maximum(small[..., j, j], 1e-300)
+        root = np.sqrt(np.where(tiny, 0.0, d))
+        factor[..., j, j] = root
+        for i in range(j + 1, len(noisy)):
+            rest = small[..., i, j] - (factor[..., i, :j] * factor[..., j, :j]).sum(-1)
+            factor[..., i, j] = np.where(tiny, 0.0, rest / np.where(tiny, 1.0, root))
+    out[..., noisy, :] = factor
+    return out

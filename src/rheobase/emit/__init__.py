@@ -1,0 +1,1 @@
+"""The same rows as CODE: printers, and the files they write."""

@@ -1,0 +1,286 @@
+"""The four rows of a neuron: text -> checked equations, jumps and conditions.
+
+========== =============================== ==========================
+row        says                            written as
+========== =============================== ==========================
+evolve     continuous evolution over time  ``tau dv/dt = E_L - v + R*I``
+receive    on a presynaptic spike          ``v <- v + w_i``
+threshold  fires when                      ``v > theta``
+reset      after a spike                   ``v <- v_r``
+========== =============================== ==========================
+
+``=`` belongs to a flow, ``<-`` to a jump. Jumps are carried out in the order in which they are written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import sympy
+
+from rheobase.errors import RowError, nearest
+from rheobase.model.expression import (
+    FUNCTIONS,
+    MAX_TEXT,
+    RESERVED,
+    Clean,
+    Expression,
+    normalise,
+    parse_condition,
+    parse_number,
+    symbol,
+)
+
+__all__ = ["Bound", "Flow", "Jump", "Rows", "parse_rows"]
+
+_FLOW: Final = re.compile(r"^(?P<coef>.*?)(?<![A-Za-z0-9_])d(?P<state>[A-Za-z]\w*)\s*/\s*dt\s*=(?!=)")
+_PRIME: Final = re.compile(r"^(?P<coef>.*?)(?<![A-Za-z0-9_])(?P<state>[A-Za-z]\w*)\s*'\s*=(?!=)")
+_DERIVED: Final = re.compile(r"^(?P<name>[A-Za-z_]\w*)\s*=(?!=)")
+_BOUND: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*(?P<side>>=|<=)")
+_JUMP: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*<-")
+MAX_LINES: Final = 200
+
+
+@final
+@dataclass(frozen=True)
+class Flow:
+    """``coefficient d state/dt = right``; `value` is the right side divided by the coefficient."""
+
+    state: str
+    coefficient: Expression | None
+    right: Expression
+    value: sympy.Expr
+
+
+@final
+@dataclass(frozen=True)
+class Jump:
+    """``state <- right``."""
+
+    state: str
+    right: Expression
+
+    @property
+    def value(self) -> sympy.Expr:
+        return self.right.value
+
+
+@final
+@dataclass(frozen=True)
+class Bound:
+    """``state >= right`` (or ``<=``): the state is held there by flow and deliveries."""
+
+    state: str
+    side: str
+    right: Expression
+
+
+@final
+@dataclass(frozen=True)
+class Rows:
+    """The checked rows of one neuron."""
+
+    flows: tuple[Flow, ...]
+    derived: tuple[tuple[str, Expression], ...]
+    bounds: tuple[Bound, ...]
+    receive: Mapping[str, tuple[Jump, ...]]
+    threshold: Expression | None
+    hazard: Expression | None
+    reset: tuple[Jump, ...]
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names with a d/dt, in the order of their lines."""
+        return tuple(f.state for f in self.flows)
+
+    def expressions(self) -> Iterator[Expression]:
+        """Yield every expression of every row."""
+        for f in self.flows:
+            yield from (e for e in (f.coefficient, f.right) if e is not None)
+        yield from (e for _, e in self.derived)
+        yield from (b.right for b in self.bounds)
+        for jumps in (*self.receive.values(), self.reset):
+            yield from (j.right for j in jumps)
+        yield from (e for e in (self.threshold, self.hazard) if e is not None)
+
+    def substitute(self, value: Any) -> Any:
+        """Return a SymPy expression with the derived names replaced by what they stand for."""
+        for name, e in reversed(self.derived):
+            value = value.subs(symbol(name), e.value)
+        return value
+
+    def names(self) -> dict[str, Expression]:
+        """Return every name that the rows use without defining it, with a place where it stands."""
+        known = {*self.states, *(n for n, _ in self.derived), *RESERVED}
+        found: dict[str, Expression] = {}
+        for e in self.expressions():
+            for name in sorted(s.name for s in e.value.free_symbols):
+                if name not in known and not name.startswith("xi_"):
+                    found.setdefault(name, e)
+        return found
+
+
+def _lines(text: str, row: str) -> Iterator[Clean]:
+    if not isinstance(text, str):
+        raise RowError(row, f"a text is wanted, not {type(text).__name__}")
+    if len(text) > MAX_TEXT:
+        raise RowError(row, f"{len(text)} characters are more than the {MAX_TEXT} a row may have")
+    lines = [part for line in text.splitlines() for part in line.split("#", 1)[0].split(";")]
+    lines = [line.strip() for line in lines if line.strip()]
+    if len(lines) > MAX_LINES:
+        raise RowError(row, f"{len(lines)} lines are more than the {MAX_LINES} a row may have")
+    for line in lines:
+        clean = normalise(line)
+        yield Clean(clean.text, (*clean.columns, len(line)), line)
+
+
+def _check_name(name: str, clean: Clean, at: int, row: str) -> None:
+    if name in RESERVED or name in FUNCTIONS or name.startswith("xi_") or "__" in name or name.startswith("_"):
+        what = "a function" if name in FUNCTIONS else "a reserved name" if name in RESERVED else "not allowed as a name"
+        raise RowError(row, f"'{name}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name))
+
+
+def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expression], ...], tuple[Bound, ...]]:
+    """Return flows, derived quantities and bounds of the evolve row."""
+    flows: dict[str, Flow] = {}
+    derived: dict[str, Expression] = {}
+    bounds: list[Bound] = []
+    for clean in _lines(text, "evolve"):
+        line = clean.text
+        if match := _FLOW.match(line) or _PRIME.match(line):
+            state = match["state"]
+            _check_name(state, clean, match.start("state"), "evolve")
+            if state in flows:
+                raise RowError("evolve", f"d{state}/dt is written twice", clean.line, clean.column(match.start("state")))
+            coefficient = match["coef"].rstrip().removesuffix("*").rstrip()
+            e = parse_number(clean.part(0, len(coefficient)), "evolve") if coefficient else None
+            right = parse_number(clean.part(match.end(), len(line)), "evolve")
+            if e is not None and e.value == 0:
+                raise RowError("evolve", f"the coefficient of d{state}/dt is zero", clean.line)
+            flows[state] = Flow(state, e, right, right.value if e is None else right.value / e.value)
+        elif match := _DERIVED.match(line):
+            name = match["name"]
+            _check_name(name, clean, 0, "evolve")
+            if name in derived:
+                raise RowError("evolve", f"'{name}' is defined twice", clean.line)
+            derived[name] = parse_number(clean.part(match.end(), len(line)), "evolve")
+        elif "<-" in line:
+            raise RowError("evolve", "'<-' belongs to a jump (receive, reset); a flow is written  tau dv/dt = ...",
+                           clean.line, clean.column(line.index("<-")), 2)  # fmt: skip
+        elif match := _BOUND.match(line):
+            bounds.append(Bound(match["state"], match["side"], parse_number(clean.part(match.end(), len(line)), "evolve")))
+        else:
+            raise RowError("evolve", "this line is no flow; write  tau dv/dt = E_L - v + R*I  (or  name = expression)", clean.line)
+    return tuple(flows.values()), tuple(_order(derived)), tuple(bounds)
+
+
+def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
+    """Sort derived quantities so that each uses only earlier ones; a circle is an error."""
+    done: dict[str, Expression] = {}
+    rest = dict(derived)
+    while rest:
+        ready = [n for n, e in rest.items() if not any(s.name in rest for s in e.value.free_symbols)]
+        if not ready:
+            name, e = next(iter(rest.items()))
+            raise RowError("evolve", f"'{name}' is defined through itself", e.clean.line)
+        done |= {n: rest.pop(n) for n in ready}
+    return [*done.items()]
+
+
+def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...]:
+    """Return the jumps of a receive or reset row."""
+    jumps = []
+    for clean in _lines(text, row):
+        match = _JUMP.match(clean.text)
+        if match is None:
+            if augmented := re.match(r"^([A-Za-z_]\w*)\s*([-+*/])=\s*(.*)", clean.text):
+                s, op, rest = augmented.groups()
+                raise RowError(row, f"a jump is written  {s} <- {s} {op} {rest}", clean.line, clean.column(augmented.start(2)), 2)
+            if plain := re.match(r"^([A-Za-z_]\w*)\s*=\s*(?!=)(.*)", clean.text):
+                at = clean.column(clean.text.index("="))
+                raise RowError(row, f"'=' belongs to a flow; a jump is written  {plain[1]} <- {plain[2]}", clean.line, at)
+            raise RowError(row, "this line is no jump; write  v <- v + w_i  or  v <- v_r", clean.line)
+        state = match["state"]
+        if state not in states:
+            raise RowError(row, f"'{state}' has no d{state}/dt in the evolve row.{nearest(state, states)}"
+                           f" States: {', '.join(states) or 'none'}. A quantity that only jumps is written d{state}/dt = 0",
+                           clean.line, clean.column(0), len(state))  # fmt: skip
+        jumps.append(Jump(state, parse_number(clean.part(match.end(), len(clean.text)), row)))
+    if not jumps:
+        raise RowError(row, "the row is empty; leave it out, or write a jump such as  v <- v_r")
+    return tuple(jumps)
+
+
+def _single(text: str, row: str) -> Clean:
+    lines = list(_lines(text, row))
+    if len(lines) != 1:
+        raise RowError(row, f"one condition is wanted, not {len(lines)} lines; join conditions by 'and'")
+    return lines[0].part(0, len(lines[0].text))
+
+
+def parse_rows(
+    evolve: str,
+    receive: str | Mapping[str, str] | None,
+    threshold: str | None,
+    reset: str | None,
+    hazard: str | None,
+) -> Rows:
+    """Return the checked rows; any mistake is a `RowError` with a caret under its place."""
+    flows, derived, bounds = parse_evolve(evolve)
+    states = tuple(f.state for f in flows)
+    if not states:
+        raise RowError("evolve", "there is no state; write at least one line such as  tau dv/dt = -v")
+    for name, e in derived:
+        if name in states:
+            raise RowError("evolve", f"'{name}' has both d{name}/dt and a definition '{name} = ...'", e.clean.line)
+    for bound in bounds:
+        if bound.state not in states:
+            raise RowError("evolve", f"'{bound.state}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
+                           bound.right.clean.line)  # fmt: skip
+        if bound.right.value.free_symbols & {symbol(s) for s in states}:
+            raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
+    ports = {"spikes": receive} if isinstance(receive, str) else dict(receive or {})
+    for port in ports:
+        if not isinstance(port, str) or not port.isidentifier() or "__" in port or port in states:
+            raise RowError("receive", f"{port!r} cannot name a port; use a plain word that is no state, such as 'exc'")
+    fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold")
+    risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard")
+    rows = Rows(
+        flows, derived, bounds,
+        {p: parse_jumps(text, "receive", states) for p, text in ports.items()},
+        fires, risk, () if reset is None else parse_jumps(reset, "reset", states),
+    )  # fmt: skip
+    _check_rows(rows)
+    return rows
+
+
+def _check_rows(rows: Rows) -> None:
+    states = {symbol(s) for s in rows.states}
+    if rows.threshold is not None:
+        if rows.hazard is not None:
+            raise RowError("hazard", "a neuron fires by a threshold or by a hazard, not both; leave one out")
+        value = rows.substitute(rows.threshold.value)
+        if not value.free_symbols & states:
+            raise RowError("threshold", "no state stands here, so it can never be reached or always is; write for example"
+                           f"  {rows.states[0]} > theta", rows.threshold.clean.line)  # fmt: skip
+        if value.has(sympy.Eq) or value.has(sympy.Ne):
+            raise RowError("threshold", "'==' holds for an instant that no step meets; write >= or >", rows.threshold.clean.line)
+    if rows.reset and rows.threshold is None and rows.hazard is None:
+        raise RowError("reset", "there is a reset but nothing that fires; give threshold= or hazard=")
+    for e in rows.expressions():
+        for s in sorted(s.name for s in e.value.free_symbols):
+            if s == "w_i" and e.row != "receive":
+                raise RowError(e.row, "w_i is the weight of the arriving synapse; it exists in the receive row only",
+                               e.clean.line)  # fmt: skip
+            if (s == "xi" or s.startswith("xi_")) and e.row != "evolve":
+                raise RowError(e.row, f"{s} is white noise; it exists in the evolve row only", e.clean.line)
+            if s == "dt":
+                raise RowError(e.row, "'dt' is the engine's step, not part of a neuron", e.clean.line)
+    for f in rows.flows:
+        noise = [s for s in rows.substitute(f.value).free_symbols if s.name == "xi" or s.name.startswith("xi_")]
+        for s in noise:
+            if rows.substitute(f.value).diff(s).free_symbols & set(noise):
+                raise RowError("evolve", f"white noise {s.name} may only be multiplied by a factor and added", f.right.clean.line)

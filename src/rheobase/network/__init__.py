@@ -1,0 +1,1 @@
+"""HOW neurons are joined and driven: descriptions that run nothing."""
