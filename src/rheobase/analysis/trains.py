@@ -1,12 +1,13 @@
 """Statistics of spike trains.
 
-A train is a 1-D float64 array of spike times in ms, sorted; many trains are a list of such arrays. A train without
-spikes (``np.array([])``) is legal everywhere and an empty list is not: it holds no train at all. Functions of
-`trains` also take one train, and then return one number instead of one number per train.
+A train is a 1-D float64 array of spike times in ms, sorted; many trains are a list of such arrays. A train
+without spikes (``np.array([])``) is legal everywhere and an empty list is not: it holds no train at all.
+Functions of `trains` also take one train, and then return one number instead of one number per train.
 
-Windows are open on the left and closed on the right, (start, until], because an engine stamps a spike with the end
-of the step in which it happens; time 0 itself belongs to the first window. Bins follow the same rule, and a time
-within 1e-9 ms of an edge counts as on it, so that spikes on a grid never fall to the wrong side by rounding.
+Windows are open on the left and closed on the right, (start, until], because an engine stamps a spike with
+the end of the step in which it happens; time 0 itself belongs to the first window. Bins follow the same
+rule, and a time within 1e-9 ms of an edge counts as on it, so that spikes on a grid never fall to the wrong
+side by rounding.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = [
     "victor_purpura",
 ]
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
 Trains = ArrayLike | Iterable[ArrayLike]
 
@@ -59,34 +60,45 @@ class _Flat:
         return float(values[0]) if self.one else values
 
 
-# ---- what the caller gave -------------------------------------------------------------------------------------
+# ---- what the caller gave ------------------------------------------------------------------------
 
 
 def _read_train(times: ArrayLike, name: str) -> Floats:
     flat = _read_trains(times, name)
     if not flat.one:
-        raise InputError(f"{name} must be one train, a 1-D array of times in ms; got {flat.n} trains. Pass {name}[0]?")
+        raise InputError(
+            f"{name} must be one train, a 1-D array of times in ms; got {flat.n} trains. Pass {name}[0]?"
+        )
     return flat.times
 
 
 def _read_trains(trains: Any, name: str = "trains") -> _Flat:
+    pieces: list[Any]
     if isinstance(trains, np.ndarray) and trains.ndim == 1 and trains.dtype != object:
         pieces, one = [trains], True
     elif isinstance(trains, str) or not isinstance(trains, Iterable):
-        raise InputError(f"{name} must be a 1-D array of spike times in ms or a list of them, not {trains!r}.")
+        raise InputError(
+            f"{name} must be a 1-D array of spike times in ms or a list of them, not {trains!r}."
+        )
     else:
         pieces = list(trains)
         if not pieces:
-            raise InputError(f"{name} is an empty list: it holds no train. A train without spikes is np.array([]).")
+            raise InputError(
+                f"{name} is an empty list: it holds no train. A train without spikes is np.array([])."
+            )
         one = np.ndim(pieces[0]) == 0
         pieces = [pieces] if one else pieces
     try:
         arrays = [np.asarray(piece, dtype=np.float64) for piece in pieces]
     except (TypeError, ValueError):
-        raise InputError(f"{name} must hold plain numbers, spike times in ms, in one array per train.") from None
+        raise InputError(
+            f"{name} must hold plain numbers, spike times in ms, in one array per train."
+        ) from None
     for i, array in enumerate(arrays):
         if array.ndim != 1:
-            raise InputError(f"{_label(name, i, one)} must be a 1-D array of times in ms; its shape is {array.shape}.")
+            raise InputError(
+                f"{_label(name, i, one)} must be a 1-D array of times in ms; its shape is {array.shape}."
+            )
     flat = _Flat(
         np.concatenate(arrays),
         np.repeat(np.arange(len(arrays)), [array.size for array in arrays]),
@@ -105,7 +117,9 @@ def _check_order(flat: _Flat, name: str) -> None:
     bad = np.flatnonzero((np.diff(flat.times) < 0) & (np.diff(flat.owner) == 0))
     if bad.size:
         k, where = int(bad[0]), _label(name, int(flat.owner[bad[0]]), flat.one)
-        raise InputError(f"{where} is not sorted ({flat.times[k]} before {flat.times[k + 1]} ms); use np.sort first.")
+        raise InputError(
+            f"{where} is not sorted ({flat.times[k]} before {flat.times[k + 1]} ms); use np.sort first."
+        )
 
 
 def _label(name: str, i: int, one: bool) -> str:
@@ -122,7 +136,9 @@ def _read_span(until: float, start: float) -> float:
     if not (np.isfinite(until) and np.isfinite(start)):
         raise InputError(f"until = {until!r} and start = {start!r} must be finite times in ms.")
     if until <= start:
-        raise InputError(f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until.")
+        raise InputError(
+            f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until."
+        )
     return float(until) - float(start)
 
 
@@ -136,7 +152,9 @@ def _count_bins(bin: float, until: float, start: float, name: str = "bin", least
     n_bins = int(np.floor(span / _positive(name, bin) + 1e-9))
     if n_bins < least:
         need = "one whole bin" if least == 1 else f"{least} whole bins"
-        raise InputError(f"{name} = {bin!r} ms leaves less than {need} between start and until; make {name} smaller.")
+        raise InputError(
+            f"{name} = {bin!r} ms leaves less than {need} between start and until; make {name} smaller."
+        )
     return n_bins
 
 
@@ -159,7 +177,7 @@ def _bin_counts(flat: _Flat, bin: float, n_bins: int, start: float) -> tuple[Int
     return owner[first], k[first], count
 
 
-# ---- intervals ------------------------------------------------------------------------------------------------
+# ---- intervals -----------------------------------------------------------------------------------
 
 
 def _pooled_intervals(flat: _Flat) -> tuple[Floats, Integers]:
@@ -259,7 +277,7 @@ def cv2(times: Trains) -> Any:
 
     References
     ----------
-    Holt, Softky, Koch, Douglas (1996), J. Neurophysiol. 75:1806, eq. 2.
+    Holt, Softky, Koch, Douglas (1996), J. Neurophysiol. 75:1806.
 
     Examples
     --------
@@ -288,7 +306,7 @@ def lv(times: Trains) -> Any:
 
     References
     ----------
-    Shinomoto, Shima, Tanji (2003), Neural Comput. 15:2823, eq. 2.2.
+    Shinomoto, Shima, Tanji (2003), Neural Comput. 15:2823.
 
     Examples
     --------
@@ -300,7 +318,7 @@ def lv(times: Trains) -> Any:
     return flat.answer(3 * _mean_by_train(ratio**2, owner, flat.n, 1))
 
 
-# ---- counts ---------------------------------------------------------------------------------------------------
+# ---- counts --------------------------------------------------------------------------------------
 
 
 def rate(trains: Trains, until: float, start: float = 0.0) -> Any:
@@ -333,7 +351,7 @@ def rate(trains: Trains, until: float, start: float = 0.0) -> Any:
 
 
 def psth(trains: Trains, bin: float, until: float, start: float = 0.0) -> tuple[Floats, Floats]:
-    """Return the bin centres in ms and the firing rate in Hz, averaged over trains (peristimulus time histogram).
+    """Return the bin centres in ms and the mean rate of the trains in Hz (peristimulus time histogram).
 
     Parameters
     ----------
@@ -362,8 +380,8 @@ def psth(trains: Trains, bin: float, until: float, start: float = 0.0) -> tuple[
 def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any:
     """Return the Fano factor of each train: variance over mean of its spike counts in consecutive windows.
 
-    The variance is the plain one (divided by the number of windows). For a renewal process it tends to CV^2 as the
-    window grows; it is 1 for a Poisson process at any window.
+    The variance is the plain one (divided by the number of windows). For a renewal process it tends to CV^2
+    as the window grows; it is 1 for a Poisson process at any window.
 
     Parameters
     ----------
@@ -381,7 +399,7 @@ def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any
 
     References
     ----------
-    Cox & Lewis (1966), The Statistical Analysis of Series of Events, section 4.5.
+    Cox & Lewis (1966), The Statistical Analysis of Series of Events.
 
     Examples
     --------
@@ -418,7 +436,7 @@ def synchrony(trains: Trains, bin: float, until: float, start: float = 0.0) -> f
 
     References
     ----------
-    Potjans & Diesmann (2014), Cereb. Cortex 24:785, "synchrony" of Fig. 6.
+    Potjans & Diesmann (2014), Cereb. Cortex 24:785.
 
     Examples
     --------
@@ -438,8 +456,8 @@ def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, ma
     .. math:: \rho_{ij} = \frac{\langle c_i c_j\rangle - \langle c_i\rangle\langle c_j\rangle}
               {\sigma_i\,\sigma_j}
 
-    Trains whose count never changes (silent ones above all) have no correlation: they are left out of the mean, and
-    their rows of the matrix are nan.
+    Trains whose count never changes (silent ones above all) have no correlation: they are left out of the
+    mean, and their rows of the matrix are nan.
 
     Parameters
     ----------
@@ -501,8 +519,8 @@ def spectrum(
 
     .. math:: S(f) = \frac{1}{T}\left|\sum_k (\nu_k - \bar\nu)\, e^{-2\pi i f t_k}\,\Delta\right|^2
 
-    of the rate per train (two-sided density, shown for f > 0; the mean is removed). N independent Poisson trains of rate
-    :math:`\nu` give the flat value :math:`\nu/N`.
+    of the rate per train (two-sided density, shown for f > 0; the mean is removed). N independent Poisson
+    trains of rate :math:`\nu` give the flat value :math:`\nu/N`.
 
     Parameters
     ----------
@@ -541,7 +559,7 @@ def spectrum(
     return np.fft.rfftfreq(n, seconds)[1:], np.mean(np.abs(wave) ** 2, axis=0) / (n * seconds)
 
 
-# ---- similarity of trains -------------------------------------------------------------------------------------
+# ---- similarity of trains ------------------------------------------------------------------------
 
 _ORDER = 24  # terms of the expansion below; the first one left out is under 1e-15
 _BOX = 0.5  # width of a box in units of the kernel's width
@@ -550,9 +568,9 @@ _BOX = 0.5  # width of a box in units of the kernel's width
 def _gaussian_energy(times: Floats, owner: Integers, weights: Floats, sigma: float, n: int) -> Floats:
     """Return sum_kl w_k w_l exp(-(t_k - t_l)^2 / 4 sigma^2) for each train, by a fast Gauss transform.
 
-    Spikes are gathered in boxes, each box is replaced by its moments, and boxes meet through the Hermite expansion of
-    the Gaussian (Greengard & Strain 1991, SIAM J. Sci. Stat. Comput. 12:79). The cost grows with the spikes, never
-    with their pairs, and the result is right to rounding.
+    Spikes are gathered in boxes, each box is replaced by its moments, and boxes meet through the Hermite
+    expansion of the Gaussian (Greengard & Strain 1991, SIAM J. Sci. Stat. Comput. 12:79). The cost grows
+    with the spikes, never with their pairs, and the result is right to rounding.
     """
     total = np.zeros(n)
     if not times.size:
@@ -588,13 +606,13 @@ def _gaussian_energy(times: Floats, owner: Integers, weights: Floats, sigma: flo
 
 
 def schreiber(trains: Trains, sigma: float, start: float, until: float) -> float:
-    r"""Return the reliability of repeated trials: the mean correlation of all pairs of Gaussian-filtered trains.
+    r"""Return the reliability of repeated trials: mean correlation of all pairs of Gaussian-filtered trains.
 
     .. math:: R = \frac{2}{N(N-1)}\sum_{i<j}\frac{s_i\cdot s_j}{|s_i|\,|s_j|}, \qquad
               s_i\cdot s_j \propto \sum_{k,l} e^{-(t_i^k - t_j^l)^2/4\sigma^2}
 
-    1 for identical trains, 0 for trains that never meet. The inner products are evaluated exactly, without a time
-    grid. A pair with a silent train counts as 0.
+    1 for identical trains, 0 for trains that never meet. The inner products are evaluated exactly, without
+    a time grid. A pair with a silent train counts as 0.
 
     Parameters
     ----------
@@ -607,7 +625,7 @@ def schreiber(trains: Trains, sigma: float, start: float, until: float) -> float
 
     References
     ----------
-    Schreiber, Fellous, Whitmer, Tiesinga, Sejnowski (2003), Neurocomputing 52:925, eq. 1.
+    Schreiber, Fellous, Whitmer, Tiesinga, Sejnowski (2003), Neurocomputing 52:925.
 
     Examples
     --------
@@ -635,8 +653,8 @@ def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
     .. math:: D^2 = \frac{1}{\tau}\int_0^\infty [f(t) - g(t)]^2\,dt, \qquad
               f(t) = \sum_{t_k \le t} e^{-(t - t_k)/\tau}
 
-    In this normalisation one extra spike gives 1/2 and a spike moved far away gives 1; the square root of the value is
-    a metric. The integral is done exactly, by one pass over the sorted spikes.
+    In this normalisation one extra spike gives 1/2 and a spike moved far away gives 1; the square root of
+    the value is a metric. The integral is done exactly, by one pass over the sorted spikes.
 
     Parameters
     ----------
@@ -647,7 +665,7 @@ def van_rossum(a: ArrayLike, b: ArrayLike, tau: float) -> float:
 
     References
     ----------
-    van Rossum (2001), Neural Comput. 13:751, eq. 2.2; the one-pass form is that of Houghton & Kreuz (2012),
+    van Rossum (2001), Neural Comput. 13:751; the one-pass form is that of Houghton & Kreuz (2012),
     Network 23:48.
 
     Examples
@@ -710,14 +728,17 @@ def victor_purpura(a: ArrayLike, b: ArrayLike, cost: float) -> float:
     return float(row[-1])
 
 
-def coincidence(reference: ArrayLike, model: ArrayLike, delta: float, until: float, start: float = 0.0) -> float:
+def coincidence(
+    reference: ArrayLike, model: ArrayLike, delta: float, until: float, start: float = 0.0
+) -> float:
     r"""Return the coincidence factor Gamma of a model's train with a reference train.
 
     .. math:: \Gamma = \frac{N_{coinc} - 2\nu\Delta N_{ref}}{\frac12 (N_{ref} + N_{model})}
               \frac{1}{1 - 2\nu\Delta}
 
-    with :math:`\nu` the rate of the model. 1 when every spike has its partner within :math:`\pm\Delta`, 0 on average
-    for a Poisson train of the same rate. A spike has one partner at most (earliest first), so Gamma never exceeds 1.
+    with :math:`\nu` the rate of the model. 1 when every spike has its partner within :math:`\pm\Delta`, 0
+    on average for a Poisson train of the same rate. A spike has one partner at most (earliest first), so
+    Gamma never exceeds 1.
 
     Parameters
     ----------
@@ -740,7 +761,8 @@ def coincidence(reference: ArrayLike, model: ArrayLike, delta: float, until: flo
 
     References
     ----------
-    Kistler, Gerstner, van Hemmen (1997), Neural Comput. 9:1015; Jolivet et al. (2008), J. Neurosci. Methods 169:417.
+    Kistler, Gerstner, van Hemmen (1997), Neural Comput. 9:1015; Jolivet et al. (2008), J. Neurosci. Methods
+    169:417.
 
     Examples
     --------
@@ -755,7 +777,9 @@ def coincidence(reference: ArrayLike, model: ArrayLike, delta: float, until: flo
         return float("nan")
     chance = 2 * delta * guess.size / span
     if chance >= 1:
-        raise InputError(f"delta = {delta!r} ms is too coarse for {guess.size} model spikes in {span:g} ms; lower it.")
+        raise InputError(
+            f"delta = {delta!r} ms is too coarse for {guess.size} model spikes in {span:g} ms; lower it."
+        )
     paired, j, theirs = 0, 0, guess.tolist()
     for t in data.tolist():
         while j < len(theirs) and theirs[j] < t - delta:
@@ -806,10 +830,14 @@ def spike_triggered_average(
     spikes, dt = _read_train(times, "times"), _positive("dt", dt)
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim not in (1, 2) or values.shape[-1] == 0:
-        raise InputError(f"signal must have the shape (n_times,) or (n_channels, n_times), not {values.shape}.")
+        raise InputError(
+            f"signal must have the shape (n_times,) or (n_channels, n_times), not {values.shape}."
+        )
     before, after = (window, window) if isinstance(window, (int, float, np.number)) else tuple(window)
     if not (np.isfinite(before) and np.isfinite(after) and before >= 0 and after >= 0):
-        raise InputError(f"window = {window!r} must be zero or positive, in ms: one number or (before, after).")
+        raise InputError(
+            f"window = {window!r} must be zero or positive, in ms: one number or (before, after)."
+        )
     left, right = round(float(before) / dt), round(float(after) / dt)
     centre = np.rint(spikes / dt).astype(np.int64)
     centre = centre[(centre >= left) & (centre + right < values.shape[-1])]

@@ -46,8 +46,8 @@ class Step:
     """How a neuron's states are advanced by one step.
 
     `branches` maps each set of clamped states to the statements that compute the new values, named
-    ``new_<state>``; `coefficients` are the names whose values `propagators` computes (exact method);
-    `normals` is how many Gaussian numbers a neuron needs in a step, named ``z_0``, ``z_1``...
+    ``_new_<state>``; `coefficients` are the names whose values `propagators` computes (exact method);
+    `normals` is how many Gaussian numbers a neuron needs in a step, named ``_z_0``, ``_z_1``...
     """
 
     method: str
@@ -101,8 +101,7 @@ def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
                 "exponential euler": _exponential_euler}[method]  # fmt: skip
         limit = _stage_limit(neuron, structure)
         branches = {c: make(structure, c, limit) for c in clamp_sets(neuron)}
-    names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("P")
-                    and "__" in s.name})  # fmt: skip
+    names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("_P")})  # fmt: skip
     return Step(method, order, branches, tuple(names), normals)
 
 
@@ -136,20 +135,20 @@ def _with_cse(pairs: list[tuple[str, Any]], prefix: str) -> list[tuple[str, Any]
 
 
 def _noise_term(structure: Structure, i: int) -> Any:
-    terms = [g * symbol(f"z_{j}") for j, g in enumerate(structure.noise[i])]
+    terms = [g * symbol(f"_z_{j}") for j, g in enumerate(structure.noise[i])]
     return sympy.sqrt(_DT) * sum(terms) if terms else sympy.Integer(0)
 
 
 def _keep(structure: Structure, clamped: frozenset[str]) -> list[tuple[str, Any]]:
-    return [(f"new_{s.name}", s) for s in structure.states if s.name in clamped]
+    return [(f"_new_{s.name}", s) for s in structure.states if s.name in clamped]
 
 
 def _euler(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
     pairs = [
-        (f"new_{structure.states[i].name}", structure.states[i] + _DT * structure.drift[i] + _noise_term(structure, i))
+        (f"_new_{structure.states[i].name}", structure.states[i] + _DT * structure.drift[i] + _noise_term(structure, i))
         for i in _free(structure, clamped)
     ]
-    return (*_with_cse(pairs, "x_"), *_keep(structure, clamped))
+    return (*_with_cse(pairs, "_x"), *_keep(structure, clamped))
 
 
 def _sequential_euler(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol, Any]) -> Statements:
@@ -157,16 +156,16 @@ def _sequential_euler(structure: Structure, clamped: frozenset[str], limit: dict
     done: dict[sympy.Symbol, sympy.Symbol] = {}
     for i in _free(structure, clamped):
         x = structure.states[i]
-        out.append((f"new_{x.name}", (x + _DT * structure.drift[i].subs({s: n for s, n in done.items() if s != x})
+        out.append((f"_new_{x.name}", (x + _DT * structure.drift[i].subs({s: n for s, n in done.items() if s != x})
                                       + _noise_term(structure, i))))  # fmt: skip
-        done[x] = symbol(f"new_{x.name}")
+        done[x] = symbol(f"_new_{x.name}")
     return (*out, *_keep(structure, clamped))
 
 
 def _stage(structure: Structure, clamped: frozenset[str], name: str, at: dict[sympy.Symbol, Any], time: Any) -> list[tuple[str, Any]]:
     replaced = {**at, symbol("t"): time}
-    pairs = [(f"{name}_{structure.states[i].name}", structure.drift[i].subs(replaced, simultaneous=True)) for i in _free(structure, clamped)]
-    return _with_cse(pairs, f"x{name}_")
+    pairs = [(f"_{name}_{structure.states[i].name}", structure.drift[i].subs(replaced, simultaneous=True)) for i in _free(structure, clamped)]
+    return _with_cse(pairs, f"_x{name}_")
 
 
 def _shift(structure: Structure, clamped: frozenset[str], slope: str, step: Any, limit: dict[sympy.Symbol, Any]) -> tuple[
@@ -175,10 +174,10 @@ def _shift(structure: Structure, clamped: frozenset[str], slope: str, step: Any,
     statements, places = [], {}
     for i in _free(structure, clamped):
         x = structure.states[i]
-        moved = x + step * symbol(f"{slope}_{x.name}")
+        moved = x + step * symbol(f"_{slope}_{x.name}")
         if x in limit:
             moved = sympy.Min(moved, limit[x])
-        name = f"at_{slope}_{x.name}"
+        name = f"_at_{slope}_{x.name}"
         statements.append((name, moved))
         places[x] = symbol(name)
     return statements, places
@@ -190,14 +189,14 @@ def _heun(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbo
     places: dict[sympy.Symbol, Any] = {}
     for i in free:
         x = structure.states[i]
-        moved = x + _DT * symbol(f"k1_{x.name}") + _noise_term(structure, i)
-        out.append((f"at_k1_{x.name}", sympy.Min(moved, limit[x]) if x in limit else moved))
-        places[x] = symbol(f"at_k1_{x.name}")
+        moved = x + _DT * symbol(f"_k1_{x.name}") + _noise_term(structure, i)
+        out.append((f"_at_k1_{x.name}", sympy.Min(moved, limit[x]) if x in limit else moved))
+        places[x] = symbol(f"_at_k1_{x.name}")
     out += _stage(structure, clamped, "k2", places, symbol("t") + _DT)
     for i in free:
         x = structure.states[i]
-        mean = (symbol(f"k1_{x.name}") + symbol(f"k2_{x.name}")) * (_DT / 2)
-        out.append((f"new_{x.name}", x + mean + _noise_term(structure, i)))
+        mean = (symbol(f"_k1_{x.name}") + symbol(f"_k2_{x.name}")) * (_DT / 2)
+        out.append((f"_new_{x.name}", x + mean + _noise_term(structure, i)))
     return (*out, *_keep(structure, clamped))
 
 
@@ -210,8 +209,8 @@ def _rk4(structure: Structure, clamped: frozenset[str], limit: dict[sympy.Symbol
         out += _stage(structure, clamped, after, places, t + step)
     for i in _free(structure, clamped):
         x = structure.states[i]
-        k1, k2, k3, k4 = (symbol(f"k{j}_{x.name}") for j in (1, 2, 3, 4))
-        out.append((f"new_{x.name}", x + _DT / 6 * (k1 + 2 * k2 + 2 * k3 + k4)))
+        k1, k2, k3, k4 = (symbol(f"_k{j}_{x.name}") for j in (1, 2, 3, 4))
+        out.append((f"_new_{x.name}", x + _DT / 6 * (k1 + 2 * k2 + 2 * k3 + k4)))
     return (*out, *_keep(structure, clamped))
 
 
@@ -221,12 +220,12 @@ def _exponential_euler(structure: Structure, clamped: frozenset[str], limit: dic
     for i in _free(structure, clamped):
         x, f = structure.states[i], structure.drift[i]
         a = sympy.diff(f, x)
-        pairs.append((f"new_{x.name}", x + _DT * f * (exprel(a * _DT) if a != 0 else 1) + _noise_term(structure, i)))
-    return (*_with_cse(pairs, "x_"), *_keep(structure, clamped))
+        pairs.append((f"_new_{x.name}", x + _DT * f * (exprel(a * _DT) if a != 0 else 1) + _noise_term(structure, i)))
+    return (*_with_cse(pairs, "_x"), *_keep(structure, clamped))
 
 
 def _tag(clamped: frozenset[str], structure: Structure) -> str:
-    return "P" + "".join(str(i) for i, s in enumerate(structure.states) if s.name in clamped)
+    return "_P" + "".join(str(i) for i, s in enumerate(structure.states) if s.name in clamped)
 
 
 def _noisy_states(structure: Structure) -> list[int]:
@@ -264,8 +263,8 @@ def _exact(structure: Structure, clamped: frozenset[str]) -> Statements:
             total += symbol(f"{tag}__{i}_c")
         for m, k in enumerate(noisy):
             if i in noisy and noisy.index(i) >= m:
-                total += symbol(f"{tag}__{i}_z{m}") * symbol(f"z_{m}")
-        out.append((f"new_{structure.states[i].name}", total))
+                total += symbol(f"{tag}__{i}_z{m}") * symbol(f"_z_{m}")
+        out.append((f"_new_{structure.states[i].name}", total))
     return (*out, *_keep(structure, clamped))
 
 

@@ -1,0 +1,86 @@
+"""Where a neuron starts when nobody says: at rest, without input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy
+
+from rheobase.derive.evaluate import evaluate
+from rheobase.derive.structure import analyse
+from rheobase.model.neuron import Neuron
+
+__all__ = ["rest_state"]
+
+
+def is_current(name: str) -> bool:
+    """Return whether a name is an injected current by the books' convention: I, I_e, I_bias."""
+    return name == "I" or name.startswith("I_")
+
+
+def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
+    """Return each state's value at rest, shape (n,).
+
+    The fixed point of the flow with inputs at zero (currents such as I at the model's own default). If there
+    is none, or it is unstable or already above threshold, a state starts where a constant reset row puts it,
+    and at 0 if there is no such row.
+
+    Parameters
+    ----------
+    values : mapping
+        Parameter values, floats or shape (n,); inputs that are missing count as 0.
+    """
+    env: dict[str, Any] = dict.fromkeys(neuron.inputs, 0.0)
+    env |= values
+    for name, q in neuron.parameters.items():
+        if is_current(name) and isinstance(q.value, float | np.ndarray):
+            env[name] = q.value
+    env["t"] = 0.0
+    start = _after_reset(neuron, env, n)
+    found = _fixed_point(neuron, env, n, start)
+    if found is None:
+        return start
+    fires = np.zeros(n, dtype=bool)
+    if neuron.rows.threshold is not None:
+        fires = np.broadcast_to(evaluate(neuron.rows.substitute(neuron.rows.threshold.value), env | found), (n,))
+    moved = {j.state for j in neuron.rows.reset}
+    return {s: np.where(fires, start[s], x) if s in moved else x for s, x in found.items()}
+
+
+def _after_reset(neuron: Neuron, env: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
+    out = {s: np.zeros(n) for s in neuron.states}
+    for j in neuron.rows.reset:
+        value = neuron.rows.substitute(j.value)
+        if not {s.name for s in value.free_symbols} & set(neuron.states):
+            out[j.state] = np.broadcast_to(np.asarray(evaluate(value, env), dtype=float), (n,)).copy()
+    return out
+
+
+def _fixed_point(neuron: Neuron, env: Mapping[str, Any], n: int, start: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """Newton's method on the drift, all neurons at once; exact in one step for affine rows."""
+    structure = analyse(neuron, neuron.inputs)
+    drift = sympy.Matrix(structure.drift)
+    jacobian = drift.jacobian(structure.states)
+    names = [s.name for s in structure.states]
+    x = np.stack([start[s] for s in names], axis=-1)
+    for _ in range(60):
+        here = {**env, **{s: x[:, i] for i, s in enumerate(names)}}
+        with np.errstate(all="ignore"):
+            f = np.stack([np.broadcast_to(np.asarray(evaluate(e, here), float), (n,)) for e in drift], axis=-1)
+            j = np.stack([np.broadcast_to(np.asarray(evaluate(e, here), float), (n,)) for e in jacobian], axis=-1)
+        j = j.reshape(n, len(names), len(names))
+        if not (np.isfinite(f).all() and np.isfinite(j).all()) or np.any(np.abs(np.linalg.det(j)) < 1e-300):
+            return None
+        try:
+            move = np.linalg.solve(j, f[..., None])[..., 0]
+        except np.linalg.LinAlgError:
+            return None
+        if not np.isfinite(move).all() or np.abs(move).max() > 1e12:
+            return None
+        x = x - move
+        if np.all(np.abs(move) <= 1e-12 * (1.0 + np.abs(x))):
+            stable = np.linalg.eigvals(j).real.max() <= 1e-9
+            return {s: np.ascontiguousarray(x[:, i]) for i, s in enumerate(names)} if stable else None
+    return None

@@ -1,0 +1,153 @@
+"""The clock engine's loop as source: the one order of operations around the four row functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import final
+
+from rheobase.derive.additive import additive_ports
+from rheobase.derive.integrate import Step, clamp_sets
+from rheobase.emit.to_python import row_functions
+from rheobase.model.neuron import Neuron
+
+__all__ = ["ClockSource", "clock_source"]
+
+_HEADER = '''"""{title}, written by rheobase from these rows:
+
+{table}
+
+State at t_k is what holds after everything that happens at t_k. From t_k to t_k+1: flow with the inputs held,
+deliver the spikes due at t_k+1, fire where the threshold row holds and the neuron is not refractory, reset.
+"""
+
+from math import atan, cos, cosh, exp, expm1, floor, log, sin, sinh, sqrt, tan, tanh
+
+
+def exprel(x):
+    """(exp(x) - 1)/x, and 1 at 0."""
+    return expm1(x)/x if x != 0.0 else 1.0
+'''
+
+
+@final
+@dataclass(frozen=True)
+class ClockSource:
+    """The text of a module with the row functions and ``advance``, and the names of its arguments in order."""
+
+    text: str
+    arguments: tuple[str, ...]
+    functions: tuple[str, ...]
+
+
+def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str]) -> ClockSource:
+    """Return the loop for one population.
+
+    Parameters
+    ----------
+    kinds : mapping
+        How each name other than states is stored: ``scalar``, ``neuron`` (n,), ``time`` (rows,) or
+        ``both`` (rows, n).
+    ports : collection of str
+        The ports at which something arrives in this run.
+    """
+    functions, calls = row_functions(neuron, step)
+    states = list(neuron.states)
+    additive = [p for p in neuron.ports if p in ports and p in additive_ports(neuron)]
+    in_turn = [p for p in neuron.ports if p in ports and p not in additive]
+    targets = list(neuron.refractory)
+    clamped = [s for s in targets if s != "threshold"]
+    names: list[str] = []
+
+    def place(name: str, weight: str = "") -> str:
+        """Return how a row function's argument is written inside the loop."""
+        if name in states or name in ("t", "dt"):
+            return name
+        if name == "w_i":
+            return weight
+        if name.startswith("_z_"):
+            return f"{name}[_row, _i - _lo]"
+        if name not in names:
+            names.append(name)
+        return {"scalar": name, "neuron": f"{name}[_i]", "time": f"{name}[_row]", "both": f"{name}[_row, _i]"}[kinds[name]]
+
+    def call(function: str, weight: str = "") -> str:
+        return f"{function}({', '.join(place(a, weight) for a in calls[function])})"
+
+    def unpack(values: list[str]) -> str:
+        return ", ".join(values) + ("," if len(values) == 1 else "")
+
+    def keep_clamped(new: str) -> list[str]:
+        return [f"{s} = {s} if _clamped_{s} else {new}{s}" if s in clamped else f"{s} = {new}{s}" for s in states]
+
+    def flow() -> list[str]:
+        sets = clamp_sets(neuron)
+        if len(sets) == 1:
+            return [f"{unpack(states)} = {call('_flow')}"]
+        lines, word = [], "if"
+        for c in reversed(sets):
+            tail = "_clamped_" + "_".join(sorted(c)) if c else ""
+            if not c:
+                lines.append("else:")
+            else:
+                test = " and ".join(f"_clamped_{s}" for s in sorted(c))
+                lines.append(f"{word} {test}:")
+                word = "elif"
+            lines.append(f"    {unpack(states)} = {call('_flow' + tail)}")
+        return lines
+
+    def deliver(port: str, weight: str) -> list[str]:
+        received = [f"_got_{s}" for s in states]
+        return [f"{unpack(received)} = {call('_receive_' + port, weight)}", *keep_clamped("_got_")]
+
+    load = [f"{s} = _at_{s}[_i]" for s in states]
+    store = [f"_at_{s}[_i] = {s}" for s in states]
+    flags = [f"_clamped_{s} = _left_{s}[_i] > 0" for s in clamped]
+    quiet = [f"_left_{s}[_i] > 0" for s in targets]
+    count_down = [f"_left_{s}[_i] = _left_{s}[_i] - 1 if _left_{s}[_i] > 0 else 0" for s in targets]
+    test = None
+    if neuron.rows.threshold is not None:
+        test = call("_fires")
+    elif neuron.rows.hazard is not None:
+        test = f"_u_0[_row, _i - _lo] < 1.0 - exp(-({call('_hazard')})*dt)"
+    fire: list[str] = []
+    if test is not None:
+        fire = [f"_fire = {test}" + "".join(f" and not ({q})" for q in quiet), "_fired[_i - _lo] = _fire", "_hits += _fire"]
+
+    body: list[str] = []
+    arrived = [line for p in additive for line in deliver(p, f"_sum_{p}[_row, _i - _lo]")]
+    if not in_turn:
+        body += ["for _i in range(_lo, _hi):", *_indent([*load, *flags, *flow(), *arrived, *store, *fire, *count_down])]
+    else:
+        body += ["for _i in range(_lo, _hi):", *_indent([*load, *flags, *flow(), *arrived, *store])]
+        for p in in_turn:
+            body += [f"for _e in range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
+                     *_indent([f"_i = _hits_{p}[_e]", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store])]  # fmt: skip
+        body += ["for _i in range(_lo, _hi):", *_indent([*load, *fire, *count_down])]
+    if test is not None:
+        after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
+        after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
+        after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i", "_count += 1"]
+        body += ["if _hits > 0:", *_indent(["for _i in range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])])]
+    body += ["if _record[_row] >= 0:", *_indent([
+        "_r = _record[_row]", "for _j in range(_first, _last):",
+        *_indent([f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j]]" for s in states if kinds.get(f"_trace_{s}")] or ["pass"])])]  # fmt: skip
+
+    arguments = ["_lo", "_hi", "_k0", "_k1", "dt", *(f"_at_{s}" for s in states), *(f"_left_{s}" for s in targets), *sorted(names)]
+    arguments += [f"_z_{j}" for j in range(step.normals)]
+    arguments += ["_u_0"] if neuron.rows.hazard is not None else []
+    arguments += [f"_sum_{p}" for p in additive]
+    arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
+    arguments += ["_fired", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
+    arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]
+    loop = ["", "", f"def advance({', '.join(arguments)}):", '    """Advance neurons _lo.._hi-1 through steps _k0.._k1-1; return how many spikes."""',
+            "    _count = 0", "    for _k in range(_k0, _k1):",
+            *_indent(["_row = _k - _k0", "t = _k*dt", "_hits = 0", *body], 2), "    return _count", ""]  # fmt: skip
+    table = "\n".join(f"    {line}" for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines() if not line.startswith("  parameters"))
+    header = _HEADER.format(title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table)
+    defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
+    return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), ("exprel", *defined))
+
+
+def _indent(lines: list[str], levels: int = 1) -> list[str]:
+    return ["    " * levels + line for line in lines]

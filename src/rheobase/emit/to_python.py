@@ -1,0 +1,164 @@
+"""Expressions -> Python text that runs as it is and compiles with Numba.
+
+The four rows become four functions; an engine's loop calls them. The text uses only + - * /, comparisons,
+conditional expressions and functions of `math`, so that plain Python and compiled code round alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, final
+
+import sympy
+from sympy.printing.pycode import PythonCodePrinter
+
+from rheobase.derive.integrate import Step
+from rheobase.model.expression import symbol
+from rheobase.model.neuron import Neuron
+
+__all__ = ["print_expression", "row_functions"]
+
+_MATH: Final = {"exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
+                "tanh": "tanh", "atan": "atan", "Abs": "abs", "floor": "floor", "exprel": "exprel"}  # fmt: skip
+
+
+@final
+class _Printer(PythonCodePrinter):
+    """SymPy's Python printer with products for small powers and plain function names."""
+
+    def __init__(self) -> None:
+        super().__init__({"fully_qualified_modules": False, "strict": False})
+
+    def _print_Float(self, e: Any) -> str:  # noqa: N802
+        return repr(float(e))
+
+    def _print_Rational(self, e: Any) -> str:  # noqa: N802
+        return repr(float(e))
+
+    def _print_Integer(self, e: Any) -> str:  # noqa: N802
+        return f"{int(e)}.0"
+
+    _print_Zero = _print_One = _print_NegativeOne = _print_Integer
+    _print_Half = _print_Rational
+
+    def _print_Pow(self, e: Any, rational: bool = False) -> str:  # noqa: N802
+        base, power = e.args
+        if power.is_Integer and 2 <= int(power) <= 4:
+            text = self.parenthesize(base, 60)
+            if base.is_Symbol:
+                return "(" + "*".join([text] * int(power)) + ")"
+        if power == -1:
+            return f"(1.0/{self.parenthesize(base, 60)})"
+        if power == sympy.Rational(1, 2):
+            return f"sqrt({self._print(base)})"
+        if power == sympy.Rational(-1, 2):
+            return f"(1.0/sqrt({self._print(base)}))"
+        if power.is_Integer and abs(int(power)) <= 64:
+            return f"({self._print(base)})**{int(power)}"
+        return f"({self._print(base)})**({self._print(power)})"
+
+    def _print_Function(self, e: Any) -> str:  # noqa: N802
+        name = type(e).__name__
+        if name not in _MATH:
+            raise TypeError(f"no way to print {name}")
+        return f"{_MATH[name]}({self._print(e.args[0])})"
+
+    _print_exp = _print_log = _print_Abs = _print_floor = _print_Function
+    _print_sin = _print_cos = _print_tan = _print_sinh = _print_cosh = _print_tanh = _print_atan = _print_Function
+
+    def _print_sign(self, e: Any) -> str:  # noqa: N802
+        x = self._print(e.args[0])
+        return f"(1.0 if ({x}) > 0.0 else (-1.0 if ({x}) < 0.0 else 0.0))"
+
+    def _print_Piecewise(self, e: Any) -> str:  # noqa: N802
+        text = f"({self._print(e.args[-1][0])})"
+        for value, condition in reversed(e.args[:-1]):
+            text = f"(({self._print(value)}) if ({self._print(condition)}) else {text})"
+        return text
+
+    def _pick(self, e: Any, sign: str) -> str:
+        text = self._print(e.args[0])
+        for a in e.args[1:]:
+            other = self._print(a)
+            text = f"(({text}) if ({text}) {sign} ({other}) else ({other}))"
+        return text
+
+    def _print_Min(self, e: Any) -> str:  # noqa: N802
+        return self._pick(e, "<")
+
+    def _print_Max(self, e: Any) -> str:  # noqa: N802
+        return self._pick(e, ">")
+
+
+_PRINTER: Final = _Printer()
+
+
+def print_expression(e: Any) -> str:
+    """Return the Python text of a SymPy expression or condition.
+
+    >>> print_expression(symbol("v")**2 / 2)
+    '(0.5)*(v*v)'
+    """
+    return str(_PRINTER.doprint(sympy.sympify(e, strict=True)))
+
+
+def _body(statements: Any, results: tuple[str, ...], indent: str) -> list[str]:
+    lines = [f"{indent}{name} = {print_expression(e)}" for name, e in statements]
+    return [*lines, f"{indent}return {', '.join(results)}" + ("," if len(results) == 1 else "")]
+
+
+def _names(expressions: Any, own: set[str]) -> list[str]:
+    return sorted({s.name for e in expressions for s in sympy.sympify(e, strict=True).free_symbols} - own)
+
+
+def _bound_lines(neuron: Neuron, values: Mapping[str, str], indent: str) -> list[str]:
+    lines = []
+    for b in neuron.rows.bounds:
+        target = values[b.state]
+        limit = print_expression(neuron.rows.substitute(b.right.value))
+        sign = "<" if b.side == ">=" else ">"
+        lines.append(f"{indent}{target} = {limit} if {target} {sign} {limit} else {target}")
+    return lines
+
+
+def row_functions(neuron: Neuron, step: Step) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the source lines of _flow*, _receive_*, _fires, _hazard and _reset, and each one's arguments.
+
+    Every function takes the states first, in their order, and returns all states (``_fires`` a truth value,
+    ``_hazard`` a rate). Names of our own begin with an underscore, which no user's name does.
+    """
+    rows, states = neuron.rows, list(neuron.states)
+    source: list[str] = []
+    arguments: dict[str, list[str]] = {}
+
+    def define(name: str, doc: str, more: list[str], body: list[str]) -> None:
+        arguments[name] = [*states, *more]
+        source.extend(["", "", f"def {name}({', '.join(arguments[name])}):", f'    """{doc}"""', *body])
+
+    bounds = [rows.substitute(b.right.value) for b in rows.bounds]
+    for clamped, statements in step.branches.items():
+        own = {*states, *(n for n, _ in statements)}
+        tail = "_clamped_" + "_".join(sorted(clamped)) if clamped else ""
+        new = {s: f"_new_{s}" for s in states}
+        lines = _body(statements, tuple(new.values()), "    ")
+        lines[-1:-1] = _bound_lines(neuron, new, "    ")
+        define(f"_flow{tail}", f"One step by the method '{step.method}'" + (f", {', '.join(sorted(clamped))} clamped." if clamped else "."),
+               _names([*(e for _, e in statements), *bounds], own), lines)  # fmt: skip
+    for port, jumps in rows.receive.items():
+        values = [rows.substitute(j.value) for j in jumps]
+        lines = [f"    {j.state} = {print_expression(e)}" for j, e in zip(jumps, values, strict=True)]
+        lines += _bound_lines(neuron, {s: s for s in states}, "    ")
+        define(f"_receive_{port}", f"On a presynaptic spike at port {port}.",
+               ["w_i", *(n for n in _names([*values, *bounds], set(states)) if n != "w_i")],
+               [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")])  # fmt: skip
+    if rows.threshold is not None:
+        e = rows.substitute(rows.threshold.value)
+        define("_fires", "Whether the threshold row holds.", _names([e], set(states)), [f"    return {print_expression(e)}"])
+    if rows.hazard is not None:
+        e = rows.substitute(rows.hazard.value)
+        define("_hazard", "The rate of firing, per ms.", _names([e], set(states)), [f"    return {print_expression(e)}"])
+    values = [rows.substitute(j.value) for j in rows.reset]
+    lines = [f"    {j.state} = {print_expression(e)}" for j, e in zip(rows.reset, values, strict=True)]
+    define("_reset", "After a spike.", _names(values, set(states)),
+           [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")])  # fmt: skip
+    return source, arguments

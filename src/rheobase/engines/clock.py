@@ -1,0 +1,323 @@
+"""The clock engine: a fixed step, the order of operations of the reference loop, compiled."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from types import ModuleType
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.derive.additive import additive_ports
+from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_step, propagators
+from rheobase.derive.structure import analyse
+from rheobase.emit.clock_loop import ClockSource, clock_source
+from rheobase.emit.source import write_module
+from rheobase.engines.compile import compiled_module, plain_module
+from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.population import Population
+from rheobase.engines.result import Recording, Result
+from rheobase.engines.spikes import Spikes
+from rheobase.errors import InputError
+from rheobase.model.neuron import Neuron
+from rheobase.network.inputs import Sampler
+from rheobase.network.sources import Arrivals
+from rheobase.random import neuron_keys
+from rheobase.units import to_number
+
+__all__ = ["Clock", "ClockRun"]
+
+_BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
+_SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
+
+
+@final
+@dataclass(frozen=True)
+class Clock:
+    """Run on a grid of step `dt`.
+
+    Parameters
+    ----------
+    dt : time
+        The step, in ms; spike times are multiples of it.
+    method : str
+        "auto" chooses by the structure of the rows (see `rheobase.derive.integrate`): exact for affine rows
+        and additive noise, exponential Euler or RK4 otherwise. "euler" is what the tutorials use.
+    threads : int, optional
+        How many threads; all cores if None. Results do not depend on it.
+
+    Examples
+    --------
+    >>> Clock(dt="0.5 ms").dt
+    0.5
+    """
+
+    dt: float = 0.1
+    method: str = "auto"
+    threads: int | None = None
+
+    def __init__(self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None) -> None:
+        step = to_number(dt, "ms", "dt")
+        if not 0 < step < math.inf:
+            raise InputError(f"dt = {step:g} ms is not positive; give for example Clock(dt='0.1 ms')")
+        if threads is not None and (int(threads) != threads or threads < 1):
+            raise InputError(f"threads = {threads!r} must be a whole number from 1")
+        object.__setattr__(self, "dt", step)
+        object.__setattr__(self, "method", method)
+        object.__setattr__(self, "threads", threads)
+
+    def run(self, population: Population, until: float, recording: Recording) -> Result:
+        """Return the result of running one population of unconnected neurons until `until` (ms)."""
+        run = ClockRun(population, self, recording, steps_until(until, self.dt))
+        run.advance(run.total)
+        return run.result()
+
+
+def steps_until(until: float, dt: float) -> int:
+    """Return how many steps of dt reach `until`."""
+    steps = round(until / dt)
+    if steps < 1:
+        raise InputError(f"until = {until:g} ms is shorter than one step of dt = {dt:g} ms")
+    return steps
+
+
+def count_steps(time: float | np.ndarray, dt: float) -> Any:
+    """Return round(time/dt), halves up, as integers."""
+    return np.floor(np.asarray(time) / dt + 0.5 + 1e-9).astype(np.int64)
+
+
+def check_step(population: Population, method: str, dt: float) -> None:
+    """Refuse a step with which Euler's method is unstable for the given time constants."""
+    if method not in ("euler", "sequential euler"):
+        return
+    for name, value in population.values.items():
+        if (name == "tau" or name.startswith("tau_")) and np.min(value) < dt:
+            raise InputError(f"dt = {dt:g} ms is larger than {name} = {np.min(value):g} ms; Euler's method is unstable beyond"
+                             f" 2 {name}: choose dt below {name}/10, or method='auto'")  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _source(neuron: Neuron, step_method: str, varying: tuple[str, ...], kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> tuple[
+        Step, ClockSource]:  # fmt: skip
+    step = derive_step(neuron, analyse(neuron, varying), step_method)
+    return step, clock_source(neuron, step, dict(kinds), ports)
+
+
+@final
+class ClockRun:
+    """A run in progress: states, counters, buffers; `advance` carries it forward by any number of steps."""
+
+    def __init__(self, population: Population, engine: Clock, recording: Recording, total: int) -> None:
+        begin = perf_counter()
+        self.population, self.engine, self.total, self.k = population, engine, total, 0
+        neuron, n, dt = population.neuron, population.n, engine.dt
+        varying = tuple(sorted(population.inputs))
+        structure = analyse(neuron, varying)
+        self.method = choose_method(structure, engine.method)
+        check_step(population, self.method, dt)
+        self.step = derive_step(neuron, structure, self.method)
+        self.order = self.step.order
+        self.recording = _check_recording(recording, neuron, n, dt, total)
+        self._record_states = recording.states
+        self.samplers: dict[str, Sampler] = {u: s.start(dt, n, population.key("input", u)) for u, s in population.inputs.items()}
+        self.arrivals: dict[str, Arrivals] = {p: s.on_grid(dt, n, population.key("port", p)) for p, s in population.sources.items()}
+        self.additive = additive_ports(neuron)
+        self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
+        self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
+        values: dict[str, Any] = dict(population.values)
+        values |= propagators(structure, self.step, clamp_sets(neuron), values, dt)
+        for target, name in neuron.refractory.items():
+            counts = count_steps(values[name], dt)
+            values[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
+        self.values = values
+        self.compiled = n * total > _SMALL
+        self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
+        self.module, self.source = self._load()
+        self._deliver_at_zero()
+        every, chosen = self.recording
+        self.times = np.arange(0, total + 1, every) if chosen is not None else np.empty(0, dtype=np.int64)
+        self.chosen = chosen if chosen is not None else np.empty(0, dtype=np.int64)
+        self.traces = {s: np.empty((len(self.times), len(self.chosen))) for s in recording.states}
+        for s, trace in self.traces.items():
+            trace[0] = self.states[s][self.chosen]
+        self.spike_steps: list[np.ndarray] = []
+        self.spike_neurons: list[np.ndarray] = []
+        self.seconds = {"prepare": perf_counter() - begin, "compile": 0.0, "run": 0.0}
+
+    def _load(self) -> tuple[ModuleType, ClockSource]:
+        p = self.population
+        probe = {u: sampler(0, 1).shape[1] for u, sampler in self.samplers.items()}
+        kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
+        kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
+        kinds |= {f"_trace_{s}": "yes" for s in self.recording_states()}
+        _, source = _source(p.neuron, self.method, tuple(sorted(p.inputs)), tuple(sorted(kinds.items())), tuple(sorted(p.sources)))
+        path = write_module("clock", source.text)
+        if self.compiled:
+            return compiled_module(path, source.functions, ("advance",)), source
+        return plain_module(path), source
+
+    def recording_states(self) -> tuple[str, ...]:
+        return self._record_states
+
+    def _deliver_at_zero(self) -> None:
+        """Spikes due at t = 0 act on the initial state."""
+        module = plain_module(write_module("clock", self.source.text)) if self.compiled else self.module
+        names = list(self.states)
+        for port, arrivals in self.arrivals.items():
+            _, neurons, weights = arrivals(-1, 0)
+            function = getattr(module, f"_receive_{port}")
+            arguments = function.__code__.co_varnames[: function.__code__.co_argcount][len(names) + 1 :]
+            for i, w in zip(neurons, weights, strict=True):
+                more = [self._value_at(a, int(i)) for a in arguments]
+                got = function(*(self.states[s][i] for s in names), w, *more)
+                for s, x in zip(names, got, strict=True):
+                    self.states[s][i] = x
+
+    def _value_at(self, name: str, i: int) -> float:
+        value = self.values[name] if name in self.values else self.samplers[name](0, 1)[0]
+        return float(np.broadcast_to(value, (self.population.n,))[i])
+
+    def advance(self, until_step: int) -> None:
+        """Carry the run forward to a step; any split gives the same bits."""
+        n = self.population.n
+        blocks = [(lo, min(lo + _BLOCK, n)) for lo in range(0, n, _BLOCK)]
+        threads = min(self.engine.threads or os.cpu_count() or 1, len(blocks)) if self.compiled else 1
+        workers = [_Worker(self) for _ in range(threads)]
+        begin = perf_counter()
+        if self.compiled and not getattr(self.module, "_warm", False):
+            workers[0].warm_up()
+            self.module._warm = True  # type: ignore[attr-defined]
+            self.seconds["compile"] += perf_counter() - begin
+            begin = perf_counter()
+        pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        try:
+            while self.k < until_step:
+                stop = min(self.k + self.chunk, until_step)
+                shared = self._gather(self.k, stop)
+                parts = [blocks[w::threads] for w in range(threads)]
+                if pool is None:
+                    found = [workers[0].run(blocks, self.k, stop, shared)]
+                else:
+                    jobs = [pool.submit(w.run, part, self.k, stop, shared) for w, part in zip(workers, parts, strict=True)]
+                    found = [j.result() for j in jobs]
+                for steps, neurons in (pair for part in found for pair in part):
+                    self.spike_steps.append(steps)
+                    self.spike_neurons.append(neurons)
+                self.k = stop
+        finally:
+            if pool is not None:
+                pool.shutdown()
+        self.seconds["run"] += perf_counter() - begin
+        self._check_finite()
+
+    def _gather(self, k0: int, k1: int) -> dict[str, Any]:
+        """Return what all blocks share in a chunk of steps: inputs, arrivals, which rows are recorded."""
+        shared: dict[str, Any] = {}
+        for u, sampler in self.samplers.items():
+            values = np.ascontiguousarray(sampler(k0, k1))
+            if np.isnan(values).any():
+                raise InputError(f"the input {u} is NaN at t = {(k0 + int(np.argwhere(np.isnan(values))[0][0])) * self.engine.dt:g} ms")
+            shared[u] = values[:, 0].copy() if values.shape[1] == 1 else values
+        for port, arrivals in self.arrivals.items():
+            shared[f"_arrivals_{port}"] = arrivals(k0, k1)
+        record = np.full(k1 - k0, -1, dtype=np.int64)
+        if len(self.times):
+            every = self.recording[0]
+            at = np.arange(k0 + 1, k1 + 1)
+            record = np.where(at % every == 0, at // every, -1)
+        shared["_record"] = record
+        return shared
+
+    def _check_finite(self) -> None:
+        for s, x in self.states.items():
+            if not np.isfinite(x).all():
+                i = int(np.flatnonzero(~np.isfinite(x))[0])
+                raise InputError(f"{s} of neuron {i} is {x[i]} before t = {self.k * self.engine.dt:g} ms: the numbers overflowed;"
+                                 " choose a smaller dt, another method, or check the parameters")  # fmt: skip
+
+    def result(self) -> Result:
+        """Return what has been simulated so far."""
+        dt = self.engine.dt
+        steps = np.concatenate([*self.spike_steps, np.empty(0, dtype=np.int64)])
+        neurons = np.concatenate([*self.spike_neurons, np.empty(0, dtype=np.int64)])
+        order = np.lexsort((neurons, steps))
+        spikes = Spikes(steps[order] * dt, neurons[order], self.population.n)
+        done = int(np.searchsorted(self.times, self.k, side="right"))
+        traces = {s: x[:done].T for s, x in self.traces.items()}
+        return Result(spikes, self.times[:done] * dt, traces, {s: x.copy() for s, x in self.states.items()},
+                      f"Clock(dt={dt:g} ms)", self.method, self.order, dict(self.seconds))  # fmt: skip
+
+
+@final
+class _Worker:
+    """One thread's buffers."""
+
+    def __init__(self, run: ClockRun) -> None:
+        self.run_ = run
+        n = min(run.population.n, _BLOCK)
+        self.normals = [np.empty((run.chunk, n)) for _ in range(run.step.normals)]
+        self.uniforms = np.empty((run.chunk, n)) if run.population.neuron.rows.hazard is not None else None
+        self.sums = {p: np.empty((run.chunk, n)) for p in run.arrivals if p in run.additive}
+        self.fired = np.zeros(n, dtype=np.bool_)
+        self.steps = np.empty(run.chunk * n, dtype=np.int64)
+        self.neurons = np.empty(run.chunk * n, dtype=np.int64)
+
+    def warm_up(self) -> None:
+        """Compile by a call that does nothing."""
+        self._call(0, 0, 0, 0, {**self.run_._gather(0, 1)})
+
+    def run(self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+        found = []
+        for lo, hi in blocks:
+            count = self._call(lo, hi, k0, k1, shared)
+            if count:
+                found.append((self.steps[:count].copy(), self.neurons[:count].copy()))
+        return found
+
+    def _call(self, lo: int, hi: int, k0: int, k1: int, shared: Mapping[str, Any]) -> int:
+        r = self.run_
+        width, rows = hi - lo, k1 - k0
+        keys = neuron_keys(r.population.key("noise"), lo, hi)
+        values: dict[str, Any] = {**r.values, **shared, "_lo": lo, "_hi": hi, "_k0": k0, "_k1": k1, "dt": r.engine.dt}
+        values |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
+        for j, buffer in enumerate(self.normals):
+            part = buffer[:, :width] if width == buffer.shape[1] else np.empty((r.chunk, width))
+            fill_normals(r.population.key("noise", f"{j}"), keys, k0, k1, part, r.compiled)
+            values[f"_z_{j}"] = part
+        if self.uniforms is not None:
+            part = self.uniforms if width == self.uniforms.shape[1] else np.empty((r.chunk, width))
+            fill_uniforms(r.population.key("hazard"), keys, k0, k1, part, r.compiled)
+            values["_u_0"] = part
+        for p in r.arrivals:
+            steps, neurons, weights = shared[f"_arrivals_{p}"]
+            inside = (neurons >= lo) & (neurons < hi)
+            steps, neurons, weights = steps[inside], neurons[inside], weights[inside]
+            if p in r.additive:
+                total = self.sums[p] if width == self.sums[p].shape[1] else np.empty((r.chunk, width))
+                total[:rows] = 0.0
+                np.add.at(total, (steps - (k0 + 1), neurons - lo), weights)
+                values[f"_sum_{p}"] = total
+            else:
+                values[f"_edges_{p}"] = np.searchsorted(steps, np.arange(k0 + 1, k1 + 2))
+                values[f"_hits_{p}"] = np.ascontiguousarray(neurons)
+                values[f"_weights_{p}"] = np.ascontiguousarray(weights)
+        first, last = np.searchsorted(r.chosen, [lo, hi])
+        values |= {"_fired": self.fired, "_out_step": self.steps, "_out_neuron": self.neurons, "_first": int(first),
+                   "_last": int(last), "_chosen": r.chosen}  # fmt: skip
+        values |= {f"_trace_{s}": x for s, x in r.traces.items()} if hasattr(r, "traces") else {}
+        return int(r.module.advance(*(values[a] for a in r.source.arguments)))
+
+
+def _check_recording(recording: Recording, neuron: Neuron, n: int, dt: float, total: int) -> tuple[int, np.ndarray | None]:
+    """Return every how many steps to record, and which neurons; (1, None) for no traces."""
+    if not recording.states:
+        return 1, None
+    every = 1 if recording.every is None else max(1, round(recording.every / dt))
+    chosen = np.arange(n) if recording.neurons is None else np.sort(np.asarray(recording.neurons, dtype=np.int64))
+    return every, chosen

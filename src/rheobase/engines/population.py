@@ -1,0 +1,124 @@
+"""A neuron model with everything an engine needs to run it: numbers, inputs, arrivals, random keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from rheobase.derive.rest import rest_state
+from rheobase.errors import InputError, UnitMismatch, nearest
+from rheobase.model.neuron import Neuron
+from rheobase.model.quantity import Quantity, read_quantity
+from rheobase.network.inputs import Constant, Stimulus, as_stimulus
+from rheobase.network.sources import SpikeSource, as_source
+from rheobase.random import derive_key
+from rheobase.units import Dimension
+
+__all__ = ["Population", "prepare"]
+
+
+@final
+@dataclass(frozen=True)
+class Population:
+    """n neurons of one model.
+
+    `values` holds the parameters and the inputs that do not change in time, floats or shape (n,);
+    `inputs` the inputs that do; `sources` the spikes that arrive from outside at each port.
+    """
+
+    neuron: Neuron
+    n: int
+    single: bool
+    values: Mapping[str, float | np.ndarray]
+    initial: Mapping[str, np.ndarray]
+    inputs: Mapping[str, Stimulus]
+    sources: Mapping[str, SpikeSource]
+    seed: int
+    name: str = ""
+
+    def key(self, *path: str) -> int:
+        """Return the random key of one use of random numbers in this population."""
+        return derive_key(self.seed, self.name, *path)
+
+
+def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None = None, name: str = "") -> Population:
+    """Return the population that runs `neuron` with what a user gave by keyword.
+
+    A name may be an input, a parameter (another value for this run), a state (its initial value) or a port.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, a missing input, arrays of different lengths, or NaN.
+    UnitMismatch
+        If a value has another unit than the rows ask for.
+    """
+    known = [*neuron.inputs, *neuron.ports, *neuron.parameters, *neuron.states]
+    held: dict[str, Quantity] = dict(neuron.parameters)
+    initial: dict[str, Quantity] = dict(neuron.initial)
+    inputs: dict[str, Stimulus] = {}
+    sources: dict[str, SpikeSource] = {}
+    for key, value in given.items():
+        if key in neuron.ports:
+            sources[key] = as_source(value, key)
+            _check_unit(key, sources[key].dimension, neuron.dimensions.get(f"w_i:{key}"), "the weight at port ")
+        elif key in neuron.states:
+            initial[key] = _reading(key, value)
+            _check_unit(key, initial[key].dimension, neuron.dimensions.get(key))
+        elif key in neuron.inputs or key in neuron.parameters:
+            stimulus = as_stimulus(value, key)
+            _check_unit(key, stimulus.dimension, neuron.dimensions.get(key))
+            if isinstance(stimulus, Constant):
+                held[key] = stimulus.value
+            elif key in neuron.refractory.values():
+                raise InputError(f"{key} is the refractory time; it cannot vary in time")
+            else:
+                held.pop(key, None)
+                inputs[key] = stimulus
+        else:
+            what = "spikes arrive at no port" if key in ("spikes", "exc", "inh") else "is no input, parameter, state or port"
+            raise InputError(f"'{key}' {what} of {neuron.name}.{nearest(key, known)} It has: {', '.join(known)}")
+    missing = [u for u in neuron.inputs if u not in held and u not in inputs]
+    if missing:
+        unit = f" (in {neuron.unit(missing[0])})" if neuron.unit(missing[0]) else ""
+        raise InputError(f"{neuron.name} needs the input {missing[0]}{unit}: give {missing[0]}=..., for example "
+                         f"{missing[0]}=rb.step(...) or {missing[0]}=0")  # fmt: skip
+    sizes = {k: q.shape[0] for k, q in [*held.items(), *initial.items()] if q.shape}
+    sizes |= {k: s.size for k, s in [*inputs.items(), *sources.items()] if s.size is not None}
+    for key, size in sizes.items():
+        first = next(iter(sizes))
+        wanted = n if n is not None else sizes[first]
+        if size != wanted:
+            other = f"there are {n} neurons" if n is not None else f"{first} has {wanted}"
+            raise InputError(f"{key} has {size} values, but {other}; arrays need one value a neuron")
+    random = any(hasattr(q.value, "sample") for q in [*held.values(), *initial.values()])
+    count = n if n is not None else next(iter(sizes.values()), 1)
+    population = Population(neuron, count, n is None and not sizes, {}, {}, inputs, sources, seed, name)
+
+    def draw(group: str, key: str, q: Quantity) -> float | np.ndarray:
+        rng = np.random.Generator(np.random.Philox(key=population.key(group, key)))
+        return q.draw(count, rng)
+
+    values = {k: draw("parameter", k, q) for k, q in held.items()}
+    for key, x in values.items() if random else ():
+        if (key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
+            raise InputError(f"{key}: a value drawn from {held[key]} is not positive; bound it with low=")
+    start = rest_state(neuron, values, count) if set(initial) != set(neuron.states) else {}
+    for key, q in initial.items():
+        start[key] = np.broadcast_to(np.asarray(draw("initial", key, q), dtype=float), (count,)).copy()
+    return Population(neuron, count, n is None and not sizes, values, start, inputs, sources, seed, name)
+
+
+def _reading(key: str, value: Any) -> Quantity:
+    if isinstance(value, Stimulus):
+        raise InputError(f"{key} is a state; its initial value is a number, not a current over time")
+    return read_quantity(value, key)
+
+
+def _check_unit(key: str, given: Dimension | None, wanted: Dimension | None, what: str = "") -> None:
+    if given is None or wanted is None or given == wanted:
+        return
+    raise UnitMismatch(f"{what}{key} is in {given.unit}, but the rows want {wanted.unit}")

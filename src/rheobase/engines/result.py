@@ -1,0 +1,41 @@
+"""What an engine hands back: spikes, traces, and how they were computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from rheobase.engines.spikes import Spikes
+
+__all__ = ["Recording", "Result"]
+
+
+@final
+@dataclass(frozen=True)
+class Recording:
+    """Which states to keep, of which neurons, how often.
+
+    `every` is in ms (None: each step of the engine); `neurons` None keeps all.
+    """
+
+    states: tuple[str, ...] = ()
+    every: float | None = None
+    neurons: np.ndarray | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Spikes, times (n_times,), traces (n_neurons, n_times), final states (n,), and the account of the method."""
+
+    spikes: Spikes
+    t: np.ndarray
+    traces: Mapping[str, np.ndarray]
+    final: Mapping[str, np.ndarray]
+    engine: str
+    method: str
+    order: str
+    seconds: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,41 @@
+"""The zoo: published neurons, each as its four rows with its published values.
+
+Every function takes keywords and returns a `Neuron`. A keyword that names a row, an initial value or
+``name=``, ``about=``, ``source=`` replaces that part: ``IF(reset="v <- v - theta")``.
+"""
+
+from rheobase.model.zoo.adaptive import ALIF, MAT, LIFsfa, MihalasNiebur
+from rheobase.model.zoo.conductance import HH
+from rheobase.model.zoo.generalised import GLIF
+from rheobase.model.zoo.integrate_and_fire import IAF, IF, LIF, fold_leak
+from rheobase.model.zoo.nonlinear import EIF, QIF, AdEx, Izhikevich, Izhikevich2007
+from rheobase.model.zoo.patterns import izhikevich_pattern
+from rheobase.model.zoo.stochastic import SRM, EscapeLIF, NoisyLIF
+from rheobase.model.zoo.synaptic import COBA, CUBA, LIFalpha, LIFbiexp, LIFexp
+
+__all__ = [
+    "IF",
+    "IAF",
+    "LIF",
+    "LIFexp",
+    "LIFalpha",
+    "LIFbiexp",
+    "CUBA",
+    "COBA",
+    "ALIF",
+    "LIFsfa",
+    "MAT",
+    "MihalasNiebur",
+    "GLIF",
+    "QIF",
+    "EIF",
+    "AdEx",
+    "Izhikevich",
+    "Izhikevich2007",
+    "HH",
+    "EscapeLIF",
+    "SRM",
+    "NoisyLIF",
+    "fold_leak",
+    "izhikevich_pattern",
+]
