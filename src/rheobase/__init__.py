@@ -1,2 +1,68 @@
-"""x"""
+"""rheobase: a spiking neuron is written once, as four rows; then it is simulated, analysed, trained and shown.
+
+>>> import rheobase as rb
+>>> run = rb.simulate(rb.LIF(), I="0.3 nA", until="100 ms", dt="0.1 ms")
+>>> run.spikes[0]
+array([22., 46., 70., 94.])
+"""
+
+from __future__ import annotations
+
+from rheobase.engines.clock import Clock
+from rheobase.engines.reference import Reference
+from rheobase.engines.spikes import Spikes
+from rheobase.errors import (
+    DidNotConverge,
+    InputError,
+    NotExact,
+    NotExportable,
+    NotRecorded,
+    RheobaseError,
+    RowError,
+    UnitMismatch,
+)
+from rheobase.model.distribution import exponential, gamma, lognormal, normal, uniform
+from rheobase.model.neuron import Neuron
+from rheobase.model.zoo import *  # noqa: F403  (the zoo lists its names in __all__)
+from rheobase.model.zoo import __all__ as _zoo
+from rheobase.network.inputs import noise, ou, pulses, ramp, read_current, sampled, sine, step, zap
+from rheobase.network.sources import poisson, spikes
+from rheobase.run import Run, load
+from rheobase.simulate import simulate
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "Clock",
+    "DidNotConverge",
+    "InputError",
+    "Neuron",
+    "NotExact",
+    "NotExportable",
+    "NotRecorded",
+    "Reference",
+    "RheobaseError",
+    "RowError",
+    "Run",
+    "Spikes",
+    "UnitMismatch",
+    "exponential",
+    "gamma",
+    "load",
+    "lognormal",
+    "noise",
+    "normal",
+    "ou",
+    "poisson",
+    "pulses",
+    "ramp",
+    "read_current",
+    "sampled",
+    "simulate",
+    "sine",
+    "spikes",
+    "step",
+    "uniform",
+    "zap",
+    *_zoo,
+]

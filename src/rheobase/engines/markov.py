@@ -319,8 +319,8 @@ def _thin(
             if np.any(high := total[:, -1] > ceiling * (1 + 1e-9)):
                 i = int(np.flatnonzero(high)[0])
                 raise InputError(
-                    f"leaving '{model.states[s[i]]}' has the rate {total[i, -1]:g} kHz at t = {t[i]:g} ms, above"
-                    f" its bound {ceiling[i]:g}; give a larger bound="
+                    f"leaving '{model.states[s[i]]}' has the rate {total[i, -1]:g} kHz"
+                    f" at t = {t[i]:g} ms, above its bound {ceiling[i]:g}; give a larger bound="
                 )
             mark = u[2 * c + 1, row] * ceiling
             taken = mark < total[:, -1]

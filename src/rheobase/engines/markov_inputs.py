@@ -107,8 +107,8 @@ def read_bound(
         if a not in given:
             s = model.states[a]
             raise InputError(
-                f"{', '.join(functions)} is a function of time, so a rate that leaving '{s}' never exceeds must"
-                f" be stated: bound={{'{s}': ...}} in kHz"
+                f"{', '.join(functions)} is a function of time, so a rate that leaving '{s}'"
+                f" never exceeds must be stated: bound={{'{s}': ...}} in kHz"
             )
         if not 0 < given[a] < math.inf:
             raise InputError(f"bound of '{model.states[a]}' = {given[a]:g} kHz must be positive and finite")

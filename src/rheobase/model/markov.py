@@ -484,8 +484,8 @@ def _check_reachable(model: MarkovNeuron) -> None:
         if i not in seen:
             start = model.start if isinstance(model.start, str) else ", ".join(model.start)
             raise InputError(
-                f"the state '{s}' can never be reached from the start ({start}); add a rate that leads to it, such"
-                f" as '{model.states[min(seen)]} -> {s}', or leave the state out"
+                f"the state '{s}' can never be reached from the start ({start}); add a rate"
+                f" that leads to it, such as '{model.states[min(seen)]} -> {s}', or leave the state out"
             )
 
 

@@ -1,0 +1,215 @@
+"""Run: what a simulation gives back, and how it was computed."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from rheobase.engines.spikes import Spikes
+from rheobase.errors import InputError, NotRecorded, nearest
+from rheobase.model.neuron import Neuron
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.axes import Axes
+
+__all__ = ["Run", "load"]
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """Spikes and traces of a simulation, with the account of how they were computed.
+
+    Attributes
+    ----------
+    spikes : Spikes
+        ``spikes[i]`` are neuron i's times in ms; ``.times`` and ``.neurons`` the table sorted by time.
+    t : array (n_times,)
+        Times of the traces, in ms.
+    v, w, ... : array (n_neurons, n_times), or (n_times,) for a single neuron
+        One for each recorded state.
+    final : dict
+        The states at the end, shape (n_neurons,).
+    engine, method, order : str
+        What ran it, by which formula, with which order of accuracy.
+    seed : int
+        Give it to `simulate` to get the same random numbers again.
+    seconds : dict
+        Wall-clock times: prepare, compile, run.
+    """
+
+    model: Neuron
+    n: int
+    single: bool
+    until: float
+    seed: int
+    spikes: Spikes
+    t: np.ndarray
+    traces: Mapping[str, np.ndarray]
+    final: Mapping[str, np.ndarray]
+    engine: str
+    method: str
+    order: str
+    seconds: Mapping[str, float]
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        if name.startswith("_") or name in Run.__dataclass_fields__:
+            raise AttributeError(name)
+        return self[name]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return a recorded state, or a derived quantity of the rows if its states were recorded."""
+        if name in self.traces:
+            trace = self.traces[name]
+            return trace[0] if self.single else trace
+        if name in dict(self.model.rows.derived):
+            return self._derive(name)
+        if name in self.model.states:
+            raise NotRecorded(f"{name} was not recorded ({self.n} neurons); run with record='{name}' (every k-th step: record_every='1 ms')")
+        known = [*self.model.states, *(n for n, _ in self.model.rows.derived), "spikes", "t", "rate"]
+        raise NotRecorded(f"a run of {self.model.name} has no '{name}'.{nearest(name, known)} It has: {', '.join(known)}")
+
+    def _derive(self, name: str) -> np.ndarray:
+        from rheobase.derive.evaluate import evaluate
+
+        value = self.model.rows.substitute(dict(self.model.rows.derived)[name].value)
+        needed = {s.name for s in value.free_symbols}
+        env: dict[str, Any] = {}
+        for key in needed:
+            if key in self.traces:
+                env[key] = self.traces[key]
+            elif key in self.model.parameters and isinstance(self.model.parameters[key].value, float | np.ndarray):
+                x = np.asarray(self.model.parameters[key].value)
+                env[key] = x[:, None] if x.ndim else float(x)
+            else:
+                raise NotRecorded(f"{name} needs {key}, which was not recorded")
+        out = np.broadcast_to(np.asarray(evaluate(value, env)), (self.n, len(self.t)))
+        return out[0] if self.single else out
+
+    @property
+    def table(self) -> np.ndarray:
+        """All spikes as one structured array with the fields ``time`` (ms) and ``neuron``."""
+        out = np.empty(len(self.spikes.times), dtype=[("time", float), ("neuron", np.int64)])
+        out["time"], out["neuron"] = self.spikes.times, self.spikes.neurons
+        return out
+
+    def rate(self, start: float = 0.0) -> Any:
+        """Return spikes per second of each neuron, shape (n_neurons,); a float for a single neuron.
+
+        Parameters
+        ----------
+        start : float
+            Spikes up to this time (ms) are left out.
+        """
+        if not 0 <= start < self.until:
+            raise InputError(f"start = {start:g} ms must lie in 0 .. {self.until:g} ms")
+        late = self.spikes.times > start
+        count = np.bincount(self.spikes.neurons[late], minlength=self.n)
+        rate = count / (self.until - start) * 1000.0
+        return float(rate[0]) if self.single else rate
+
+    def plot(self, *states: str, axes: Any = None) -> Any:
+        """Draw the traces of a few neurons, with spikes; return the axes (one below the other)."""
+        from rheobase import plot
+
+        names = states or tuple(self.traces)
+        if not names:
+            raise NotRecorded("no state was recorded; run with record='v', or use raster()")
+        panels = {s: (self.traces[s] if s in self.traces else np.atleast_2d(self[s]), self.model.unit(s)) for s in names}
+        limit = self._threshold()
+        return plot.traces(self.t, panels, spikes=[*self.spikes], threshold=limit, title=self.model.name, axes=axes)
+
+    def _threshold(self) -> tuple[str, float] | None:
+        """Return (state, value) where the threshold row compares a state with a constant."""
+        rows = self.model.rows.threshold
+        if rows is None or getattr(rows.value, "lhs", None) is None or not rows.value.lhs.is_Symbol:
+            return None
+        value = rows.value.rhs
+        if value.is_number:
+            return rows.value.lhs.name, float(value)
+        q = self.model.parameters.get(value.name) if value.is_Symbol else None
+        return (rows.value.lhs.name, q.value) if q is not None and isinstance(q.value, float) else None
+
+    def raster(self, axes: Axes | None = None, **style: Any) -> Axes:
+        """Draw a dot for every spike, time against neuron; return the axes."""
+        from rheobase import plot
+
+        return plot.raster(self.spikes.times, self.spikes.neurons, self.n, until=self.until, axes=axes, **style)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return the spikes as a table with the columns population, neuron, time (ms). Needs pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+        return pandas.DataFrame({"population": self.model.name, "neuron": self.spikes.neurons, "time": self.spikes.times})
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one file (``.npz``: arrays and JSON, no pickles); `load` reads it back."""
+        path = Path(path)
+        if path.suffix != ".npz":
+            path = path.with_name(path.name + ".npz")
+        head = {
+            "format": "rheobase run", "version": 1, "model": self.model.to_dict(), "n": self.n, "single": self.single,
+            "until": self.until, "seed": self.seed, "engine": self.engine, "method": self.method, "order": self.order,
+            "seconds": dict(self.seconds),
+        }  # fmt: skip
+        arrays = {"times": self.spikes.times, "neurons": self.spikes.neurons, "t": self.t}
+        arrays |= {f"trace {s}": x for s, x in self.traces.items()} | {f"final {s}": x for s, x in self.final.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+        try:
+            path.write_bytes(buffer.getvalue())
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}") from None
+        return path
+
+    def __repr__(self) -> str:
+        n = f"{self.n} neurons" if not self.single else "one neuron"
+        count = len(self.spikes.times)
+        traces = f", traces of {', '.join(self.traces)}" if self.traces else ""
+        took = ", ".join(f"{k} {v:.3g} s" for k, v in self.seconds.items() if v > 0)
+        return (
+            f"Run of {self.model.name}: {n}, {self.until:g} ms, {count} spike{'s' * (count != 1)}{traces}\n"
+            f"  engine {self.engine}, method '{self.method}', order of accuracy: {self.order}\n"
+            f"  seed {self.seed}; {took}"
+        )
+
+
+def load(path: str | Path) -> Run:
+    """Return the run that `Run.save` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, or something else.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            head = json.loads(str(data["head"]))
+            if head.get("format") != "rheobase run" or head.get("version") != 1:
+                raise InputError(f"{path} holds no run of rheobase, or one of a newer version")
+            arrays = {k: data[k] for k in data.files if k != "head"}
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, json.JSONDecodeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is truncated or no file of rheobase ({type(error).__name__})") from None
+    n = int(head["n"])
+    return Run(
+        Neuron.from_dict(head["model"]), n, bool(head["single"]), float(head["until"]), int(head["seed"]),
+        Spikes(arrays["times"], arrays["neurons"], n), arrays["t"],
+        {k.removeprefix("trace "): x for k, x in arrays.items() if k.startswith("trace ")},
+        {k.removeprefix("final "): x for k, x in arrays.items() if k.startswith("final ")},
+        head["engine"], head["method"], head["order"], head["seconds"],
+    )  # fmt: skip

@@ -1,0 +1,132 @@
+"""simulate(model, ...) -> Run, and live(model): the two ways to run a neuron."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from rheobase.engines.clock import Clock
+from rheobase.engines.population import Population, prepare
+from rheobase.engines.result import Recording, Result
+from rheobase.errors import InputError, nearest
+from rheobase.model.neuron import Neuron
+from rheobase.run import Run
+from rheobase.units import to_number
+
+__all__ = ["simulate"]
+
+_FEW = 2_000_000  # values of traces that are recorded without being asked for: 16 MB
+
+
+class Engine(Protocol):
+    """What can run a population."""
+
+    def run(self, population: Population, until: float, recording: Recording) -> Result:
+        """Return the result of a run until `until` ms."""
+        ...
+
+
+def simulate(
+    model: Neuron,
+    until: Any = None,
+    *,
+    dt: Any = None,
+    engine: Engine | None = None,
+    method: str | None = None,
+    seed: int | None = None,
+    record: str | Iterable[str] | bool | None = None,
+    record_every: Any = None,
+    record_neurons: Any = None,
+    n: int | None = None,
+    **given: Any,
+) -> Run:
+    """Return the `Run` of a neuron, or of many at once.
+
+    Parameters
+    ----------
+    model : Neuron
+    until : time
+        How long, in ms.
+    dt, method : time, str, optional
+        Short for ``engine=Clock(dt, method)``.
+    engine : Exact, Clock, Precise or Reference, optional
+        Without it `Exact` runs what its rows allow, and ``Clock(dt="0.1 ms")`` the rest.
+    seed : int, optional
+        Makes random numbers repeatable; without it one is drawn, and told by ``run.seed``.
+    record : str or list of str or bool, optional
+        States to keep. By default all of them, as long as they fit into 16 MB; spikes always.
+    record_every : time, optional
+        Keep the states this often.
+    record_neurons : array of int, optional
+        Keep the states of these neurons only.
+    n : int, optional
+        How many equal neurons (for noise); arrays among the values set it too.
+    **given
+        Inputs (numbers, arrays with one value a neuron, stimuli such as `step`), spikes at a port
+        (`spikes`, `poisson`, or a list of times), other values of parameters, initial values of states.
+
+    Raises
+    ------
+    InputError
+        For an unknown or missing name, NaN, arrays of different lengths, or a time that is not positive.
+    UnitMismatch
+        If a value has another unit than the rows ask for.
+
+    Examples
+    --------
+    >>> from rheobase.model.zoo import LIF
+    >>> simulate(LIF(), I="0.3 nA", until="100 ms", dt="0.1 ms").spikes[0]
+    array([22., 46., 70., 94.])
+    """
+    if not isinstance(model, Neuron):
+        raise InputError(f"simulate wants a Neuron, not {type(model).__name__}; write rb.Neuron(...) or take one such as rb.LIF()")
+    if until is None:
+        raise InputError("how long? give until=, for example until='1 s'")
+    end = to_number(until, "ms", "until")
+    if not 0 < end < float("inf"):
+        raise InputError(f"until = {end:g} ms lies in the past or never; a run begins at 0, so give a positive time")
+    if seed is None:
+        seed = secrets.randbits(32)
+    elif int(seed) != seed or seed < 0:
+        raise InputError(f"seed = {seed!r} must be a whole number from 0")
+    if n is not None and (int(n) != n or n < 1):
+        raise InputError(f"n = {n!r} must be a whole number from 1")
+    if engine is not None and (dt is not None or method is not None):
+        raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
+    population = prepare(model, given, int(seed), n)
+    chosen = engine or _choose(population, dt, method)
+    recording = _recording(population, end, record, record_every, record_neurons, getattr(chosen, "dt", 0.1))
+    result = chosen.run(population, end, recording)
+    return Run(model, population.n, population.single, end, int(seed), result.spikes, result.t, result.traces, result.final,
+               result.engine, result.method, result.order, result.seconds)  # fmt: skip
+
+
+def _choose(population: Population, dt: Any, method: str | None) -> Engine:
+    if dt is not None or method is not None:
+        return Clock("0.1 ms" if dt is None else dt, method or "auto")
+    return Clock()
+
+
+def _recording(p: Population, until: float, record: Any, every: Any, neurons: Any, dt: float) -> Recording:
+    states = p.neuron.states
+    step = None if every is None else to_number(every, "ms", "record_every")
+    if step is not None and step <= 0:
+        raise InputError(f"record_every = {step:g} ms is not positive")
+    chosen = None
+    if neurons is not None:
+        chosen = np.unique(np.atleast_1d(np.asarray(neurons)))
+        if chosen.dtype.kind not in "iu" or chosen.size == 0 or chosen[0] < 0 or chosen[-1] >= p.n:
+            raise InputError(f"record_neurons must be numbers from 0 to {p.n - 1}")
+    if record is None:
+        count = (p.n if chosen is None else len(chosen)) * (until / (step or dt) + 1) * len(states)
+        return Recording(states if count <= _FEW else (), step, chosen)
+    if isinstance(record, bool):
+        return Recording(states if record else (), step, chosen)
+    names = [record] if isinstance(record, str) else [*record]
+    for name in names:
+        if name not in states and name != "spikes":
+            raise InputError(f"record = '{name}' is no state of {p.neuron.name}.{nearest(str(name), states)} States: {', '.join(states)}")
+    return Recording(tuple(s for s in states if s in names), step, chosen)
