@@ -302,7 +302,6 @@ def pass_maximum(
     tolerance: float, w: Work,
 ) -> float:  # fmt: skip
     """Return the crossing on (low, high], where g rises, turns once and falls, or -1 if its maximum stays below."""
-    start = low
     t = low
     g, slope, curve, _ = read_threshold(f, o, p, q, a, s, g0, t, w)
     best = g
@@ -325,7 +324,7 @@ def pass_maximum(
             best = g
             best_t = t
         if holds(g, strict):
-            return bracket_root(f, o, p, q, a, s, g0, start, t, strict, w)
+            return bracket_root(f, o, p, q, a, s, g0, low, t, strict, w)  # g rises from low to t or turns later
         if slope > 0.0:
             low = t
         else:

@@ -25,15 +25,16 @@ def ALIF(
 ) -> Neuron:
     """LIF neuron whose threshold jumps by delta at each spike and relaxes back.
 
-    ``tau dv/dt = R*I - v``, ``tau_a dtheta/dt = theta_0 - theta``; ``v <- v + w_i``; fires when ``v > theta``;
-    then ``v <- v_r`` and ``theta <- theta + delta``.
+    ``tau dv/dt = R*I - v``, ``tau_a dtheta/dt = theta_0 - theta``; ``v <- v + w_i``; fires when
+    ``v > theta``; then ``v <- v_r`` and ``theta <- theta + delta``.
 
     Parameters
     ----------
     tau, tau_a : time
         Of the membrane, of the threshold.
     R, theta_0, delta, v_r, I : number
-        Gain, resting threshold (theta starts there), its jump, reset, drive: plain numbers, or mV, MOhm and nA.
+        Gain, resting threshold (theta starts there), its jump, reset, drive: plain numbers, or mV, MOhm and
+        nA.
     **changes
         Other rows, initial values (``theta=``), ``refractory=``, ``name=``.
 
@@ -61,9 +62,12 @@ def ALIF(
       source      neuro4ml.github.io, week 1, abstract neuron models
     """
     return assemble(
-        changes, name="ALIF", about="LIF, adaptive threshold", source="neuro4ml.github.io, week 1, abstract neuron models",
-        evolve="tau dv/dt = R*I - v\ntau_a dtheta/dt = theta_0 - theta", receive="v <- v + w_i", threshold="v > theta",
-        reset="v <- v_r\ntheta <- theta + delta", tau=tau, tau_a=tau_a, R=R, theta_0=theta_0, delta=delta, v_r=v_r, I=I,
+        changes, name="ALIF", about="LIF, adaptive threshold",
+        source="neuro4ml.github.io, week 1, abstract neuron models",
+        evolve="tau dv/dt = R*I - v\ntau_a dtheta/dt = theta_0 - theta", receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v_r\ntheta <- theta + delta", tau=tau, tau_a=tau_a, R=R, theta_0=theta_0, delta=delta,
+        v_r=v_r, I=I,
         v=v_r, theta=theta_0,
     )  # fmt: skip
 
@@ -83,8 +87,8 @@ def LIFsfa(
 ) -> Neuron:
     """LIF neuron with spike-frequency adaptation: each spike adds b to an outward current that decays.
 
-    ``tau dv/dt = E_L - v + R*(I - w)``, ``tau_w dw/dt = -w``; ``v <- v + w_i``; fires when ``v > theta``; then
-    ``v <- v_r`` and ``w <- w + b``.
+    ``tau dv/dt = E_L - v + R*(I - w)``, ``tau_w dw/dt = -w``; ``v <- v + w_i``; fires when ``v > theta``;
+    then ``v <- v_r`` and ``w <- w + b``.
 
     Parameters
     ----------
@@ -113,9 +117,12 @@ def LIFsfa(
     w <- w + b
     """
     return assemble(
-        changes, name="LIFsfa", about="LIF, spike-triggered adaptation current", source=f"{BOOK}, section 6.1",
-        evolve="tau dv/dt = E_L - v + R*(I - w)\ntau_w dw/dt = -w", receive="v <- v + w_i", threshold="v > theta",
-        reset="v <- v_r\nw <- w + b", refractory=refractory, tau=tau, tau_w=tau_w, R=R, E_L=E_L, theta=theta, v_r=v_r,
+        changes, name="LIFsfa", about="LIF, spike-triggered adaptation current",
+        source=f"{BOOK}, section 6.1",
+        evolve="tau dv/dt = E_L - v + R*(I - w)\ntau_w dw/dt = -w", receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v_r\nw <- w + b", refractory=refractory, tau=tau, tau_w=tau_w, R=R, E_L=E_L, theta=theta,
+        v_r=v_r,
         b=b, I=I, v=E_L, w=0,
     )  # fmt: skip
 
@@ -140,8 +147,9 @@ def MAT(
 
     ``tau dv/dt = E_L - v + R*(I_exc + I_inh + I)``, ``tau_1 dtheta_1/dt = -theta_1``,
     ``tau_2 dtheta_2/dt = -theta_2``, exponential currents; exc ``I_exc <- I_exc + w_i``, inh
-    ``I_inh <- I_inh + w_i``; fires when ``v > omega + theta_1 + theta_2``; then ``theta_1 <- theta_1 + alpha_1``,
-    ``theta_2 <- theta_2 + alpha_2``. For t_ref the threshold is suspended; v goes on.
+    ``I_inh <- I_inh + w_i``; fires when ``v > omega + theta_1 + theta_2``; then
+    ``theta_1 <- theta_1 + alpha_1``, ``theta_2 <- theta_2 + alpha_2``. For t_ref the threshold is suspended;
+    v goes on.
 
     Parameters
     ----------
@@ -176,9 +184,12 @@ def MAT(
         evolve="tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\ntau_1 dtheta_1/dt = -theta_1\n"
                "tau_2 dtheta_2/dt = -theta_2\ntau_e dI_exc/dt = -I_exc\ntau_i dI_inh/dt = -I_inh",
         receive={"exc": "I_exc <- I_exc + w_i", "inh": "I_inh <- I_inh + w_i"},
-        threshold="v > omega + theta_1 + theta_2", reset="theta_1 <- theta_1 + alpha_1\ntheta_2 <- theta_2 + alpha_2",
-        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, R=R, E_L=E_L, omega=omega, tau_1=tau_1, alpha_1=alpha_1,
-        tau_2=tau_2, alpha_2=alpha_2, tau_e=tau_e, tau_i=tau_i, I=I, v=E_L, theta_1=0, theta_2=0, I_exc=0, I_inh=0,
+        threshold="v > omega + theta_1 + theta_2",
+        reset="theta_1 <- theta_1 + alpha_1\ntheta_2 <- theta_2 + alpha_2",
+        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, R=R, E_L=E_L, omega=omega, tau_1=tau_1,
+        alpha_1=alpha_1,
+        tau_2=tau_2, alpha_2=alpha_2, tau_e=tau_e, tau_i=tau_i, I=I, v=E_L, theta_1=0, theta_2=0, I_exc=0,
+        I_inh=0,
     )  # fmt: skip
 
 
@@ -228,8 +239,8 @@ def MihalasNiebur(
 
     Notes
     -----
-    The currents start at 0.01 and 0.001 nA, as published reimplementations have it. Tonic spiking is I = 1.5 nA
-    with the defaults; tonic bursting ``a="0.005/ms", A_1="10 nA", A_2="-0.6 nA"`` with I = 2 nA.
+    The currents start at 0.01 and 0.001 nA, as published reimplementations have it. Tonic spiking is I = 1.5
+    nA with the defaults; tonic bursting ``a="0.005/ms", A_1="10 nA", A_2="-0.6 nA"`` with I = 2 nA.
 
     References
     ----------
@@ -248,6 +259,7 @@ def MihalasNiebur(
                "dI_1/dt = -k_1*I_1\ndI_2/dt = -k_2*I_2",
         receive="v <- v + w_i", threshold="v > theta",
         reset="I_1 <- R_1*I_1 + A_1\nI_2 <- R_2*I_2 + A_2\nv <- v_r\ntheta <- max(theta_r, theta)",
-        C=C, G=G, E_L=E_L, v_r=v_r, theta_r=theta_r, theta_inf=theta_inf, a=a, b=b, k_1=k_1, k_2=k_2, R_1=R_1, R_2=R_2,
+        C=C, G=G, E_L=E_L, v_r=v_r, theta_r=theta_r, theta_inf=theta_inf, a=a, b=b, k_1=k_1, k_2=k_2, R_1=R_1,
+        R_2=R_2,
         A_1=A_1, A_2=A_2, I=I, v=E_L, theta=theta_inf, I_1="0.01 nA", I_2="0.001 nA",
     )  # fmt: skip

@@ -43,10 +43,12 @@ beta_n = 0.5*exp((10 - V)/40)/ms"""
 
 _UNITS: Final = {"mV": "1 mV", "ms": "1 ms"}
 _FORMS: Final[dict[str, dict[str, Value]]] = {
-    "squid": {"C": "100 pF", "g_Na": "12 uS", "g_K": "3.6 uS", "g_L": "30 nS", "E_Na": "50 mV", "E_K": "-77 mV",
+    "squid": {"C": "100 pF", "g_Na": "12 uS", "g_K": "3.6 uS", "g_L": "30 nS", "E_Na": "50 mV",
+    "E_K": "-77 mV",
               "E_L": "-54.387 mV", "theta": "0 mV", "t_ref": "2 ms", "I": "0 nA", "v": "-65 mV"},
     "traub": {"C": "200 pF", "g_Na": "20 uS", "g_K": "6 uS", "g_L": "10 nS", "E_Na": "50 mV", "E_K": "-90 mV",
-              "E_L": "-65 mV", "v_T": "-63 mV", "E_e": "0 mV", "E_i": "-80 mV", "tau_e": "5 ms", "tau_i": "10 ms",
+              "E_L": "-65 mV", "v_T": "-63 mV", "E_e": "0 mV", "E_i": "-80 mV", "tau_e": "5 ms",
+              "tau_i": "10 ms",
               "theta": "-20 mV", "t_ref": "3 ms", "I": "0 nA", "v": "-65 mV"},
 }  # fmt: skip
 
@@ -89,8 +91,8 @@ def HH(
 
     ``C dv/dt = g_L*(E_L - v) + g_Na*m**3*h*(E_Na - v) + g_K*n**4*(E_K - v) + I``,
     ``dm/dt = alpha_m*(1 - m) - beta_m*m`` and so for h and n; squid ``v <- v + w_i``, traub exc
-    ``g_e <- g_e + w_i``, inh ``g_i <- g_i + w_i``; fires when ``v > theta``; no reset. After a spike the threshold
-    is suspended for t_ref; v goes on.
+    ``g_e <- g_e + w_i``, inh ``g_i <- g_i + w_i``; fires when ``v > theta``; no reset. After a spike the
+    threshold is suspended for t_ref; v goes on.
 
     Parameters
     ----------
@@ -105,7 +107,8 @@ def HH(
         traub 200 pF  20 uS 6 uS   10 nS 50   -90  -65     E_e 0, E_i -80, tau 5 and 10   -20   3 ms
         ===== ======= ===== ====== ===== ==== ==== ======= ============================== ===== =====
     C, g_Na, g_K, g_L : capacitance, conductance
-        Of the whole cell. Squid: the published densities (1 uF, 120, 36 and 0.3 mS per cm**2) over 10,000 um**2.
+        Of the whole cell. Squid: the published densities (1 uF, 120, 36 and 0.3 mS per cm**2) over 10,000
+        um**2.
     E_Na, E_K, E_L, E_e, E_i : voltage
         Reversal potentials.
     v_T : voltage
@@ -129,8 +132,8 @@ def HH(
     Notes
     -----
     Signs are today's: v is inside minus outside, inward current depolarises. Rates such as
-    ``0.1*(v + 40)/(1 - exp(-(v + 40)/10))`` are written as ``1/exprel(-(V + 40)/10)`` with V = v/mV, which has no
-    0/0; exprel(x) = (exp(x) - 1)/x. NEST counts a spike at the maximum of v instead.
+    ``0.1*(v + 40)/(1 - exp(-(v + 40)/10))`` are written as ``1/exprel(-(V + 40)/10)`` with V = v/mV, which
+    has no 0/0; exprel(x) = (exp(x) - 1)/x. NEST counts a spike at the maximum of v instead.
 
     References
     ----------
@@ -152,12 +155,15 @@ def HH(
     >>> {gate: round(axon.initial[gate].value, 4) for gate in "mhn"}
     {'m': 0.0529, 'h': 0.5961, 'n': 0.3177}
     """
-    given = {"C": C, "g_Na": g_Na, "g_K": g_K, "g_L": g_L, "E_Na": E_Na, "E_K": E_K, "E_L": E_L, "v_T": v_T, "E_e": E_e,
-             "E_i": E_i, "tau_e": tau_e, "tau_i": tau_i, "theta": theta, "t_ref": t_ref, "I": I, "v": v}  # fmt: skip
+    given = {"C": C, "g_Na": g_Na, "g_K": g_K, "g_L": g_L, "E_Na": E_Na, "E_K": E_K, "E_L": E_L, "v_T": v_T,
+    "E_e": E_e,
+             "E_i": E_i, "tau_e": tau_e, "tau_i": tau_i, "theta": theta, "t_ref": t_ref, "I": I,
+             "v": v}  # fmt: skip
     values = pick("HH", form, _FORMS, given) | _UNITS
     rows: dict[str, Any] = {"threshold": "v > theta", "refractory": {"threshold": "t_ref"}}
     if form == "squid":
-        rows |= {"name": "HH", "about": "Hodgkin-Huxley, squid axon", "evolve": _SQUID, "receive": "v <- v + w_i",
+        rows |= {"name": "HH", "about": "Hodgkin-Huxley, squid axon", "evolve": _SQUID,
+        "receive": "v <- v + w_i",
                  "source": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, doi:10.1113/jphysiol.1952.sp004764"}  # fmt: skip
     else:
         rows |= {"name": "HH", "about": "Hodgkin-Huxley, Traub-Miles pyramidal cell", "evolve": _TRAUB,

@@ -69,7 +69,8 @@ def GLIF(
     delta_s, b_s : voltage, rate
         Jump and decay of the threshold part (``th_spike_add``, ``th_spike_decay``).
     A_1, A_2, k_1, k_2, r_1, r_2 : current, rate, number
-        Jump, decay and what outlives a spike of the after-spike currents (``asc_amps``, ``asc_decay``, ``asc_r``).
+        Jump, decay and what outlives a spike of the after-spike currents (``asc_amps``, ``asc_decay``,
+        ``asc_r``).
     a_v, b_v : rate
         Of the threshold part that follows v (``th_voltage_index``, ``th_voltage_decay``).
     I : current
@@ -84,10 +85,10 @@ def GLIF(
 
     Notes
     -----
-    In the refractory period NEST holds the threshold and the after-spike currents and takes the decay of that time
-    at once, at the spike; so do these rows. The paper lets the after-spike currents begin afterwards. On a
-    grid NEST puts the v of the step before into the reset line and averages the after-spike currents over each
-    step: differences of first order in dt.
+    In the refractory period NEST holds the threshold and the after-spike currents and takes the decay of that
+    time at once, at the spike; so do these rows. The paper lets the after-spike currents begin afterwards. On
+    a grid NEST puts the v of the step before into the reset line and averages the after-spike currents over
+    each step: differences of first order in dt.
 
     References
     ----------

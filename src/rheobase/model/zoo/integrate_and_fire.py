@@ -159,10 +159,12 @@ def fold_leak(neuron: Neuron) -> Neuron:
 
 _LIF: Final = {
     "tau": ("tau dv/dt = E_L - v + R*I", {
-        "tau": "20 ms", "R": "100 MOhm", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-70 mV", "refractory": "2 ms",
+        "tau": "20 ms", "R": "100 MOhm", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-70 mV",
+        "refractory": "2 ms",
         "I": "0 nA"}),
     "conductance": ("C dv/dt = -g_L*(v - E_L) + I", {
-        "C": "200 pF", "g_L": "10 nS", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-65 mV", "refractory": "2 ms",
+        "C": "200 pF", "g_L": "10 nS", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-65 mV",
+        "refractory": "2 ms",
         "I": "0 nA"}),
     "dimensionless": ("tau dv/dt = I - v", {
         "tau": "20 ms", "theta": 1, "v_r": 0, "refractory": "0 ms", "I": 0}),
@@ -185,7 +187,8 @@ def LIF(
 ) -> Neuron:
     """Leaky integrate-and-fire neuron.
 
-    ``tau dv/dt = E_L - v + R*I``; ``v <- v + w_i``; fires when ``v > theta``; then ``v <- v_r``, held for t_ref.
+    ``tau dv/dt = E_L - v + R*I``; ``v <- v + w_i``; fires when ``v > theta``; then ``v <- v_r``, held for
+    t_ref.
 
     Parameters
     ----------
@@ -221,8 +224,9 @@ def LIF(
 
     Notes
     -----
-    The threshold is strict, as in most books; NEST fires at equality (``threshold="v >= theta"``). The smallest
-    current that makes it fire is ``(theta - E_L)/R = g_L*(theta - E_L)``: 0.2 nA with either set of values.
+    The threshold is strict, as in most books; NEST fires at equality (``threshold="v >= theta"``). The
+    smallest current that makes it fire is ``(theta - E_L)/R = g_L*(theta - E_L)``: 0.2 nA with either set of
+    values.
 
     References
     ----------
@@ -237,14 +241,16 @@ def LIF(
       threshold   v > theta
       reset       v <- v_r
       refractory  v: t_ref
-      parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, t_ref = 2 ms
-      source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615, eq. (1.5)
+      parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, t_ref = 2
+      ms source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics,
+      doi:10.1017/CBO9781107447615, eq. (1.5)
     >>> LIF(C="1 nF").evolve
     'C dv/dt = -g_L*(v - E_L) + I'
     >>> LIF(form="dimensionless", theta=100, tau="2 s").parameters["tau"].value
     2000.0
     """
-    given = {"tau": tau, "R": R, "C": C, "g_L": g_L, "E_L": E_L, "theta": theta, "v_r": v_r, "refractory": refractory, "I": I}
+    given = {"tau": tau, "R": R, "C": C, "g_L": g_L, "E_L": E_L, "theta": theta, "v_r": v_r,
+    "refractory": refractory, "I": I}
     if form is None:
         form = "conductance" if C is not ... or g_L is not ... else "tau"
     values = pick("LIF", form, {k: defaults for k, (_, defaults) in _LIF.items()}, given)

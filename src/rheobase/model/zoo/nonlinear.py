@@ -12,7 +12,8 @@ from rheobase.model.zoo.assemble import BOOK, Value, assemble, pick
 __all__ = ["EIF", "QIF", "AdEx", "Izhikevich", "Izhikevich2007"]
 
 _QIF: Final = {
-    "canonical": ("tau dv/dt = v**2 + I", {"tau": "10 ms", "v_peak": 1000, "v_r": -1000, "refractory": None, "I": 0}),
+    "canonical": ("tau dv/dt = v**2 + I", {"tau": "10 ms", "v_peak": 1000, "v_r": -1000, "refractory": None,
+    "I": 0}),
     "biophysical": ("tau dv/dt = a*(v - E_L)*(v - v_c) + R*I", {
         "tau": "10 ms", "a": "0.04/mV", "E_L": "-65 mV", "v_c": "-50 mV", "R": "100 MOhm", "v_peak": "30 mV",
         "v_r": "-70 mV", "refractory": None, "I": "0 nA"}),
@@ -35,8 +36,8 @@ def QIF(
 ) -> Neuron:
     """Quadratic integrate-and-fire neuron.
 
-    ``tau dv/dt = a*(v - E_L)*(v - v_c) + R*I``, or canonical ``tau dv/dt = v**2 + I``; ``v <- v + w_i``; fires when
-    ``v > v_peak``; then ``v <- v_r``.
+    ``tau dv/dt = a*(v - E_L)*(v - v_c) + R*I``, or canonical ``tau dv/dt = v**2 + I``; ``v <- v + w_i``;
+    fires when ``v > v_peak``; then ``v <- v_r``.
 
     Parameters
     ----------
@@ -64,8 +65,8 @@ def QIF(
 
     Notes
     -----
-    The smallest current that makes it fire is ``a*(v_c - E_L)**2/(4*R)``, canonical 0. The canonical period between
-    infinities is ``pi*tau/sqrt(I)``; the defaults shorten it by ``2*tau/1000``.
+    The smallest current that makes it fire is ``a*(v_c - E_L)**2/(4*R)``, canonical 0. The canonical period
+    between infinities is ``pi*tau/sqrt(I)``; the defaults shorten it by ``2*tau/1000``.
 
     References
     ----------
@@ -83,14 +84,17 @@ def QIF(
       reset       v <- v_r
       parameters  tau = 10 ms, v_peak = 1000, v_r = -1000, I = 0
       start       v = -1000
-      source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615, eq. (5.16)
+      source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615,
+      eq. (5.16)
     """
     given = {"tau": tau, "a": a, "E_L": E_L, "v_c": v_c, "R": R, "v_peak": v_peak, "v_r": v_r,
              "refractory": refractory, "I": I}  # fmt: skip
     values = pick("QIF", form, {k: defaults for k, (_, defaults) in _QIF.items()}, given)
     return assemble(
-        changes, name="QIF", about="quadratic integrate-and-fire", source=f"{BOOK}, eq. (5.16)", evolve=_QIF[form][0],
-        receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r", v=values.get("E_L", values["v_r"]), **values,
+        changes, name="QIF", about="quadratic integrate-and-fire", source=f"{BOOK}, eq. (5.16)",
+        evolve=_QIF[form][0],
+        receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r", v=values.get("E_L", values["v_r"]),
+        **values,
     )  # fmt: skip
 
 
@@ -127,7 +131,8 @@ def EIF(
 
     Notes
     -----
-    The smallest current that makes it fire is ``g_L*(v_T - E_L - Delta_T)``. The defaults are those of `AdEx`.
+    The smallest current that makes it fire is ``g_L*(v_T - E_L - Delta_T)``. The defaults are those of
+    `AdEx`.
 
     References
     ----------
@@ -166,8 +171,9 @@ def AdEx(
 ) -> Neuron:
     """Adaptive exponential integrate-and-fire neuron.
 
-    ``C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I``, ``tau_w dw/dt = a*(v - E_L) - w``;
-    ``v <- v + w_i``; fires when ``v > v_peak``; then ``v <- v_r`` and ``w <- w + b``.
+    ``C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I``,
+    ``tau_w dw/dt = a*(v - E_L) - w``; ``v <- v + w_i``; fires when ``v > v_peak``; then ``v <- v_r`` and
+    ``w <- w + b``.
 
     Parameters
     ----------
@@ -202,7 +208,8 @@ def AdEx(
       threshold   v > v_peak
       reset       v <- v_r
                   w <- w + b
-      parameters  C = 281 pF, g_L = 30 nS, E_L = -70.6 mV, v_T = -50.4 mV, Delta_T = 2 mV, a = 4 nS, tau_w = 144 ms,
+      parameters  C = 281 pF, g_L = 30 nS, E_L = -70.6 mV, v_T = -50.4 mV, Delta_T = 2 mV, a = 4 nS, tau_w =
+      144 ms,
     ...
     """
     return assemble(
@@ -210,7 +217,8 @@ def AdEx(
         source="Brette & Gerstner (2005) J. Neurophysiol. 94:3637-3642, doi:10.1152/jn.00686.2005",
         evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\ntau_w dw/dt = a*(v - E_L) - w",
         receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r\nw <- w + b", refractory=refractory,
-        C=C, g_L=g_L, E_L=E_L, v_T=v_T, Delta_T=Delta_T, a=a, tau_w=tau_w, b=b, v_peak=v_peak, v_r=v_r, I=I, v=E_L, w=0,
+        C=C, g_L=g_L, E_L=E_L, v_T=v_T, Delta_T=Delta_T, a=a, tau_w=tau_w, b=b, v_peak=v_peak, v_r=v_r, I=I,
+        v=E_L, w=0,
     )  # fmt: skip
 
 
@@ -231,14 +239,14 @@ def Izhikevich(
 ) -> Neuron:
     """Izhikevich's simple neuron, in plain numbers as published (v in mV, t in ms).
 
-    ``dv/dt = k2*v**2 + k1*v + k0 - u + I``, ``du/dt = a*(b*v - u)``; ``v <- v + w_i``; fires when ``v > v_peak``;
-    then ``v <- c`` and ``u <- u + d``.
+    ``dv/dt = k2*v**2 + k1*v + k0 - u + I``, ``du/dt = a*(b*v - u)``; ``v <- v + w_i``; fires when
+    ``v > v_peak``; then ``v <- c`` and ``u <- u + d``.
 
     Parameters
     ----------
     a, b, c, d : number
-        Speed and sensitivity of the recovery u, reset of v, jump of u. Regular spiking by default; fast spiking
-        is a = 0.1, d = 2; chattering c = -50, d = 2; intrinsically bursting c = -55, d = 4.
+        Speed and sensitivity of the recovery u, reset of v, jump of u. Regular spiking by default; fast
+        spiking is a = 0.1, d = 2; chattering c = -50, d = 2; intrinsically bursting c = -55, d = 4.
     k2, k1, k0 : number
         The parabola. Class 1 excitability and the integrator have k1 = 4.1, k0 = 108.
     v_peak : number
@@ -252,7 +260,8 @@ def Izhikevich(
 
     Notes
     -----
-    A published spike list depends on the author's scheme (Euler, steps of 0.1 to 1 ms); see `izhikevich_pattern`.
+    A published spike list depends on the author's scheme (Euler, steps of 0.1 to 1 ms); see
+    `izhikevich_pattern`.
 
     References
     ----------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+
+import numpy as np
 
 from rheobase.errors import InputError, nearest
 from rheobase.model.neuron import Neuron
@@ -10,20 +12,24 @@ from rheobase.model.zoo.nonlinear import Izhikevich
 
 __all__ = ["izhikevich_pattern"]
 
-# A stimulus is a list of pieces (start in ms, value there, slope per ms); before the first it is 0.
-_Piece = tuple[float, float, float]
+# A stimulus is a list of pieces (start in ms, value there, slope per ms, whether it holds at its start already).
+# The author's conditions are such as 10 < t & t < 13, so that on his grid a pulse lacks its first instant.
+_Piece: TypeAlias = tuple[float, float, float, bool]
 
 
-def _steps(*pairs: tuple[float, float]) -> list[_Piece]:
-    return [(start, value, 0.0) for start, value in pairs]
+def _step(start: float, value: float) -> list[_Piece]:
+    return [(0.0, 0.0, 0.0, True), (start, value, 0.0, False)]
 
 
-def _pulses(width: float, height: float, *starts: float, base: float = 0.0) -> list[_Piece]:
-    return _steps((0.0, base), *(p for s in starts for p in ((s, height), (s + width, base))))
+def _pulses(*pulses: tuple[float, float, float], base: float = 0.0) -> list[_Piece]:
+    """Return the pieces of pulses (from, to, value) upon a base."""
+    edges = [((a, value, 0.0, False), (b, base, 0.0, True)) for a, b, value in pulses]
+    return [(0.0, base, 0.0, True), *(piece for pair in edges for piece in pair)]
 
 
 _CLASS_1: Final = {"k1": 4.1, "k0": 108}
-_U_OF_65: Final = {"evolve": "dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*b*(v + v_65)", "v_65": 65, "u": -16}
+_U_OF_65: Final = {"evolve": "dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*b*(v + v_65)", "v_65": 65,
+"u": -16}
 
 # letter: (name, a, b, c, d, v at the start, other values, dt in ms, duration in ms, stimulus, criterion)
 _TABLE: Final[dict[str, tuple[Any, ...]]] = {
@@ -49,7 +55,8 @@ _TABLE: Final[dict[str, tuple[Any, ...]]] = {
           "one spike, then a damped oscillation: at least 2 maxima of v, each lower than the one before"),
     "K": ("resonator", 0.1, 0.26, -60, -1, -62, {}, 0.25, 400, _pulses(4, 0.65, 40, 60, 280, 320),
           "the pair of pulses at one spacing fires, the other does not"),
-    "L": ("integrator", 0.02, -0.1, -55, 6, -60, _CLASS_1, 0.25, 100, _pulses(2, 9, 100 / 11, 100 / 11 + 5, 70, 80),
+    "L": ("integrator", 0.02, -0.1, -55, 6, -60, _CLASS_1, 0.25, 100, _pulses(2, 9, 100 / 11, 100 / 11 + 5,
+    70, 80),
           "the close pair of pulses fires, the distant pair does not"),
     "M": ("rebound spike", 0.03, 0.25, -60, 4, -64, {}, 0.2, 200, _pulses(5, -15, 20),
           "exactly one spike, after the inhibition has ended"),
@@ -65,9 +72,11 @@ _TABLE: Final[dict[str, tuple[Any, ...]]] = {
     "R": ("accommodation", 0.02, 1, -55, 4, -65, _U_OF_65, 0.5, 400,
           [(0, 0.0, 1 / 25), (200, 0.0, 0.0), (300, 0.0, 4 / 12.5), (312.5, 0.0, 0.0)],
           "no spike in the slow ramp, up to 8 at 200 ms; a spike in the fast one"),
-    "S": ("inhibition-induced spiking", -0.02, -1, -60, 8, -63.8, {}, 0.5, 350, _steps((0, 80), (50, 75), (250, 80)),
+    "S": ("inhibition-induced spiking", -0.02, -1, -60, 8, -63.8, {}, 0.5, 350, _steps((0, 80), (50, 75),
+    (250, 80)),
           "spikes only while the current is lowered, from 50 to 250 ms"),
-    "T": ("inhibition-induced bursting", -0.026, -1, -45, -2, -63.8, {}, 0.5, 350, _steps((0, 80), (50, 75), (250, 80)),
+    "T": ("inhibition-induced bursting", -0.026, -1, -45, -2, -63.8, {}, 0.5, 350, _steps((0, 80), (50, 75),
+    (250, 80)),
           "bursts only while the current is lowered: intervals below 15 ms, and a gap of more than twice that"),
 }  # fmt: skip
 
@@ -85,8 +94,8 @@ def izhikevich_pattern(letter: str) -> tuple[Neuron, dict[str, Any], float, floa
     neuron : Neuron
         An `Izhikevich` with the panel's values; G and L have another parabola, R another du/dt.
     stimulus : dict
-        ``starts`` (ms), ``values`` and ``slopes`` (per ms): after ``starts[k]``, until the next start, the current
-        is ``values[k] + slopes[k]*(t - starts[k])``; before the first it is 0.
+        ``starts`` (ms), ``values`` and ``slopes`` (per ms): after ``starts[k]``, until the next start, the
+        current is ``values[k] + slopes[k]*(t - starts[k])``; before the first it is 0.
     dt : float
         The author's step in ms; the figure was made with it, by Euler's method with u after v.
     until : float
@@ -101,13 +110,13 @@ def izhikevich_pattern(letter: str) -> tuple[Neuron, dict[str, Any], float, floa
 
     Notes
     -----
-    H, P, Q and T are there only with the author's step: an accurate integrator shows something else (and in T the
-    exact solution runs away).
+    H, P, Q and T are there only with the author's step: an accurate integrator shows something else (and in T
+    the exact solution runs away).
 
     References
     ----------
-    Izhikevich (2004) IEEE Trans. Neural Networks 15:1063-1070, fig. 1, doi:10.1109/TNN.2004.832719; values from the
-    author's script of that figure.
+    Izhikevich (2004) IEEE Trans. Neural Networks 15:1063-1070, fig. 1, doi:10.1109/TNN.2004.832719; values
+    from the author's script of that figure.
 
     Examples
     --------

@@ -27,8 +27,8 @@ def EscapeLIF(
 ) -> Neuron:
     """LIF neuron with escape noise: it may fire at any v, the more readily the higher v is.
 
-    ``tau dv/dt = E_L - v + R*I``; ``v <- v + w_i``; fires at the rate ``exp((v - theta)/delta_u)/tau_0``; then
-    ``v <- v_r``, held for t_ref.
+    ``tau dv/dt = E_L - v + R*I``; ``v <- v + w_i``; fires at the rate ``exp((v - theta)/delta_u)/tau_0``;
+    then ``v <- v_r``, held for t_ref.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def EscapeLIF(
 
     References
     ----------
-    Gerstner et al. (2014) Neuronal Dynamics, section 9.1, doi:10.1017/CBO9781107447615; Plesser & Gerstner (2000)
-    Neural Computation 12:367-384, doi:10.1162/089976600300015835.
+    Gerstner et al. (2014) Neuronal Dynamics, section 9.1, doi:10.1017/CBO9781107447615; Plesser & Gerstner
+    (2000) Neural Computation 12:367-384, doi:10.1162/089976600300015835.
 
     Examples
     --------
@@ -56,7 +56,8 @@ def EscapeLIF(
     return assemble(
         changes, name="EscapeLIF", about="LIF, escape noise", source=f"{BOOK}, section 9.1",
         evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", hazard="exp((v - theta)/delta_u)/tau_0",
-        reset="v <- v_r", refractory=refractory, tau=tau, R=R, E_L=E_L, theta=theta, delta_u=delta_u, tau_0=tau_0,
+        reset="v <- v_r", refractory=refractory, tau=tau, R=R, E_L=E_L, theta=theta, delta_u=delta_u,
+        tau_0=tau_0,
         v_r=v_r, I=I, v=E_L,
     )  # fmt: skip
 
@@ -85,8 +86,8 @@ def SRM(
     Parameters
     ----------
     tau, tau_s, tau_eta, tau_0, t_ref : time
-        Of the membrane, of the synaptic current, of the afterpotential; mean time to a spike at the threshold;
-        how long firing is suspended.
+        Of the membrane, of the synaptic current, of the afterpotential; mean time to a spike at the
+        threshold; how long firing is suspended.
     R : resistance
         1/g_L.
     E_L, theta, delta_u, eta_0 : voltage
@@ -100,12 +101,13 @@ def SRM(
     Notes
     -----
     Afterpotentials of several spikes add up. SRM_0, which remembers the last spike alone, is
-    ``SRM(reset="eta <- eta_0")``; a generalised linear model of one exponential history filter is this neuron too.
+    ``SRM(reset="eta <- eta_0")``; a generalised linear model of one exponential history filter is this neuron
+    too.
 
     References
     ----------
-    Gerstner et al. (2014) Neuronal Dynamics, sections 6.4 and 9.1, doi:10.1017/CBO9781107447615; Gerstner & van
-    Hemmen (1992) Network 3:139-164, doi:10.1088/0954-898X_3_2_004.
+    Gerstner et al. (2014) Neuronal Dynamics, sections 6.4 and 9.1, doi:10.1017/CBO9781107447615; Gerstner &
+    van Hemmen (1992) Network 3:139-164, doi:10.1088/0954-898X_3_2_004.
 
     Examples
     --------
@@ -113,10 +115,13 @@ def SRM(
     ('exp((v + eta - theta)/delta_u)/tau_0', 'eta <- eta_0')
     """
     return assemble(
-        changes, name="SRM", about="spike response model, escape noise", source=f"{BOOK}, sections 6.4 and 9.1",
+        changes, name="SRM", about="spike response model, escape noise",
+        source=f"{BOOK}, sections 6.4 and 9.1",
         evolve="tau dv/dt = E_L - v + R*(I_syn + I)\ntau_s dI_syn/dt = -I_syn\ntau_eta deta/dt = -eta",
-        receive="I_syn <- I_syn + w_i", hazard="exp((v + eta - theta)/delta_u)/tau_0", reset="eta <- eta + eta_0",
-        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, tau_s=tau_s, tau_eta=tau_eta, R=R, E_L=E_L, theta=theta,
+        receive="I_syn <- I_syn + w_i", hazard="exp((v + eta - theta)/delta_u)/tau_0",
+        reset="eta <- eta + eta_0",
+        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, tau_s=tau_s, tau_eta=tau_eta, R=R, E_L=E_L,
+        theta=theta,
         delta_u=delta_u, tau_0=tau_0, eta_0=eta_0, I=I, v=E_L, I_syn=0, eta=0,
     )  # fmt: skip
 
@@ -143,7 +148,8 @@ def NoisyLIF(
     """LIF neuron driven by noise, white or coloured.
 
     ``tau dv/dt = E_L - v + R*I + sigma*sqrt(2*tau)*xi`` or ``tau dv/dt = E_L - v + R*(I + I_n)`` with
-    ``tau_n dI_n/dt = -I_n + sigma*sqrt(2*tau_n)*xi``; ``v <- v + w_i``; fires when ``v > theta``; then ``v <- v_r``.
+    ``tau_n dI_n/dt = -I_n + sigma*sqrt(2*tau_n)*xi``; ``v <- v + w_i``; fires when ``v > theta``; then
+    ``v <- v_r``.
 
     Parameters
     ----------
@@ -185,7 +191,8 @@ def NoisyLIF(
     tau dv/dt = E_L - v + R*(I + I_n)
     tau_n dI_n/dt = -I_n + sigma*sqrt(2*tau_n)*xi
     """
-    given = {"tau": tau, "R": R, "E_L": E_L, "theta": theta, "v_r": v_r, "refractory": refractory, "sigma": sigma,
+    given = {"tau": tau, "R": R, "E_L": E_L, "theta": theta, "v_r": v_r, "refractory": refractory,
+    "sigma": sigma,
              "tau_n": tau_n, "I": I}  # fmt: skip
     values = pick("NoisyLIF", form, _NOISES, given)
     if form == "white":
@@ -195,6 +202,7 @@ def NoisyLIF(
         start = {"v": values["E_L"], "I_n": 0}
     return assemble(
         changes, name="NoisyLIF", about="LIF, white noise" if form == "white" else "LIF, coloured noise",
-        source=f"{BOOK}, section 8.1", evolve=evolve, receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
+        source=f"{BOOK}, section 8.1", evolve=evolve, receive="v <- v + w_i", threshold="v > theta",
+        reset="v <- v_r",
         **values, **start,
     )  # fmt: skip

@@ -64,7 +64,8 @@ def _build(
     if two and missing:
         raise InputError(f"{name}: with two ports {' and '.join(missing)} must be given too")
     evolve, receive = rows[1] if two else rows[0]
-    values = {k: given[k] for k in _MEMBRANE} | (second if two else {k: v for k, v in times.items() if k not in second})
+    values = {k: given[k] for k in _MEMBRANE} | (second if two else {k: v for k,
+    v in times.items() if k not in second})
     start = {line.partition("/dt")[0].partition(" d")[2]: 0 for line in evolve.splitlines()[1:]}
     return assemble(
         changes, name=name, about=about, source=source, evolve=evolve, receive=receive, threshold="v > theta",
@@ -96,8 +97,8 @@ def LIFexp(
     tau, tau_s, refractory : time
         Of the membrane, of the synapse; how long v is clamped after a spike.
     tau_e, tau_i : time, optional
-        If given, there are two currents, I_exc and I_inh, with the ports ``exc`` and ``inh``, in place of tau_s.
-        Inhibitory weights are negative.
+        If given, there are two currents, I_exc and I_inh, with the ports ``exc`` and ``inh``, in place of
+        tau_s. Inhibitory weights are negative.
     R : resistance
         1/g_L.
     E_L, theta, v_r : voltage
@@ -114,8 +115,8 @@ def LIFexp(
 
     Notes
     -----
-    Weights are currents (nA). The same as NEST's ``iaf_psc_exp``, whose threshold is ``v >= theta``. The row of
-    the tutorial that calls the synaptic current I is
+    Weights are currents (nA). The same as NEST's ``iaf_psc_exp``, whose threshold is ``v >= theta``. The row
+    of the tutorial that calls the synaptic current I is
     ``LIFexp(evolve="tau dv/dt = R*I - v; tau_s dI/dt = -I", receive="I <- I + w_i", I=0, ...)``.
 
     References
@@ -132,8 +133,8 @@ def LIFexp(
       threshold   v > theta
       reset       v <- v_r
       refractory  v: t_ref
-      parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, tau_s = 5 ms, t_ref = 2 ms
-      start       v = -70 mV, I_syn = 0
+      parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, tau_s = 5
+      ms, t_ref = 2 ms start       v = -70 mV, I_syn = 0
       source      Rotter & Diesmann (1999) Biol. Cybern. 81:381-402, doi:10.1007/s004220050570
     >>> LIFexp(tau_e="3 ms", tau_i="7 ms").ports
     ('exc', 'inh')
@@ -182,7 +183,8 @@ def LIFalpha(
 
     Notes
     -----
-    Weights are the current's peak (nA). The same as NEST's ``iaf_psc_alpha``, whose threshold is ``v >= theta``.
+    Weights are the current's peak (nA). The same as NEST's ``iaf_psc_alpha``, whose threshold is
+    ``v >= theta``.
 
     References
     ----------
@@ -220,9 +222,9 @@ def LIFbiexp(
     ``tau dv/dt = E_L - v + R*(I_syn + I)``, ``tau_d dI_syn/dt = y - I_syn``, ``tau_r dy/dt = -y``;
     ``y <- y + w_i (tau_d/tau_r)**(tau_d/(tau_d - tau_r))``; fires when ``v > theta``; then ``v <- v_r``.
 
-    The current is w n (exp(-t/tau_d) - exp(-t/tau_r)) with n such that its peak is w. The factor in the receive
-    row is written as ``exp(1/exprel(log(tau_r/tau_d)))``, the same number, which at tau_r = tau_d is e and makes
-    the alpha current, where the printed form is 0/0.
+    The current is w n (exp(-t/tau_d) - exp(-t/tau_r)) with n such that its peak is w. The factor in the
+    receive row is written as ``exp(1/exprel(log(tau_r/tau_d)))``, the same number, which at tau_r = tau_d is
+    e and makes the alpha current, where the printed form is 0/0.
 
     Parameters
     ----------
@@ -246,8 +248,8 @@ def LIFbiexp(
 
     References
     ----------
-    Roth & van Rossum (2009) Modeling synapses, chapter 6 of De Schutter (ed.) Computational Modeling Methods for
-    Neuroscientists, MIT Press.
+    Roth & van Rossum (2009) Modeling synapses, chapter 6 of De Schutter (ed.) Computational Modeling Methods
+    for Neuroscientists, MIT Press.
 
     Examples
     --------
@@ -278,7 +280,8 @@ def CUBA(
     tau_m, tau_e, tau_i, refractory : time
         Of the membrane and the two kinds of synapse; how long v is clamped after a spike.
     E_L, theta, v_r : voltage
-        Rest, threshold, reset. The rest is above the threshold: alone, the neuron fires steadily. v starts at v_r.
+        Rest, threshold, reset. The rest is above the threshold: alone, the neuron fires steadily. v starts at
+        v_r.
     **changes
         Other rows, initial values (``v=rb.uniform("-60 mV", "-50 mV")``), ``name=``.
 
@@ -290,7 +293,8 @@ def CUBA(
     References
     ----------
     Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398, appendix,
-    benchmark 2, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005), doi:10.1523/JNEUROSCI.3508-05.2005.
+    benchmark 2, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005),
+    doi:10.1523/JNEUROSCI.3508-05.2005.
 
     Examples
     --------
@@ -304,9 +308,11 @@ def CUBA(
     ...
     """
     return assemble(
-        changes, name="CUBA", about="LIF, exponential current-based synapses", source=f"{_BRETTE}, benchmark 2",
+        changes, name="CUBA", about="LIF, exponential current-based synapses",
+        source=f"{_BRETTE}, benchmark 2",
         evolve="tau_m dv/dt = E_L - v + g_e + g_i\ntau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
-        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta", reset="v <- v_r",
+        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
+        reset="v <- v_r",
         refractory=refractory, tau_m=tau_m, tau_e=tau_e, tau_i=tau_i, E_L=E_L, theta=theta, v_r=v_r,
         v=v_r, g_e=0, g_i=0,
     )  # fmt: skip
@@ -330,8 +336,8 @@ def COBA(
     """LIF neuron with conductance-based synapses, as in benchmark 1 of Brette et al. 2007.
 
     ``C dv/dt = g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v) + I``, ``tau_e dg_e/dt = -g_e``,
-    ``tau_i dg_i/dt = -g_i``; exc ``g_e <- g_e + w_i``, inh ``g_i <- g_i + w_i``; fires when ``v > theta``; then
-    ``v <- v_r``.
+    ``tau_i dg_i/dt = -g_i``; exc ``g_e <- g_e + w_i``, inh ``g_i <- g_i + w_i``; fires when ``v > theta``;
+    then ``v <- v_r``.
 
     Parameters
     ----------
@@ -355,7 +361,8 @@ def COBA(
     References
     ----------
     Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398, appendix,
-    benchmark 1, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005), doi:10.1523/JNEUROSCI.3508-05.2005.
+    benchmark 1, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005),
+    doi:10.1523/JNEUROSCI.3508-05.2005.
 
     Examples
     --------
@@ -365,10 +372,12 @@ def COBA(
     'uS'
     """
     return assemble(
-        changes, name="COBA", about="LIF, exponential conductance-based synapses", source=f"{_BRETTE}, benchmark 1",
+        changes, name="COBA", about="LIF, exponential conductance-based synapses",
+        source=f"{_BRETTE}, benchmark 1",
         evolve="C dv/dt = g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v) + I\n"
                "tau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
-        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta", reset="v <- v_r",
+        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
+        reset="v <- v_r",
         refractory=refractory, C=C, g_L=g_L, tau_e=tau_e, tau_i=tau_i, E_L=E_L, E_e=E_e, E_i=E_i, theta=theta,
         v_r=v_r, I=I, v=E_L, g_e=0, g_i=0,
     )  # fmt: skip
