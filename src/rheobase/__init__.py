@@ -9,6 +9,8 @@ array([22., 46., 70., 94.])
 from __future__ import annotations
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.exact import Exact
+from rheobase.engines.precise import Precise
 from rheobase.engines.reference import Reference
 from rheobase.engines.spikes import Spikes
 from rheobase.errors import (
@@ -25,7 +27,7 @@ from rheobase.model.distribution import exponential, gamma, lognormal, normal, u
 from rheobase.model.neuron import Neuron
 from rheobase.model.zoo import *  # noqa: F403  (the zoo lists its names in __all__)
 from rheobase.model.zoo import __all__ as _zoo
-from rheobase.network.inputs import noise, ou, pulses, ramp, read_current, sampled, sine, step, zap
+from rheobase.network.inputs import decay, noise, ou, pulses, ramp, read_current, sampled, sine, step, zap
 from rheobase.network.sources import poisson, spikes
 from rheobase.run import Run, load
 from rheobase.simulate import simulate
@@ -35,17 +37,20 @@ __version__ = "0.1.0"
 __all__ = [
     "Clock",
     "DidNotConverge",
+    "Exact",
     "InputError",
     "Neuron",
     "NotExact",
     "NotExportable",
     "NotRecorded",
+    "Precise",
     "Reference",
     "RheobaseError",
     "RowError",
     "Run",
     "Spikes",
     "UnitMismatch",
+    "decay",
     "exponential",
     "gamma",
     "load",

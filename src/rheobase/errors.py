@@ -30,6 +30,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     " Did you mean 'tau'?"
     """
     known = [*known]
+    if len(name) > 100:  # the search for likeness is quadratic
+        return ""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not close:  # 'i' for 'I', 'TAU' for 'tau'
         close = [k for k in known if k.lower() == name.lower()]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.exact import Exact, is_exact
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.errors import InputError, nearest
@@ -107,7 +108,7 @@ def simulate(
 def _choose(population: Population, dt: Any, method: str | None) -> Engine:
     if dt is not None or method is not None:
         return Clock("0.1 ms" if dt is None else dt, method or "auto")
-    return Clock()
+    return Exact() if is_exact(population) else Clock()
 
 
 def _recording(p: Population, until: float, record: Any, every: Any, neurons: Any, dt: float) -> Recording:

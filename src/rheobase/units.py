@@ -105,8 +105,8 @@ _OTHER: Final[dict[str, tuple[Fraction, Dimension]]] = {
     "min": (Fraction(60_000), _dimension(time=1)),
     "h": (Fraction(3_600_000), _dimension(time=1)),
 }
-_NUMBER: Final = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?inf)\s*(.*)", re.DOTALL)
-_FACTOR: Final = re.compile(r"\s*([A-Za-zΩΩµμ%]+|1)\s*(?:(?:\*\*|\^)\s*(?:\(\s*(-?\d+)\s*/\s*(\d+)\s*\)|(-?\d+)))?\s*")
+_NUMBER: Final = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf)\s*(.*)", re.DOTALL)
+_FACTOR: Final = re.compile(r"\s*([A-Za-zΩΩµμ%]+|1)\s*(?:(?:\*\*|\^)\s*(?:\(\s*(-?[0-9]{1,9})\s*/\s*([1-9][0-9]{0,9})\s*\)|(-?[0-9]{1,9})))?\s*")
 
 
 def _atom(symbol: str, whole: str) -> tuple[Fraction, Dimension]:

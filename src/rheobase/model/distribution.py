@@ -34,6 +34,10 @@ class Distribution:
     low: float = -np.inf
     high: float = np.inf
 
+    def __post_init__(self) -> None:
+        if not np.all(np.isfinite(self.arguments)):
+            raise InputError(f"{self}: the arguments of a distribution must be finite numbers")
+
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Return `n` draws, shape (n,), in the coherent unit."""
         out = _DRAW[self.kind](rng, n, *self.arguments)
@@ -162,5 +166,7 @@ def parse_distribution(text: str) -> Distribution | None:
     }  # fmt: skip
     try:
         return makers[match[1]](*positional, **named)
-    except TypeError:
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InputError | UnitMismatch):
+            raise
         raise InputError(f"cannot read '{text}'") from None

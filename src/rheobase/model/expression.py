@@ -18,7 +18,7 @@ from typing import Any, Final, final
 
 import sympy
 
-from rheobase.errors import RowError, nearest
+from rheobase.errors import InputError, RowError, nearest
 
 __all__ = ["FUNCTIONS", "RESERVED", "Clean", "Expression", "normalise", "parse_condition", "parse_number", "symbol"]
 
@@ -26,6 +26,7 @@ MAX_TEXT: Final = 10_000
 MAX_DEPTH: Final = 60
 MAX_NODES: Final = 2_000
 MAX_POWER: Final = 64
+MAX_NAME: Final = 60
 
 #: Names with a meaning of their own: time, white noise, the weight of the arriving synapse.
 RESERVED: Final = {"t", "xi", "w_i", "dt", "pi"}
@@ -104,6 +105,8 @@ def normalise(line: str) -> Clean:
     >>> normalise("τ_m dv/dt ← −v²").text
     'tau_m dv/dt <- -v**2'
     """
+    if len(line) > MAX_TEXT:
+        raise InputError(f"'{line[:30]}...' has {len(line)} characters; {MAX_TEXT} are the most that are read")
     text: list[str] = []
     columns: list[int] = []
     for i, char in enumerate(line):
@@ -277,8 +280,8 @@ class _Walker:
             return sympy.Float(math.pi)
         if "__" in name or name.startswith("_"):
             raise self.fail(node, f"'{name}' cannot be a name; names do not start with or contain '__'")
-        if len(name) > 60:
-            raise self.fail(node, "names have at most 60 characters")
+        if len(name) > MAX_NAME:
+            raise self.fail(node, f"names have at most {MAX_NAME} characters")
         if name in FUNCTIONS:
             raise self.fail(node, f"'{name}' is a function; write {name}(...)")
         return symbol(name)
@@ -306,6 +309,8 @@ class _Walker:
                     out = sympy.Float(power)
                 else:
                     out = a**b
+                    if out.is_Pow and out.exp.is_number and abs(float(out.exp)) > MAX_POWER:  # (v**64)**64
+                        raise self.fail(node, f"the power {float(out.exp):g} is larger than {MAX_POWER}")
             case ast.FloorDiv():
                 raise self.fail(node, "'//' is not part of the notation; use floor(a/b)")
             case _:

@@ -116,7 +116,7 @@ class Neuron:
         initial = {n: q for n, q in quantities.items() if n in rows.states}
         parameters = {n: q for n, q in quantities.items() if n not in rows.states}
         self._set(
-            name=_one_line(name, "name"), about=_one_line(about, "about"), source=_one_line(source, "source"),
+            name=_read_name(name), about=_one_line(about, "about"), source=_one_line(source, "source"),
             evolve=_tidy(evolve), threshold=_tidy(threshold), reset=_tidy(reset), hazard=_tidy(hazard), rows=rows,
             receive=MappingProxyType({port: _tidy(text) for port, text in ports.items()}),
             refractory=MappingProxyType(clamps), parameters=MappingProxyType(parameters),
@@ -290,6 +290,13 @@ def _one_line(text: str, what: str) -> str:
     return " ".join(text.split())
 
 
+def _read_name(name: str) -> str:
+    name = _one_line(name, "name")
+    if not name or ":" in name:  # print writes "name: about"
+        raise InputError(f"name={name!r:.60} must be a text without ':'; more can be said by about=")
+    return name
+
+
 def _read_refractory(given: Any, rows: Rows, quantities: dict[str, Quantity]) -> dict[str, str]:
     """Return target -> parameter name; a time given directly becomes the parameter t_ref."""
     if given is None:
@@ -307,7 +314,7 @@ def _read_refractory(given: Any, rows: Rows, quantities: dict[str, Quantity]) ->
     out = {}
     for target, value in targets.items():
         if target not in (*rows.states, "threshold"):
-            raise RowError("refractory", f"'{target}' is no state.{nearest(target, [*rows.states, 'threshold'])}"
+            raise RowError("refractory", f"'{target!s:.60}' is no state.{nearest(str(target), [*rows.states, 'threshold'])}"
                            f" States: {', '.join(rows.states)}; 'threshold' suspends firing alone")  # fmt: skip
         if isinstance(value, str) and normalise(value).text.isidentifier():
             out[target] = normalise(value).text

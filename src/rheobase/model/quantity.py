@@ -56,7 +56,7 @@ class Quantity:
             return self.text
         if isinstance(self.value, Distribution):
             return str(self.value)
-        unit = f" {self.dimension.unit}" if self.dimension else ""
+        unit = f" {self.dimension.unit}" if self.dimension is not None else ""
         if isinstance(self.value, np.ndarray):
             if self.value.size <= 20:
                 return f"[{', '.join(repr(float(x)) for x in self.value)}]{unit}"
@@ -89,8 +89,22 @@ def quantity_from_dict(data: Any, name: str) -> Quantity:
         if d is None:
             raise InputError(f"{name}: not a distribution: {str(data['distribution'])[:60]}")
         return Quantity(d, d.dimension)
-    q = read_quantity(data["value"] if not isinstance(data["value"], str) else float(data["value"]), name)
-    return Quantity(q.value, dimension, str(data.get("text", "")))
+    value = data["value"]
+    if isinstance(value, str) and value not in ("inf", "-inf"):  # the two numbers that JSON cannot write
+        raise InputError(f"{name}: not a number: {value[:60]!r}")
+    q = read_quantity(float(value) if isinstance(value, str) else value, name)
+    return Quantity(q.value, dimension, _agreeing(data.get("text"), q, dimension, name))
+
+
+def _agreeing(text: Any, q: Quantity, dimension: Dimension | None, name: str) -> str:
+    """Return the text as typed if it says the same as the value, so that what is printed is what is run."""
+    if not isinstance(text, str) or not text:
+        return ""
+    try:
+        said = read_quantity(text, name)
+    except ValueError:
+        return ""
+    return said.text if said == Quantity(q.value, dimension) else ""
 
 
 def read_quantity(value: Any, name: str) -> Quantity:
@@ -118,7 +132,7 @@ def read_quantity(value: Any, name: str) -> Quantity:
         if distribution is not None:
             return Quantity(distribution, distribution.dimension)
         number, dimension = parse_quantity(text, name)
-        return Quantity(number, dimension, text)
+        return Quantity(number, dimension, " ".join(text.split()))
     if isinstance(value, bool):
         raise InputError(f"{name} = {value} is not a number; give a value such as 1.0 or '20 ms'")
     stripped = None if isinstance(value, int | float) else strip_units(value)
@@ -134,7 +148,7 @@ def read_quantity(value: Any, name: str) -> Quantity:
         return _from_array(np.array([p.value for p in parts], dtype=float), next(iter(dimensions), None), name)
     try:
         array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name} = {value!r:.60} is not a number; give a value such as '20 ms', a list or an array") from None
     return _from_array(array, None, name)
 

@@ -14,6 +14,8 @@ reset      after a spike                   ``v <- v_r``
 
 from __future__ import annotations
 
+import ast
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ import sympy
 from rheobase.errors import RowError, nearest
 from rheobase.model.expression import (
     FUNCTIONS,
+    MAX_NAME,
     MAX_TEXT,
     RESERVED,
     Clean,
@@ -42,6 +45,7 @@ _DERIVED: Final = re.compile(r"^(?P<name>[A-Za-z_]\w*)\s*=(?!=)")
 _BOUND: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*(?P<side>>=|<=)")
 _JUMP: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*<-")
 MAX_LINES: Final = 200
+MAX_EXPANDED: Final = 5_000
 
 
 @final
@@ -138,7 +142,8 @@ def _lines(text: str, row: str) -> Iterator[Clean]:
 
 
 def _check_name(name: str, clean: Clean, at: int, row: str) -> None:
-    if name in RESERVED or name in FUNCTIONS or name.startswith("xi_") or "__" in name or name.startswith("_"):
+    taken = name in RESERVED or name in FUNCTIONS or name.startswith(("xi_", "_")) or keyword.iskeyword(name)
+    if taken or "__" in name or not name.isascii() or len(name) > MAX_NAME:
         what = "a function" if name in FUNCTIONS else "a reserved name" if name in RESERVED else "not allowed as a name"
         raise RowError(row, f"'{name}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name))
 
@@ -188,6 +193,24 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
             raise RowError("evolve", f"'{name}' is defined through itself", e.clean.line)
         done |= {n: rest.pop(n) for n in ready}
     return [*done.items()]
+
+
+def _check_expansion(rows: Rows) -> None:
+    """Refuse definitions that grow without bound when put in: a = v + v, b = a + a, c = b + b, ..."""
+    size: dict[str, int] = {}
+
+    def count(e: Expression) -> int:
+        nodes = [*ast.walk(e.tree)]
+        total = len(nodes) + sum(size.get(n.id, 0) for n in nodes if isinstance(n, ast.Name))
+        if total > MAX_EXPANDED:
+            raise RowError(e.row, f"with its definitions put in, this has {total} terms; {MAX_EXPANDED} are the most",
+                           e.clean.line)  # fmt: skip
+        return total
+
+    for name, e in rows.derived:
+        size[name] = count(e)
+    for e in rows.expressions():
+        count(e)
 
 
 def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...]:
@@ -242,10 +265,13 @@ def parse_rows(
                            bound.right.clean.line)  # fmt: skip
         if bound.right.value.free_symbols & {symbol(s) for s in states}:
             raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
+    if receive is not None and not isinstance(receive, str | Mapping):
+        raise RowError("receive", f"a text, or a dict of port -> text, is wanted, not {type(receive).__name__}")
     ports = {"spikes": receive} if isinstance(receive, str) else dict(receive or {})
     for port in ports:
-        if not isinstance(port, str) or not port.isidentifier() or "__" in port or port in states:
-            raise RowError("receive", f"{port!r} cannot name a port; use a plain word that is no state, such as 'exc'")
+        plain = isinstance(port, str) and port.isascii() and port.isidentifier() and len(port) <= MAX_NAME
+        if not plain or "__" in port or port in states:
+            raise RowError("receive", f"{port!r:.60} cannot name a port; use a plain word that is no state, such as 'exc'")
     fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold")
     risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard")
     rows = Rows(
@@ -258,6 +284,7 @@ def parse_rows(
 
 
 def _check_rows(rows: Rows) -> None:
+    _check_expansion(rows)
     states = {symbol(s) for s in rows.states}
     if rows.threshold is not None:
         if rows.hazard is not None:

@@ -48,7 +48,7 @@ def write_table(neuron: Neuron) -> str:
     if neuron.inputs:
         add("input", [", ".join(n + (f" in {neuron.unit(n)}" if neuron.unit(n) else "") for n in neuron.inputs)])
     if neuron.source:
-        add("source", textwrap.wrap(neuron.source, 110))
+        add("source", textwrap.wrap(neuron.source, 110, break_long_words=False, break_on_hyphens=False))
     return "\n".join(out)
 
 

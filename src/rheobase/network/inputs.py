@@ -21,8 +21,8 @@ from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.random import derive_key, neuron_keys, normals
 from rheobase.units import Dimension, parse_unit, to_number
 
-__all__ = ["Constant", "Noise", "OrnsteinUhlenbeck", "Product", "Pulses", "Ramp", "Sampled", "Sampler", "Sine", "Stimulus",
-           "Sum", "Zap", "noise", "ou", "pulses", "ramp", "read_current", "sampled", "sine", "step", "zap"]  # fmt: skip
+__all__ = ["Constant", "Decay", "Noise", "OrnsteinUhlenbeck", "Product", "Pulses", "Ramp", "Sampled", "Sampler", "Sine", "Stimulus",
+           "Sum", "Zap", "decay", "noise", "ou", "pulses", "ramp", "read_current", "sampled", "sine", "step", "zap"]  # fmt: skip
 
 #: Hands out the values for steps k0..k1-1, shape (k1 - k0, 1) or (k1 - k0, n).
 Sampler = Callable[[int, int], np.ndarray]
@@ -271,6 +271,34 @@ class Sine(Stimulus):
 
 @final
 @dataclass(frozen=True)
+class Decay(Stimulus):
+    """amplitude exp(-(t - on)/tau) from `on`, 0 before."""
+
+    amplitude: Quantity
+    tau: float
+    on: float
+
+    @property
+    def dimension(self) -> Dimension | None:
+        return self.amplitude.dimension
+
+    @property
+    def size(self) -> int | None:
+        return self.amplitude.shape[0] if self.amplitude.shape else None
+
+    def start(self, dt: float, n: int, key: int) -> Sampler:
+        a = _row(self.amplitude)
+
+        def take(k0: int, k1: int) -> np.ndarray:
+            t = np.arange(k0, k1) * dt
+            wave = np.exp(-np.maximum(t - self.on, 0.0) / self.tau)[:, None]
+            return np.where(_window(t, self.on, math.inf, dt), a * wave, 0.0)
+
+        return take
+
+
+@final
+@dataclass(frozen=True)
 class Zap(Stimulus):
     """A sine whose frequency rises linearly from `low` to `high` (kHz) between `on` and `off`."""
 
@@ -387,7 +415,7 @@ class Noise(Stimulus):
         hold = 1 if self.every is None else round(self.every / dt)
         if hold < 1 or (self.every is not None and abs(hold * dt - self.every) > 1e-6 * dt):
             raise InputError(f"noise: every = {self.every} ms is not a whole number of steps of {dt} ms")
-        key, count = _frozen(self.frozen, key, n)
+        key, count = frozen_key(self.frozen, key, n)
         keys = neuron_keys(key, 0, count)
 
         def take(k0: int, k1: int) -> np.ndarray:
@@ -421,7 +449,7 @@ class OrnsteinUhlenbeck(Stimulus):
 
     def start(self, dt: float, n: int, key: int) -> Sampler:
         mean, sd = _row(self.mean), _row(self.sd)
-        key, count = _frozen(self.frozen, key, n)
+        key, count = frozen_key(self.frozen, key, n)
         keys = neuron_keys(key, 0, count)
         decay = math.exp(-dt / self.tau)
         spread = math.sqrt(-math.expm1(-2 * dt / self.tau))
@@ -443,7 +471,7 @@ class OrnsteinUhlenbeck(Stimulus):
         return take
 
 
-def _frozen(frozen: bool | int, key: int, n: int) -> tuple[int, int]:
+def frozen_key(frozen: bool | int, key: int, n: int) -> tuple[int, int]:
     """Return key and number of realisations: one shared by all neurons if frozen, one each if not."""
     if frozen is False:
         return key, n
@@ -509,6 +537,16 @@ def ramp(first: Any, last: Any, on: Any, off: Any, hold: bool = True) -> Stimulu
 def sine(amplitude: Any, frequency: Any, phase: float = 0.0, offset: Any = 0.0, on: Any = 0.0, off: Any = None) -> Stimulus:
     """Return offset + amplitude sin(2 pi frequency (t - on) + phase); `frequency` in Hz."""
     return Sine(read_quantity(amplitude, "amplitude"), _frequency(frequency), float(phase), read_quantity(offset, "offset"), *_interval(on, off))
+
+
+def decay(amplitude: Any, tau: Any, on: Any = 0.0) -> Stimulus:
+    """Return a current that jumps to `amplitude` at `on` and decays with time constant `tau`."""
+    constant, begin = to_number(tau, "ms", "tau"), to_number(on, "ms", "on")
+    if constant <= 0:
+        raise InputError(f"decay: tau = {constant:g} ms is not positive")
+    if begin < 0:
+        raise InputError(f"decay: on = {begin:g} ms lies before the run")
+    return Decay(read_quantity(amplitude, "amplitude"), constant, begin)
 
 
 def zap(amplitude: Any, low: Any, high: Any, on: Any = 0.0, off: Any = None) -> Stimulus:

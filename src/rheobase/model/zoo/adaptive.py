@@ -180,7 +180,8 @@ def MAT(
     """
     return assemble(
         changes, name="MAT", about="multi-timescale adaptive threshold, no reset of v",
-        source="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, doi:10.3389/neuro.10.009.2009",
+        source="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, "
+               "doi:10.3389/neuro.10.009.2009",
         evolve="tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\ntau_1 dtheta_1/dt = -theta_1\n"
                "tau_2 dtheta_2/dt = -theta_2\ntau_e dI_exc/dt = -I_exc\ntau_i dI_inh/dt = -I_inh",
         receive={"exc": "I_exc <- I_exc + w_i", "inh": "I_inh <- I_inh + w_i"},
@@ -212,7 +213,7 @@ def MihalasNiebur(
     I: Value = "0 nA",
     **changes: Any,
 ) -> Neuron:
-    """Generalised linear integrate-and-fire neuron of Mihalas and Niebur: piecewise linear, twenty behaviours.
+    """Generalised linear integrate-and-fire neuron of Mihalas and Niebur, with twenty behaviours.
 
     ``dI_1/dt = -k_1*I_1``, ``dI_2/dt = -k_2*I_2``, ``C dv/dt = I + I_1 + I_2 - G*(v - E_L)``,
     ``dtheta/dt = a*(v - E_L) - b*(theta - theta_inf)``; ``v <- v + w_i``; fires when ``v > theta``; then

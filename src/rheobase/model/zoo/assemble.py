@@ -29,8 +29,10 @@ def assemble(changes: Mapping[str, Any], **fields: Any) -> Neuron:
     return neuron.replace(**changes) if changes else neuron
 
 
-def pick(model: str, form: str, forms: Mapping[str, Mapping[str, Value]], given: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the values of one form of a model: those given, else (where ``...`` is given) the form's defaults.
+def pick(
+    model: str, form: str, forms: Mapping[str, Mapping[str, Value]], given: Mapping[str, Value]
+) -> dict[str, Value]:
+    """Return the values of one form of a model: those given, or the form's defaults where ``...`` is given.
 
     Raises
     ------
@@ -38,7 +40,8 @@ def pick(model: str, form: str, forms: Mapping[str, Mapping[str, Value]], given:
         If there is no such form, or a value is given that this form does not have.
     """
     if form not in forms:
-        raise InputError(f"{model} has no form={form!r}.{nearest(str(form), forms)} Forms: {', '.join(forms)}")
+        near = nearest(str(form), forms)
+        raise InputError(f"{model} has no form={form!r}.{near} Forms: {', '.join(forms)}")
     out = dict(forms[form])
     for name, value in given.items():
         if value is ...:

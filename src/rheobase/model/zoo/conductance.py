@@ -18,11 +18,12 @@ from rheobase.model.zoo.assemble import Value, assemble, pick
 
 __all__ = ["HH"]
 
+_CURRENTS: Final = "C dv/dt = g_L*(E_L - v) + g_Na*m**3*h*(E_Na - v) + g_K*n**4*(E_K - v)"
 _GATES: Final = """dm/dt = alpha_m*(1 - m) - beta_m*m
 dh/dt = alpha_h*(1 - h) - beta_h*h
 dn/dt = alpha_n*(1 - n) - beta_n*n
 """
-_SQUID: Final = f"""C dv/dt = g_L*(E_L - v) + g_Na*m**3*h*(E_Na - v) + g_K*n**4*(E_K - v) + I
+_SQUID: Final = f"""{_CURRENTS} + I
 {_GATES}V = v/mV
 alpha_m = 1/exprel(-(V + 40)/10)/ms
 beta_m = 4*exp(-(V + 65)/18)/ms
@@ -30,7 +31,7 @@ alpha_h = 0.07*exp(-(V + 65)/20)/ms
 beta_h = 1/(exp(-(V + 35)/10) + 1)/ms
 alpha_n = 0.1/exprel(-(V + 55)/10)/ms
 beta_n = 0.125*exp(-(V + 65)/80)/ms"""
-_TRAUB: Final = f"""C dv/dt = g_L*(E_L - v) + g_Na*m**3*h*(E_Na - v) + g_K*n**4*(E_K - v) + g_e*(E_e - v) + g_i*(E_i - v) + I
+_TRAUB: Final = f"""{_CURRENTS} + g_e*(E_e - v) + g_i*(E_i - v) + I
 {_GATES}tau_e dg_e/dt = -g_e
 tau_i dg_i/dt = -g_i
 V = (v - v_T)/mV
@@ -164,12 +165,13 @@ def HH(
     if form == "squid":
         rows |= {"name": "HH", "about": "Hodgkin-Huxley, squid axon", "evolve": _SQUID,
         "receive": "v <- v + w_i",
-                 "source": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, doi:10.1113/jphysiol.1952.sp004764"}  # fmt: skip
+                 "source": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, "
+                           "doi:10.1113/jphysiol.1952.sp004764"}  # fmt: skip
     else:
         rows |= {"name": "HH", "about": "Hodgkin-Huxley, Traub-Miles pyramidal cell", "evolve": _TRAUB,
                  "receive": {"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
-                 "source": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, benchmark 3, "
-                           "doi:10.1007/s10827-007-0038-6"}  # fmt: skip
+                 "source": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, "
+                           "benchmark 3, doi:10.1007/s10827-007-0038-6"}  # fmt: skip
         values |= {"g_e": 0, "g_i": 0}
     neuron = Neuron(**rows, **values)
     start = read_quantity(values["v"], "v").value if values["v"] is not None else -65.0

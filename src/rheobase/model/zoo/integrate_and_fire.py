@@ -150,14 +150,15 @@ def fold_leak(neuron: Neuron) -> Neuron:
     for name in ("R", "v_leak", "I_bias"):
         q = neuron.parameters.get(name)
         if q is None or isinstance(q.value, Distribution):
-            raise InputError(f"fold_leak needs a number or an array for {name}; give it with {neuron.name}.replace({name}=...)")
+            fix = f"give it with {neuron.name}.replace({name}=...)"
+            raise InputError(f"fold_leak needs a number or an array for {name}; {fix}")
     bias, leak, R = (neuron.parameters[n] for n in ("I_bias", "v_leak", "R"))
     value: Any = bias.value - leak.value / R.value  # type: ignore[operator]
     evolve = "\n".join(new if line == old else line for line in lines)
     return neuron.replace(evolve=evolve, I_bias=Quantity(value, bias.dimension))
 
 
-_LIF: Final = {
+_LIF: Final[dict[str, tuple[str, dict[str, Value]]]] = {
     "tau": ("tau dv/dt = E_L - v + R*I", {
         "tau": "20 ms", "R": "100 MOhm", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-70 mV",
         "refractory": "2 ms",

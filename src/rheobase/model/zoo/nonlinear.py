@@ -11,7 +11,7 @@ from rheobase.model.zoo.assemble import BOOK, Value, assemble, pick
 
 __all__ = ["EIF", "QIF", "AdEx", "Izhikevich", "Izhikevich2007"]
 
-_QIF: Final = {
+_QIF: Final[dict[str, tuple[str, dict[str, Value]]]] = {
     "canonical": ("tau dv/dt = v**2 + I", {"tau": "10 ms", "v_peak": 1000, "v_r": -1000, "refractory": None,
     "I": 0}),
     "biophysical": ("tau dv/dt = a*(v - E_L)*(v - v_c) + R*I", {
@@ -146,7 +146,8 @@ def EIF(
     """
     return assemble(
         changes, name="EIF", about="exponential integrate-and-fire",
-        source="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, doi:10.1523/JNEUROSCI.23-37-11628.2003",
+        source="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, "
+               "doi:10.1523/JNEUROSCI.23-37-11628.2003",
         evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) + I", receive="v <- v + w_i",
         threshold="v > v_peak", reset="v <- v_r", refractory=refractory, C=C, g_L=g_L, E_L=E_L, v_T=v_T,
         Delta_T=Delta_T, v_peak=v_peak, v_r=v_r, I=I, v=E_L,
@@ -215,7 +216,8 @@ def AdEx(
     return assemble(
         changes, name="AdEx", about="adaptive exponential integrate-and-fire",
         source="Brette & Gerstner (2005) J. Neurophysiol. 94:3637-3642, doi:10.1152/jn.00686.2005",
-        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\ntau_w dw/dt = a*(v - E_L) - w",
+        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\n"
+               "tau_w dw/dt = a*(v - E_L) - w",
         receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r\nw <- w + b", refractory=refractory,
         C=C, g_L=g_L, E_L=E_L, v_T=v_T, Delta_T=Delta_T, a=a, tau_w=tau_w, b=b, v_peak=v_peak, v_r=v_r, I=I,
         v=E_L, w=0,
@@ -344,7 +346,8 @@ def Izhikevich2007(
     """
     return assemble(
         changes, name="Izhikevich2007", about="simple model with units",
-        source="Izhikevich (2007) Dynamical Systems in Neuroscience, eqs. (8.5), (8.6), doi:10.7551/mitpress/2526.001.0001",
+        source="Izhikevich (2007) Dynamical Systems in Neuroscience, eqs. (8.5), (8.6), "
+               "doi:10.7551/mitpress/2526.001.0001",
         evolve="C dv/dt = k*(v - v_r)*(v - v_t) - u + I\ndu/dt = a*(b*(v - v_r) - u)", receive="v <- v + w_i",
         threshold="v > v_peak", reset="v <- c\nu <- u + d", C=C, k=k, v_r=v_r, v_t=v_t, a=a, b=b, c=c, d=d,
         v_peak=v_peak, I=I, v=v_r, u=0,

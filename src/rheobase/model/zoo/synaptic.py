@@ -15,7 +15,7 @@ __all__ = ["COBA", "CUBA", "LIFalpha", "LIFbiexp", "LIFexp"]
 
 _BRETTE: Final = "Brette et al. (2007) J. Comput. Neurosci. 23:349-398, doi:10.1007/s10827-007-0038-6"
 _ROTTER: Final = "Rotter & Diesmann (1999) Biol. Cybern. 81:381-402, doi:10.1007/s004220050570"
-_ROTH: Final = "Roth & van Rossum (2009) Modeling synapses, in: Computational Modeling Methods for Neuroscientists"
+_ROTH: Final = "Roth & van Rossum (2009) in: Computational Modeling Methods for Neuroscientists, MIT Press"
 
 _EXP_ONE: Final = (
     "tau dv/dt = E_L - v + R*(I_syn + I)\ntau_s dI_syn/dt = -I_syn",
@@ -34,13 +34,15 @@ _ALPHA_TWO: Final = (
     "tau_i dI_inh/dt = y_inh - I_inh\ntau_i dy_inh/dt = -y_inh",
     {"exc": "y_exc <- y_exc + exp(1)*w_i", "inh": "y_inh <- y_inh + exp(1)*w_i"},
 )
-# With q = tau_r/tau_d the peak of the response to y = 1 is q**(1/(1 - q)) = exp(-1/exprel(log(q))): no 0/0 at q = 1.
+# With q = tau_r/tau_d the answer to y = 1 has the peak q**(1/(1 - q)) = exp(-1/exprel(log(q))), without
+# the 0/0 at q = 1.
 _BIEXP_ONE: Final = (
     "tau dv/dt = E_L - v + R*(I_syn + I)\ntau_d dI_syn/dt = y - I_syn\ntau_r dy/dt = -y",
     "y <- y + w_i*exp(1/exprel(log(tau_r/tau_d)))",
 )
 _BIEXP_TWO: Final = (
-    "tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\ntau_de dI_exc/dt = y_exc - I_exc\ntau_re dy_exc/dt = -y_exc\n"
+    "tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\n"
+    "tau_de dI_exc/dt = y_exc - I_exc\ntau_re dy_exc/dt = -y_exc\n"
     "tau_di dI_inh/dt = y_inh - I_inh\ntau_ri dy_inh/dt = -y_inh",
     {"exc": "y_exc <- y_exc + w_i*exp(1/exprel(log(tau_re/tau_de)))",
      "inh": "y_inh <- y_inh + w_i*exp(1/exprel(log(tau_ri/tau_di)))"},
@@ -256,7 +258,8 @@ def LIFbiexp(
     >>> LIFbiexp().receive["spikes"]
     'y <- y + w_i*exp(1/exprel(log(tau_r/tau_d)))'
     """
-    return _build("LIFbiexp", "LIF, double-exponential currents", _ROTH, (_BIEXP_ONE, _BIEXP_TWO), locals(), changes)
+    rows = (_BIEXP_ONE, _BIEXP_TWO)
+    return _build("LIFbiexp", "LIF, double-exponential currents", _ROTH, rows, locals(), changes)
 
 
 def CUBA(

@@ -1,0 +1,236 @@
+"""The exact engine: from event to event, spike times to rounding error."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+import os
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+from types import ModuleType
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.derive import crossing as _crossing
+from rheobase.derive import modal as _modal
+from rheobase.derive.crossing import work_size
+from rheobase.derive.integrate import Step, clamp_sets
+from rheobase.emit.clock_loop import ClockSource
+from rheobase.emit.exact_loop import exact_source
+from rheobase.emit.source import write_module
+from rheobase.engines.affine import AffineSystem, build_system, check_exact
+from rheobase.engines.compile import jit, plain_module
+from rheobase.engines.population import Population
+from rheobase.engines.result import Recording, Result
+from rheobase.engines.spikes import Spikes
+from rheobase.errors import InputError, NotExact
+from rheobase.model.neuron import Neuron
+
+__all__ = ["Exact", "is_exact"]
+
+_SMALL: Final = 20_000  # events that plain Python runs in half the time of compiling
+_PATIENCE: Final = 1.0  # seconds of plain Python after which the rest is compiled
+_MANY_SPIKES: Final = 50_000_000
+
+
+@final
+@dataclass(frozen=True)
+class Exact:
+    """Run from event to event, without a step.
+
+    For rows whose flow is linear with constant coefficients between events (LIF and its synaptic currents,
+    adaptation, moving thresholds, the generalised LIF models) and inputs made of constants, lines, sines and
+    exponentials. Between events the state is a sum of exponentials, its first threshold crossing is found
+    with a proof that none was missed (`rheobase.derive.crossing`), for any ratio of time constants. A model
+    of another kind raises `NotExact`, which names the row and an engine that can run it.
+
+    Examples
+    --------
+    >>> import rheobase as rb
+    >>> rb.simulate(rb.LIF(), I="0.3 nA", until="50 ms", engine=rb.Exact()).spikes[0].round(9)
+    array([21.972245773, 45.944491547])
+    """
+
+    threads: int | None = None
+
+    def run(self, population: Population, until: float, recording: Recording) -> Result:
+        """Return the result of running one population of unconnected neurons until `until` (ms)."""
+        begin = perf_counter()
+        system = build_system(population, until)
+        neuron, n = population.neuron, population.n
+        ports, edges, events = _arrivals(population, until)
+        values: dict[str, Any] = dict(population.values)
+        kinds = tuple(sorted((k, "scalar" if np.ndim(v) == 0 else "neuron") for k, v in values.items()))
+        source = _source(neuron, kinds, ports)
+        path = write_module("exact", source.text)
+        known = any((path.parent / "__pycache__").glob(f"{path.stem}*.nbi"))
+        compiled = n + len(events[0]) + len(system.breaks) * n > (_SMALL // 10 if known else _SMALL)
+        every = recording.every or 0.1
+        samples = np.arange(0, math.floor(until / every + 1e-9) + 1) * every if recording.states else np.empty(0)
+        chosen = np.arange(n) if recording.neurons is None else np.sort(recording.neurons)
+        traces = np.zeros((len(neuron.states), len(chosen) if recording.states else 0, len(samples)))
+        rows = {int(i): r for r, i in enumerate(chosen)} if recording.states else {}
+        ready = perf_counter()
+        job = _Job(source.arguments, plain_module(path), system, population, until, edges, events, values, samples, traces, rows)
+        done = 0 if compiled else job.run_for(_PATIENCE * (0.2 if known else 1.0))
+        if done < n:
+            job.compile(_compiled(path, source.functions))
+            job.run_one(done)  # compile before the threads meet
+            rest = range(done + 1, n)
+            threads = max(1, min(self.threads or os.cpu_count() or 1, len(rest)))
+            with ThreadPoolExecutor(threads) as pool:
+                size = max(1, len(rest) // (8 * threads))
+                list(pool.map(job.run_some, [rest[i : i + size] for i in range(0, len(rest), size)]))
+        counts = [len(s) for s in job.spikes]
+        spikes = Spikes.from_table(np.concatenate(job.spikes), np.repeat(np.arange(n), counts), n)
+        kept = {s: traces[neuron.states.index(s)] for s in recording.states}
+        ends = {s: job.final[:, i].copy() for i, s in enumerate(neuron.states)}
+        seconds = {"prepare": ready - begin, "run": perf_counter() - ready}
+        return Result(spikes, samples, kept, ends, "Exact()", "exact flow and crossings", "exact (rounding error)", seconds)
+
+
+def is_exact(population: Population) -> bool:
+    """Return whether `Exact` can run a population."""
+    try:
+        check_exact(population)
+    except NotExact:
+        return False
+    return all(_simple(s) for s in population.inputs.values())
+
+
+def _simple(stimulus: Any) -> bool:
+    from rheobase.network.generators import generate
+
+    try:
+        generate(stimulus, 0.001, 1, 0, "")
+    except NotExact:
+        return False
+    return True
+
+
+@final
+class _Job:
+    """What the threads share: each neuron is run alone, so its result depends on nothing else."""
+
+    def __init__(self, arguments: tuple[str, ...], module: ModuleType, system: AffineSystem, population: Population, until: float,
+                 edges: np.ndarray, events: tuple[np.ndarray, np.ndarray, np.ndarray], values: Mapping[str, Any],
+                 samples: np.ndarray, traces: np.ndarray, rows: Mapping[int, int]) -> None:  # fmt: skip
+        self.arguments, self.module, self.system, self.population, self.until = arguments, module, system, population, until
+        self.edges, self.events, self.values, self.samples, self.traces, self.rows = edges, events, values, samples, traces, rows
+        self.compiled = False
+        self.spikes: list[np.ndarray] = [np.empty(0)] * population.n
+        self.final = np.zeros((population.n, len(population.neuron.states)))
+        self.flat: tuple[Any, Any] = (system.numbers.ravel().tolist(), system.layout.ravel().tolist())
+
+    def compile(self, module: ModuleType) -> None:
+        """Go on with compiled code; the results are the same bits."""
+        self.module, self.compiled = module, True
+        self.flat = (self.system.numbers.ravel(), self.system.layout.ravel())
+
+    def run_for(self, seconds: float) -> int:
+        """Run neurons one by one in plain Python until time is up or one has very many spikes; return the first not run."""
+        end = perf_counter() + seconds
+        for i in range(self.population.n):
+            if perf_counter() > end or not self.run_one(i, patient=False):
+                return i
+        return self.population.n
+
+    def run_some(self, neurons: range) -> None:
+        for i in neurons:
+            self.run_one(i)
+
+    def run_one(self, i: int, patient: bool = True) -> bool:
+        """Run one neuron to the end; false if it has more spikes than an impatient caller wants to wait for."""
+        s = self.system
+        none = np.zeros((0, 0))
+        capacity = 256
+        while True:
+            x = s.start[i].copy()
+            out = np.empty(capacity)
+            row = self.rows.get(i)
+            given: dict[str, Any] = {
+                **self.values, "_i": i, "_kind": int(s.kind[i]), "_until": self.until, "_x": x if self.compiled else x.tolist(),
+                "_y": np.empty(s.size), "_w": np.zeros(work_size(s.size)), "_f": self.flat[0], "_p": self.flat[1],
+                "_modes": len(s.clamps), "_table_size": s.numbers.shape[1], "_layout_size": s.layout.shape[1], "_strict": s.strict,
+                "_breaks": s.breaks, "_settings": s.settings, "_first_setting": s.first_setting,
+                "_event_times": self.events[0], "_event_ports": self.events[1], "_event_weights": self.events[2],
+                "_first_event": int(self.edges[i]), "_last_event": int(self.edges[i + 1]),
+                "_samples": self.samples if row is not None else np.empty(0),
+                "_trace": self.traces[:, row, :] if row is not None else none, "_out": out,
+            }  # fmt: skip
+            if not self.compiled:
+                given |= {"_y": [0.0] * s.size, "_w": [0.0] * work_size(s.size)}
+            count = int(self.module.run(*(given[a] for a in self.arguments)))
+            if count == -2:
+                raise InputError(f"neuron {i} of {self.population.neuron.name} fires without end at one instant: the reset leaves it at"
+                                 " or above its threshold; lower v_r, raise the threshold, or give refractory=")  # fmt: skip
+            if count >= 0:
+                break
+            if not patient and capacity >= 2048:
+                return False
+            capacity *= 8
+            if capacity > _MANY_SPIKES:
+                raise InputError(f"neuron {i} of {self.population.neuron.name} fires more than {_MANY_SPIKES:,} times before"
+                                 f" {self.until:g} ms; check its input, or give refractory=")  # fmt: skip
+        self.spikes[i] = out[:count].copy()
+        self.final[i] = np.asarray(given["_x"])[: self.final.shape[1]]
+        return True
+
+
+def _arrivals(population: Population, until: float) -> tuple[tuple[str, ...], np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the ports in use, where each neuron's arrivals begin, and the arrivals sorted by neuron, then time."""
+    ports = tuple(p for p in population.neuron.ports if p in population.sources)
+    n = population.n
+    columns: list[tuple[np.ndarray, ...]] = []
+    for number, port in enumerate(ports):
+        times, neurons, weights = population.sources[port].in_time(until, n, population.key("port", port))
+        columns.append((times, neurons, weights, np.full(len(times), number)))
+    if not columns:
+        empty = np.empty(0)
+        return ports, np.zeros(n + 1, dtype=np.int64), (empty, np.empty(0, dtype=np.int64), empty)
+    times, neurons, weights, numbers = (np.concatenate(c) for c in zip(*columns, strict=True))
+    order = np.lexsort((numbers, times, neurons))
+    edges = np.searchsorted(neurons[order], np.arange(n + 1))
+    return ports, edges, (times[order].astype(float), numbers[order].astype(np.int64), weights[order].astype(float))
+
+
+@lru_cache(maxsize=1)
+def _digest() -> str:
+    text = inspect.getsource(_modal) + inspect.getsource(_crossing)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> ClockSource:
+    nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
+    return exact_source(neuron, nothing, dict(kinds), ports, _digest())
+
+
+@lru_cache(maxsize=1)
+def _kernels() -> dict[str, Any]:
+    """Return the crossing kernels, compiled."""
+    return _modal.compile_kernels(jit, _crossing.KERNELS)
+
+
+@lru_cache(maxsize=256)
+def _compiled(path: Any, functions: tuple[str, ...]) -> ModuleType:
+    from importlib import util
+
+    name = f"rheobase_compiled_{path.stem}"
+    spec = util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    for kernel in ("first_crossing", "propagate_state"):
+        setattr(module, kernel, _kernels()[kernel])
+    for function in functions:
+        setattr(module, function, jit(getattr(module, function), inline=True))
+    module.run = jit(module.run)  # type: ignore[attr-defined]
+    return module
