@@ -23,6 +23,7 @@ from rheobase.errors import (
     RowError,
     UnitMismatch,
 )
+from rheobase.live import Live, live
 from rheobase.model.distribution import exponential, gamma, lognormal, normal, uniform
 from rheobase.model.neuron import Neuron
 from rheobase.model.zoo import *  # noqa: F403  (the zoo lists its names in __all__)
@@ -39,6 +40,7 @@ __all__ = [
     "DidNotConverge",
     "Exact",
     "InputError",
+    "Live",
     "Neuron",
     "NotExact",
     "NotExportable",
@@ -53,6 +55,7 @@ __all__ = [
     "decay",
     "exponential",
     "gamma",
+    "live",
     "load",
     "lognormal",
     "noise",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rheobase.analysis import trains as tr
+from rheobase.analysis import similarity, trains
 from rheobase.errors import InputError
 
 SEEDS = json.loads((Path(__file__).parents[1] / "data" / "seeds_values.json").read_text())
@@ -31,8 +31,8 @@ def some() -> list[np.ndarray]:
 
 
 def test_isi_of_one_and_of_many(some):
-    np.testing.assert_array_equal(tr.isi(some[1]), np.diff(some[1]))
-    many = tr.isi([SILENT, *some, SILENT])
+    np.testing.assert_array_equal(trains.isi(some[1]), np.diff(some[1]))
+    many = trains.isi([SILENT, *some, SILENT])
     assert len(many) == len(some) + 2
     for ours, train in zip(many[1:-1], some, strict=True):
         np.testing.assert_array_equal(ours, np.diff(train))
@@ -49,20 +49,22 @@ def test_irregularity_follows_the_printed_formulas(some):
 
     expected = np.array([plain(train) for train in some])
     np.testing.assert_allclose(
-        np.column_stack([f(some) for f in (tr.cv, tr.cv2, tr.lv)]), expected, rtol=1e-12
+        np.column_stack([f(some) for f in (trains.cv, trains.cv2, trains.lv)]), expected, rtol=1e-12
     )
-    assert [tr.cv(some[3]), tr.cv2(some[3]), tr.lv(some[3])] == pytest.approx(expected[3], rel=1e-12)
+    assert [trains.cv(some[3]), trains.cv2(some[3]), trains.lv(some[3])] == pytest.approx(
+        expected[3], rel=1e-12
+    )
 
 
 def test_irregularity_of_a_clock_and_of_a_poisson_process():
     clock = np.arange(0, 1000, 8.0)
-    assert [tr.cv(clock), tr.cv2(clock), tr.lv(clock)] == [0, 0, 0]
+    assert [trains.cv(clock), trains.cv2(clock), trains.lv(clock)] == [0, 0, 0]
     train = poisson(np.random.default_rng(0), 20, 1e7)
-    assert [tr.cv(train), tr.cv2(train), tr.lv(train)] == pytest.approx([1, 1, 1], abs=0.01)
+    assert [trains.cv(train), trains.cv2(train), trains.lv(train)] == pytest.approx([1, 1, 1], abs=0.01)
 
 
 def test_too_few_intervals_have_no_irregularity():
-    for measure in (tr.cv, tr.cv2, tr.lv):
+    for measure in (trains.cv, trains.cv2, trains.lv):
         assert np.isnan(measure(SILENT))
         assert np.isnan(measure(np.array([1.0, 2.0])))
         np.testing.assert_array_equal(np.isnan(measure([SILENT, np.array([1.0, 2.0, 4.0])])), [True, False])
@@ -70,9 +72,9 @@ def test_too_few_intervals_have_no_irregularity():
 
 def test_cv2_ignores_a_slow_change_of_rate_that_cv_counts():
     slow = np.cumsum(np.linspace(1, 30, 2000))
-    assert tr.cv(slow) > 0.5
-    assert tr.cv2(slow) < 0.01
-    assert tr.lv(slow) < 0.01
+    assert trains.cv(slow) > 0.5
+    assert trains.cv2(slow) < 0.01
+    assert trains.lv(slow) < 0.01
 
 
 # ---- counts
@@ -80,71 +82,71 @@ def test_cv2_ignores_a_slow_change_of_rate_that_cv_counts():
 
 def test_windows_are_open_on_the_left_and_closed_on_the_right():
     grid = 0.1 * np.arange(1, 301)  # many of these times are off by one rounding
-    assert tr.rate(grid, until=30) == pytest.approx(1e4)
-    np.testing.assert_allclose(tr.psth(grid, bin=3, until=30)[1], 1e4)
-    assert tr.rate(grid, until=30, start=15) == pytest.approx(1e4)
-    assert tr.rate(np.array([0.0, 10.0]), until=10) == 200  # time 0 belongs to the first window
-    assert tr.rate(np.array([5.0, 10.0]), until=10, start=5) == 200
+    assert trains.rate(grid, until=30) == pytest.approx(1e4)
+    np.testing.assert_allclose(trains.psth(grid, bin=3, until=30)[1], 1e4)
+    assert trains.rate(grid, until=30, start=15) == pytest.approx(1e4)
+    assert trains.rate(np.array([0.0, 10.0]), until=10) == 200  # time 0 belongs to the first window
+    assert trains.rate(np.array([5.0, 10.0]), until=10, start=5) == 200
 
 
 def test_counts_of_the_seed_example_fill_the_second():
     row = SEEDS["S004.IF.long"]
-    assert tr.rate(np.array(row["spikes_ms"]), until=1000) == row["n"]
+    assert trains.rate(np.array(row["spikes_ms"]), until=1000) == row["n"]
 
 
 def test_counts_against_a_histogram(some):
     edges = np.arange(100, 1901, 7.0)
     counts = np.array([np.histogram(train, edges)[0] for train in some])
     until = float(edges[-1]) + 6.9  # the rest is no whole bin
-    centres, nu = tr.psth(some, 7, until, 100)
+    centres, nu = trains.psth(some, 7, until, 100)
     np.testing.assert_allclose(centres, (edges[1:] + edges[:-1]) / 2)
     np.testing.assert_allclose(nu, 1e3 * counts.mean(axis=0) / 7)
     with np.errstate(invalid="ignore"):
-        np.testing.assert_allclose(tr.fano(some, 7, until, 100), counts.var(axis=1) / counts.mean(axis=1))
+        np.testing.assert_allclose(trains.fano(some, 7, until, 100), counts.var(axis=1) / counts.mean(axis=1))
     pooled = counts.sum(axis=0)
-    assert tr.synchrony(some, 7, until, 100) == pytest.approx(pooled.var() / pooled.mean())
+    assert trains.synchrony(some, 7, until, 100) == pytest.approx(pooled.var() / pooled.mean())
     active = counts[[0, 1, 3, 4]]
     expected = np.corrcoef(active)
-    ours = tr.correlation(some, 7, until, 100, matrix=True)
+    ours = trains.correlation(some, 7, until, 100, matrix=True)
     assert np.isnan(ours[2]).all()
     np.testing.assert_allclose(ours[np.ix_([0, 1, 3, 4], [0, 1, 3, 4])], expected, atol=1e-12)
     mean = expected[np.triu_indices(4, 1)].mean()
-    assert tr.correlation(some, 7, until, 100) == pytest.approx(mean, rel=1e-10)
+    assert trains.correlation(some, 7, until, 100) == pytest.approx(mean, rel=1e-10)
 
 
 def test_identical_and_independent_trains():
     rng = np.random.default_rng(5)
     train = poisson(rng, 20, 5e4)
-    assert tr.correlation([train] * 3, 5, 5e4) == pytest.approx(1, abs=1e-12)
-    assert tr.synchrony([train] * 50, 5, 5e4) == pytest.approx(50 * tr.synchrony([train], 5, 5e4))
+    assert trains.correlation([train] * 3, 5, 5e4) == pytest.approx(1, abs=1e-12)
+    assert trains.synchrony([train] * 50, 5, 5e4) == pytest.approx(50 * trains.synchrony([train], 5, 5e4))
     many = [poisson(rng, 20, 5e4) for _ in range(50)]
-    assert tr.correlation(many, 5, 5e4) == pytest.approx(0, abs=1e-3)
-    assert tr.synchrony(many, 3, 5e4) == pytest.approx(1, abs=0.05)
-    assert tr.fano(many, 20, 5e4).mean() == pytest.approx(1, abs=0.02)
+    assert trains.correlation(many, 5, 5e4) == pytest.approx(0, abs=1e-3)
+    assert trains.synchrony(many, 3, 5e4) == pytest.approx(1, abs=0.05)
+    assert trains.fano(many, 20, 5e4).mean() == pytest.approx(1, abs=0.02)
 
 
 def test_fano_tends_to_the_squared_cv_of_a_renewal_process():
     rng = np.random.default_rng(6)
     train = np.cumsum(rng.gamma(4, 2.5, 400_000))
-    assert tr.fano(train, 500, float(train[-1])) == pytest.approx(tr.cv(train) ** 2, rel=0.06)
-    assert tr.cv(train) == pytest.approx(0.5, rel=0.01)
+    assert trains.fano(train, 500, float(train[-1])) == pytest.approx(trains.cv(train) ** 2, rel=0.06)
+    assert trains.cv(train) == pytest.approx(0.5, rel=0.01)
 
 
 def test_spectrum_of_noise_and_of_an_oscillation():
     rng = np.random.default_rng(7)
     many = [poisson(rng, 30, 2e4) for _ in range(40)]
-    frequency, power = tr.spectrum(many, 2e4, segments=20)
+    frequency, power = trains.spectrum(many, 2e4, segments=20)
     assert frequency[0] == pytest.approx(1.0)
     assert frequency[-1] == pytest.approx(500.0)
     assert power.mean() == pytest.approx(30 / 40, rel=0.05)
     beat = 8.0 * rng.integers(0, 2500, (40, 300)) + rng.normal(4, 0.5, (40, 300))
-    frequency, power = tr.spectrum([np.sort(b) for b in beat], 2e4, segments=10)
+    frequency, power = trains.spectrum([np.sort(b) for b in beat], 2e4, segments=10)
     assert frequency[np.argmax(power)] == pytest.approx(125.0)
 
 
 def test_spectrum_keeps_the_variance(some):
-    _, nu = tr.psth(some, 2, 2000)
-    frequency, power = tr.spectrum(some, 2000, bin=2)
+    _, nu = trains.psth(some, 2, 2000)
+    frequency, power = trains.spectrum(some, 2000, bin=2)
     weight = np.where(frequency == 250.0, 1, 2)  # Parseval: every frequency but the last stands for two
     assert (weight * power).sum() * frequency[0] == pytest.approx(nu.var(), rel=1e-12)
 
@@ -161,7 +163,7 @@ def test_schreiber_is_the_sum_over_all_pairs_of_spikes(some, sigma):
 
     pairs = list(itertools.combinations(used, 2))
     total = sum(dot(a, b) / np.sqrt(dot(a, a) * dot(b, b)) for a, b in pairs if a.size and b.size)
-    assert tr.schreiber(some, sigma, 200, 1700) == pytest.approx(total / len(pairs), rel=1e-12)
+    assert similarity.schreiber(some, sigma, 200, 1700) == pytest.approx(total / len(pairs), rel=1e-12)
 
 
 def test_schreiber_is_the_correlation_of_filtered_trains():
@@ -170,7 +172,7 @@ def test_schreiber_is_the_correlation_of_filtered_trains():
     t = np.arange(0, 500, 0.05)
     s = [np.exp(-((t - x[:, None]) ** 2) / (2 * 4**2)).sum(axis=0) for x in (a, b)]
     expected = s[0] @ s[1] / np.linalg.norm(s[0]) / np.linalg.norm(s[1])
-    assert tr.schreiber([a, b], 4, 0, 500) == pytest.approx(expected, rel=1e-9)
+    assert similarity.schreiber([a, b], 4, 0, 500) == pytest.approx(expected, rel=1e-9)
 
 
 def reliability(drive: float, leak: float, fluctuating: bool, seed: int) -> tuple[float, float]:
@@ -196,7 +198,9 @@ def reliability(drive: float, leak: float, fluctuating: bool, seed: int) -> tupl
         for i in np.flatnonzero(fired):
             spikes[i].append(now)
     table = [np.array(train) for train in spikes]
-    return tr.schreiber(table, sigma=3, start=500, until=1000), np.mean([train.size for train in table])
+    return similarity.schreiber(table, sigma=3, start=500, until=1000), np.mean(
+        [train.size for train in table]
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,20 +231,20 @@ def test_van_rossum_is_the_integral_it_is_defined_by():
     for begin, end in itertools.pairwise(knots):  # between spikes f - g is one exponential
         at = sum(np.exp(-(begin - x[x <= begin]) / tau).sum() * s for x, s in ((a, 1), (b, -1)))
         total += at**2 * tau / 2 * -np.expm1(-2 * (end - begin) / tau)
-    assert tr.van_rossum(a, b, tau) == pytest.approx(total / tau, rel=1e-12)
+    assert similarity.van_rossum(a, b, tau) == pytest.approx(total / tau, rel=1e-12)
 
 
 def test_van_rossum_normalisation_and_metric(some):
     a, b, c = some[0], some[1], some[4]
-    assert tr.van_rossum(a, a, 5) == 0
-    assert tr.van_rossum(SILENT, SILENT, 5) == 0
-    assert tr.van_rossum(a, np.sort(np.append(a, 333.3)), 5) == pytest.approx(0.5)
-    assert tr.van_rossum(np.array([0.0]), np.array([1e6]), 5) == 1
-    assert tr.van_rossum(a, b, 5) == pytest.approx(tr.van_rossum(b, a, 5))
-    assert tr.van_rossum(a, b, 1e12) == pytest.approx(
+    assert similarity.van_rossum(a, a, 5) == 0
+    assert similarity.van_rossum(SILENT, SILENT, 5) == 0
+    assert similarity.van_rossum(a, np.sort(np.append(a, 333.3)), 5) == pytest.approx(0.5)
+    assert similarity.van_rossum(np.array([0.0]), np.array([1e6]), 5) == 1
+    assert similarity.van_rossum(a, b, 5) == pytest.approx(similarity.van_rossum(b, a, 5))
+    assert similarity.van_rossum(a, b, 1e12) == pytest.approx(
         (a.size - b.size) ** 2 / 2
     )  # long memory: only the counts
-    ab, bc, ac = (tr.van_rossum(x, y, 20) ** 0.5 for x, y in ((a, b), (b, c), (a, c)))
+    ab, bc, ac = (similarity.van_rossum(x, y, 20) ** 0.5 for x, y in ((a, b), (b, c), (a, c)))
     assert ac <= ab + bc
 
 
@@ -253,28 +257,31 @@ def test_victor_purpura_is_the_cheapest_edit(cost):
     for i, j in itertools.product(range(a.size), range(b.size)):
         move = 0.0 if a[i] == b[j] else cost * abs(a[i] - b[j])
         table[i + 1, j + 1] = min(table[i, j + 1] + 1, table[i + 1, j] + 1, table[i, j] + move)
-    assert tr.victor_purpura(a, b, cost) == pytest.approx(table[-1, -1], abs=1e-12)
-    assert tr.victor_purpura(b, a, cost) == pytest.approx(table[-1, -1], abs=1e-12)
-    assert tr.victor_purpura(a, SILENT, cost) == a.size
+    assert similarity.victor_purpura(a, b, cost) == pytest.approx(table[-1, -1], abs=1e-12)
+    assert similarity.victor_purpura(b, a, cost) == pytest.approx(table[-1, -1], abs=1e-12)
+    assert similarity.victor_purpura(a, SILENT, cost) == a.size
 
 
 def test_coincidence_of_the_same_of_chance_and_of_none():
     rng = np.random.default_rng(11)
     data = np.cumsum(10 + rng.exponential(40, 4000))
     until = float(data[-1]) + 1
-    assert tr.coincidence(data, data, 2, until) == pytest.approx(1)
-    assert tr.coincidence(data, data + 1.9, 2, until + 2) == pytest.approx(1)
-    chance = [tr.coincidence(data, poisson(rng, 1e3 * data.size / until, until), 2, until) for _ in range(20)]
+    assert similarity.coincidence(data, data, 2, until) == pytest.approx(1)
+    assert similarity.coincidence(data, data + 1.9, 2, until + 2) == pytest.approx(1)
+    chance = [
+        similarity.coincidence(data, poisson(rng, 1e3 * data.size / until, until), 2, until)
+        for _ in range(20)
+    ]
     assert np.mean(chance) == pytest.approx(0, abs=0.02)
-    assert tr.coincidence(data, SILENT, 2, until) == 0
-    assert np.isnan(tr.coincidence(SILENT, SILENT, 2, until))
+    assert similarity.coincidence(data, SILENT, 2, until) == 0
+    assert np.isnan(similarity.coincidence(SILENT, SILENT, 2, until))
 
 
 def test_coincidence_by_hand():
     data, model = np.array([10.0, 50.0, 90.0]), np.array([11.0, 12.0, 70.0, 91.0])
     # two pairs (the second model spike finds its partner taken); by chance 2*4/100*2*3 = 0.48
     expected = (2 - 2 * 0.04 * 2 * 3) / (0.5 * 7) / (1 - 2 * 0.04 * 2)
-    assert tr.coincidence(data, model, 2, 100) == pytest.approx(expected)
+    assert similarity.coincidence(data, model, 2, 100) == pytest.approx(expected)
 
 
 def test_spike_triggered_average_finds_the_shape_before_the_spike():
@@ -283,17 +290,17 @@ def test_spike_triggered_average_finds_the_shape_before_the_spike():
     centre = np.sort(rng.choice(np.arange(100, 199_900), 5000, replace=False))
     pieces = np.stack([signal[:, c - 20 : c + 6] for c in centre])
     expected = pieces.mean(axis=0)
-    lags, average = tr.spike_triggered_average(0.1 * centre, signal, 0.1, (2.0, 0.5))
+    lags, average = similarity.spike_triggered_average(0.1 * centre, signal, 0.1, (2.0, 0.5))
     np.testing.assert_allclose(lags, 0.1 * np.arange(-20, 6), atol=1e-12)
     np.testing.assert_allclose(average, expected, atol=1e-12)
-    _, one = tr.spike_triggered_average(0.1 * centre, signal[0], 0.1, (2.0, 0.5))
+    _, one = similarity.spike_triggered_average(0.1 * centre, signal[0], 0.1, (2.0, 0.5))
     np.testing.assert_allclose(one, expected[0], atol=1e-12)
 
 
 def test_spike_triggered_average_leaves_incomplete_windows_out():
-    lags, average = tr.spike_triggered_average(np.array([0.5, 5.0, 9.5]), np.arange(11.0), 1.0, 2)
+    lags, average = similarity.spike_triggered_average(np.array([0.5, 5.0, 9.5]), np.arange(11.0), 1.0, 2)
     np.testing.assert_array_equal(average, 5 + lags)
-    assert np.isnan(tr.spike_triggered_average(SILENT, np.arange(11.0), 1.0, 2)[1]).all()
+    assert np.isnan(similarity.spike_triggered_average(SILENT, np.arange(11.0), 1.0, 2)[1]).all()
 
 
 # ---- silence, refusals, speed
@@ -301,16 +308,16 @@ def test_spike_triggered_average_leaves_incomplete_windows_out():
 
 def test_silent_trains_are_legal():
     quiet = [SILENT, SILENT]
-    np.testing.assert_array_equal(tr.rate(quiet, 100), [0, 0])
-    np.testing.assert_array_equal(tr.psth(quiet, 10, 100)[1], np.zeros(10))
-    assert np.isnan(tr.fano(quiet, 10, 100)).all()
-    assert np.isnan(tr.synchrony(quiet, 10, 100))
-    assert np.isnan(tr.correlation(quiet, 10, 100))
-    assert np.isnan(tr.correlation(quiet, 10, 100, matrix=True)).all()
-    assert not tr.spectrum(quiet, 100)[1].any()
-    assert tr.schreiber(quiet, 3, 0, 100) == 0
-    assert tr.schreiber([SILENT, np.array([5.0])], 3, 0, 100) == 0
-    assert tr.victor_purpura(SILENT, SILENT, 1) == 0
+    np.testing.assert_array_equal(trains.rate(quiet, 100), [0, 0])
+    np.testing.assert_array_equal(trains.psth(quiet, 10, 100)[1], np.zeros(10))
+    assert np.isnan(trains.fano(quiet, 10, 100)).all()
+    assert np.isnan(trains.synchrony(quiet, 10, 100))
+    assert np.isnan(trains.correlation(quiet, 10, 100))
+    assert np.isnan(trains.correlation(quiet, 10, 100, matrix=True)).all()
+    assert not trains.spectrum(quiet, 100)[1].any()
+    assert similarity.schreiber(quiet, 3, 0, 100) == 0
+    assert similarity.schreiber([SILENT, np.array([5.0])], 3, 0, 100) == 0
+    assert similarity.victor_purpura(SILENT, SILENT, 1) == 0
 
 
 A, B = np.array([1.0, 2.0]), np.array([3.0, 9.0])
@@ -319,30 +326,36 @@ A, B = np.array([1.0, 2.0]), np.array([3.0, 9.0])
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: tr.rate([], 10), r"trains is an empty list.*np.array\(\[\]\)"),
-        (lambda: tr.cv([]), r"times is an empty list"),
-        (lambda: tr.isi(np.array([2.0, 1.0])), r"times is not sorted \(2.0 before 1.0 ms\); use np.sort"),
-        (lambda: tr.rate([A, np.array([2.0, 1.0])], 10), r"trains\[1\] is not sorted"),
-        (lambda: tr.rate([A, np.array([2.0, np.nan])], 10), r"trains\[1\] contains nan; remove it"),
-        (lambda: tr.isi(np.array([np.inf])), r"times contains inf"),
-        (lambda: tr.rate(5.0, 10), r"trains must be a 1-D array"),
-        (lambda: tr.rate([A, "ab"], 10), r"trains must hold plain numbers"),
-        (lambda: tr.rate([np.eye(2), np.eye(2)], 10), r"trains\[0\] must be a 1-D array.*\(2, 2\)"),
-        (lambda: tr.rate(A, until=5, start=7), r"until = 5 ms must come after start = 7 ms"),
-        (lambda: tr.rate(A, until=np.nan), r"until = nan"),
-        (lambda: tr.fano(A, -1, 10), r"window = -1 must be a positive number of ms"),
-        (lambda: tr.fano(A, 8, 10), r"window = 8 ms leaves less than 2 whole bins.*smaller"),
-        (lambda: tr.psth(A, 0, 10), r"bin = 0 must be a positive"),
-        (lambda: tr.psth(A, 20, 10), r"bin = 20 ms leaves less than one whole bin"),
-        (lambda: tr.correlation([A], 1, 10), r"trains holds one train"),
-        (lambda: tr.spectrum(A, 10, segments=0), r"segments = 0"),
-        (lambda: tr.schreiber([A, B], 0, 0, 10), r"sigma = 0 must be a positive"),
-        (lambda: tr.van_rossum(A, B, -3), r"tau = -3 must be a positive"),
-        (lambda: tr.van_rossum([A, B], B, 3), r"a must be one train.*got 2 trains"),
-        (lambda: tr.victor_purpura(A, B, -1), r"cost = -1 must be zero or positive"),
-        (lambda: tr.coincidence(A, B, 3, 10), r"delta = 3.0 ms is too coarse for 2 model spikes"),
-        (lambda: tr.spike_triggered_average(A, [1.0, 2.0], 0.1, -1), r"window = -1 must be zero or positive"),
-        (lambda: tr.spike_triggered_average(A, np.zeros((1, 1, 1)), 0.1, 1), r"signal must have the shape"),
+        (lambda: trains.rate([], 10), r"trains is an empty list.*np.array\(\[\]\)"),
+        (lambda: trains.cv([]), r"times is an empty list"),
+        (lambda: trains.isi(np.array([2.0, 1.0])), r"times is not sorted \(2.0 before 1.0 ms\); use np.sort"),
+        (lambda: trains.rate([A, np.array([2.0, 1.0])], 10), r"trains\[1\] is not sorted"),
+        (lambda: trains.rate([A, np.array([2.0, np.nan])], 10), r"trains\[1\] contains nan; remove it"),
+        (lambda: trains.isi(np.array([np.inf])), r"times contains inf"),
+        (lambda: trains.rate(5.0, 10), r"trains must be a 1-D array"),
+        (lambda: trains.rate([A, "ab"], 10), r"trains must hold plain numbers"),
+        (lambda: trains.rate([np.eye(2), np.eye(2)], 10), r"trains\[0\] must be a 1-D array.*\(2, 2\)"),
+        (lambda: trains.rate(A, until=5, start=7), r"until = 5 ms must come after start = 7 ms"),
+        (lambda: trains.rate(A, until=np.nan), r"until = nan"),
+        (lambda: trains.fano(A, -1, 10), r"window = -1 must be a positive number of ms"),
+        (lambda: trains.fano(A, 8, 10), r"window = 8 ms leaves less than 2 whole bins.*smaller"),
+        (lambda: trains.psth(A, 0, 10), r"bin = 0 must be a positive"),
+        (lambda: trains.psth(A, 20, 10), r"bin = 20 ms leaves less than one whole bin"),
+        (lambda: trains.correlation([A], 1, 10), r"trains holds one train"),
+        (lambda: trains.spectrum(A, 10, segments=0), r"segments = 0"),
+        (lambda: similarity.schreiber([A, B], 0, 0, 10), r"sigma = 0 must be a positive"),
+        (lambda: similarity.van_rossum(A, B, -3), r"tau = -3 must be a positive"),
+        (lambda: similarity.van_rossum([A, B], B, 3), r"a must be one train.*got 2 trains"),
+        (lambda: similarity.victor_purpura(A, B, -1), r"cost = -1 must be zero or positive"),
+        (lambda: similarity.coincidence(A, B, 3, 10), r"delta = 3.0 ms is too coarse for 2 model spikes"),
+        (
+            lambda: similarity.spike_triggered_average(A, [1.0, 2.0], 0.1, -1),
+            r"window = -1 must be zero or positive",
+        ),
+        (
+            lambda: similarity.spike_triggered_average(A, np.zeros((1, 1, 1)), 0.1, 1),
+            r"signal must have the shape",
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(call, words):
@@ -355,11 +368,11 @@ def test_a_million_spikes_take_seconds():
     times = np.sort(rng.uniform(0, 1e5, (1000, 1000)), axis=1)
     many, until = list(times), 1e5
     begin = time.perf_counter()
-    assert tr.rate(many, until).mean() == pytest.approx(10)
-    assert tr.cv(many).mean() == pytest.approx(1, abs=0.01)
-    assert tr.lv(many).mean() == pytest.approx(1, abs=0.01)
-    assert tr.fano(many, 100, until).mean() == pytest.approx(1, abs=0.02)
-    assert tr.correlation(many, 5, until) == pytest.approx(0, abs=1e-3)
-    assert tr.synchrony(many, 3, until) == pytest.approx(1, abs=0.1)
-    assert tr.van_rossum(many[0], np.sort(times[1:].ravel()), 10) > 0
+    assert trains.rate(many, until).mean() == pytest.approx(10)
+    assert trains.cv(many).mean() == pytest.approx(1, abs=0.01)
+    assert trains.lv(many).mean() == pytest.approx(1, abs=0.01)
+    assert trains.fano(many, 100, until).mean() == pytest.approx(1, abs=0.02)
+    assert trains.correlation(many, 5, until) == pytest.approx(0, abs=1e-3)
+    assert trains.synchrony(many, 3, until) == pytest.approx(1, abs=0.1)
+    assert similarity.van_rossum(many[0], np.sort(times[1:].ravel()), 10) > 0
     assert time.perf_counter() - begin < 20  # about one second; the room is for a busy machine

@@ -352,7 +352,7 @@ def settle(
 @kernel
 def bound_curvature(f: Table, a: int, n: int, p: Layout, s: int, h: float, w: Work, z: int) -> float:
     """Return a bound of |g''| over the time h from modes ``w[z:]`` on, rates <= 0: ``phi_k(h) <= h^k / k!``."""
-    second = a + 7 * n + 5 * n * n
+    second = a + 5 * n * n + 3 * n
     size = p[s]
     bound = 0.0
     k = 0

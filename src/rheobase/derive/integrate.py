@@ -32,7 +32,7 @@ from rheobase.errors import InputError, nearest
 from rheobase.model.expression import exprel, symbol
 from rheobase.model.neuron import Neuron
 
-__all__ = ["METHODS", "Step", "choose_method", "derive_step", "propagators"]
+__all__ = ["METHODS", "Step", "choose_method", "clamp_sets", "derive_step", "propagators", "stage_limit"]
 
 METHODS: Final = ("exact", "exponential euler", "rk4", "heun", "euler", "sequential euler")
 _DT: Final = symbol("dt")
@@ -99,7 +99,7 @@ def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
     else:
         make = {"euler": _euler, "sequential euler": _sequential_euler, "heun": _heun, "rk4": _rk4,
                 "exponential euler": _exponential_euler}[method]  # fmt: skip
-        limit = _stage_limit(neuron, structure)
+        limit = stage_limit(neuron, structure)
         branches = {c: make(structure, c, limit) for c in clamp_sets(neuron)}
     names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("_P")})  # fmt: skip
     return Step(method, order, branches, tuple(names), normals)
@@ -109,7 +109,7 @@ def _free(structure: Structure, clamped: frozenset[str]) -> list[int]:
     return [i for i, s in enumerate(structure.states) if s.name not in clamped]
 
 
-def _stage_limit(neuron: Neuron, structure: Structure) -> dict[sympy.Symbol, Any]:
+def stage_limit(neuron: Neuron, structure: Structure) -> dict[sympy.Symbol, Any]:
     """Return a state's threshold where a stage beyond it would only overflow.
 
     exp((v - V_T)/Delta) at a stage far above the threshold is infinite and spoils the other states; beyond its

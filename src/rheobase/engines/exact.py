@@ -53,8 +53,8 @@ class Exact:
     Examples
     --------
     >>> import rheobase as rb
-    >>> rb.simulate(rb.LIF(), I="0.3 nA", until="50 ms", engine=rb.Exact()).spikes[0].round(9)
-    array([21.972245773, 45.944491547])
+    >>> rb.simulate(rb.LIF(), I="0.3 nA", until="50 ms", engine=rb.Exact()).spikes[0]
+    array([21.97224577, 45.94449155])
     """
 
     threads: int | None = None

@@ -13,7 +13,8 @@ import numpy as np
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.emit.source import write_module
 from rheobase.emit.to_python import print_expression, row_functions
-from rheobase.derive.integrate import Step, clamp_sets
+from rheobase.derive.evaluate import evaluate
+from rheobase.derive.integrate import Step, clamp_sets, stage_limit
 from rheobase.engines.compile import plain_module
 from rheobase.engines.exact import _arrivals
 from rheobase.engines.population import Population
@@ -95,6 +96,7 @@ class _Smooth:
         for name, part in parts.items():
             self.readings[name] = (at, part.reading)
             at += len(part.reading)
+        self.limits = {structure.states.index(x): theta for x, theta in stage_limit(neuron, structure).items()}
         nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
         functions, self.calls = row_functions(neuron, nothing)
         values = sorted(population.values)
@@ -124,7 +126,15 @@ class _Smooth:
         fired: list[float] = []
         reads = [(self.readings[u][0], self.readings[u][1]) for u in self.inputs]
 
+        # beyond its threshold an exponential upstroke would overflow before the step that crosses is accepted
+        ceilings = {k: float(evaluate(e, by_name)) for k, e in self.limits.items()}
+        ceilings = {k: theta + 0.05 * max(abs(theta - x[k]), 1.0) for k, theta in ceilings.items()}
+
         def arguments(time: float, y: np.ndarray) -> list[float]:
+            for k, top in ceilings.items():
+                if y[k] > top:
+                    y = y.copy()
+                    y[k] = top
             currents = [float(r @ y[ns + a : ns + a + len(r)]) for a, r in reads]
             return [*y[:ns].tolist(), *currents, *values, time]
 
@@ -162,14 +172,18 @@ class _Smooth:
                         sol = solve_ivp(slope, (t, stop), x, method="DOP853", rtol=max(rtol, 3e-14), atol=atol, events=events, dense_output=len(samples) > 0)
                 except (OverflowError, ValueError, ZeroDivisionError) as error:
                     raise DidNotConverge(f"neuron {i}: the rows cannot be computed near t = {t:g} ms ({error}); check the parameters") from None
-                if sol.status == -1:
+                # an upstroke faster than the clock's last digit: the threshold is reached at this very time
+                blown = sol.status == -1 and not quiet and any(
+                    slope(sol.t[-1], sol.y[:, -1])[k] * np.spacing(sol.t[-1]) * 1000 > top - sol.y[k, -1] for k, top in ceilings.items())
+                if sol.status == -1 and not blown:
                     raise DidNotConverge(f"neuron {i}: the integration stopped at t = {sol.t[-1]:g} ms ({sol.message})")
-                fires = sol.status == 1
-                end = float(sol.t_events[0][0]) if fires else stop
+                fires = sol.status == 1 or blown
+                located = sol.status == 1
+                end = float(sol.t_events[0][0]) if located else float(sol.t[-1])
                 while sample < len(samples) and trace is not None and (samples[sample] < end or (end >= self.until and not fires)):
                     trace[:, sample] = sol.sol(min(samples[sample], end))[:ns]
                     sample += 1
-                x = np.where(frozen, x, sol.y_events[0][0] if fires else sol.y[:, -1])
+                x = np.where(frozen, x, sol.y_events[0][0] if located else sol.y[:, -1])
                 same = 0 if end > t else same
                 t = end
             if fires:

@@ -27,6 +27,7 @@ MAX_DEPTH: Final = 60
 MAX_NODES: Final = 2_000
 MAX_POWER: Final = 64
 MAX_NAME: Final = 60
+MAX_ARGUMENTS: Final = 16
 
 #: Names with a meaning of their own: time, white noise, the weight of the arriving synapse.
 RESERVED: Final = {"t", "xi", "w_i", "dt", "pi"}
@@ -196,6 +197,10 @@ def _parse(clean: Clean, row: str, boolean: bool) -> Expression:
         if isinstance(error, RowError):
             raise
         raise fail(f"this cannot be computed ({error})") from None
+    if value.has(sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):  # sqrt(-v**2)
+        raise fail("this is no real number: it holds a root or logarithm of something negative, or a division by zero")
+    if not all(math.isfinite(float(number)) for number in value.atoms(sympy.Number)):
+        raise fail("a number in this is too large")
     return Expression(row, clean, tree, value)
 
 
@@ -324,8 +329,8 @@ class _Walker:
             raise self.fail(node, f"'{name}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
                             f" Functions: {', '.join(FUNCTIONS)}")  # fmt: skip
         count, build, numeric = FUNCTIONS[name]
-        if (count is not None and len(arguments) != count) or (count is None and len(arguments) < 2):
-            wanted = count if count is not None else "two or more"
+        if len(arguments) != count if count is not None else not 2 <= len(arguments) <= MAX_ARGUMENTS:
+            wanted = count if count is not None else f"2 to {MAX_ARGUMENTS}"
             raise self.fail(node, f"{name}() takes {wanted} argument(s), not {len(arguments)}")
         if name == "where":
             return build(self.condition(arguments[0], depth + 1), *(self.number(a, depth + 1) for a in arguments[1:]))

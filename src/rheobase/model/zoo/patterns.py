@@ -13,7 +13,7 @@ from rheobase.model.zoo.nonlinear import Izhikevich
 __all__ = ["izhikevich_pattern"]
 
 # A stimulus is a list of pieces (start in ms, value there, slope per ms, whether it holds at its start).
-# The author writes conditions such as 10 < t & t < 13: on his grid a pulse lacks its first instant.
+# The author's conditions are such as 10 < t & t < 13: on his grid a pulse lacks its first instant.
 _Piece: TypeAlias = tuple[float, float, float, bool]
 
 
@@ -28,7 +28,8 @@ def _pulses(*pulses: tuple[float, float, float], base: float = 0.0) -> list[_Pie
 
 
 _CLASS_1: Final = {"k1": 4.1, "k0": 108}
-_OF_65: Final = {"evolve": "dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*b*(v + v_65)", "v_65": 65, "u": -16}
+_EVOLVE_R: Final = "dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*b*(v + v_65)"
+_OF_65: Final = {"evolve": _EVOLVE_R, "v_65": 65, "u": -16}
 _LOWERED: Final = [(0, 80.0, 0.0, True), (50, 75.0, 0.0, True), (250, 80.0, 0.0, False)]
 _RAMPS: Final = [
     (0, 0.0, 1 / 25, True), (200, 0.0, 0.0, True), (300, 0.0, 4 / 12.5, True), (312.5, 0.0, 0.0, True),
@@ -99,7 +100,7 @@ def izhikevich_pattern(letter: str) -> tuple[Neuron, dict[str, Any], float, floa
         An `Izhikevich` with the panel's values; G and L have another parabola, R another du/dt.
     stimulus : dict
         ``starts`` (ms), ``values`` and ``slopes`` (per ms): from ``starts[k]`` to the next start, the current
-        is ``values[k] + slopes[k]*(t - starts[k])``. ``samples``, shape (until/dt + 1,), is it at the author's
+        is ``values[k] + slopes[k]*(t - starts[k])``. ``samples``, shape (until/dt + 1,), has it at the author's
         steps 0, dt, 2 dt, ...; his conditions (10 < t < 13) leave out the first instant of a pulse.
     dt : float
         The author's step in ms; the figure was made with it, by Euler's method with u after v.
