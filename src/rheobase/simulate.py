@@ -91,18 +91,24 @@ def simulate(
         raise InputError(f"until = {end:g} ms lies in the past or never; a run begins at 0, so give a positive time")
     if seed is None:
         seed = secrets.randbits(32)
-    elif int(seed) != seed or seed < 0:
-        raise InputError(f"seed = {seed!r} must be a whole number from 0")
-    if n is not None and (int(n) != n or n < 1):
-        raise InputError(f"n = {n!r} must be a whole number from 1")
+    elif not _is_count(seed, 0):
+        raise InputError(f"seed = {seed!r:.60} must be a whole number from 0")
+    if n is not None and not _is_count(n, 1):
+        raise InputError(f"n = {n!r:.60} must be a whole number from 1, how many neurons")
+    if engine is not None and not callable(getattr(engine, "run", None)):
+        raise InputError(f"engine = {engine!r:.60} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()")
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
-    population = prepare(model, given, int(seed), n)
+    population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     recording = _recording(population, end, record, record_every, record_neurons, getattr(chosen, "dt", 0.1))
     result = chosen.run(population, end, recording)
     return Run(model, population.n, population.single, end, int(seed), result.spikes, result.t, result.traces, result.final,
                result.engine, result.method, result.order, result.seconds)  # fmt: skip
+
+
+def _is_count(value: Any, low: int) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and value >= low and float(value).is_integer()
 
 
 def _choose(population: Population, dt: Any, method: str | None) -> Engine:
@@ -126,7 +132,9 @@ def _recording(p: Population, until: float, record: Any, every: Any, neurons: An
         return Recording(states if count <= _FEW else (), step, chosen)
     if isinstance(record, bool):
         return Recording(states if record else (), step, chosen)
-    names = [record] if isinstance(record, str) else [*record]
+    names = [record] if isinstance(record, str) else [*record] if isinstance(record, Iterable) else None
+    if names is None:
+        raise InputError(f"record = {record!r:.60} must be the name of a state, a list of names, True or False")
     for name in names:
         if name not in states and name != "spikes":
             raise InputError(f"record = '{name}' is no state of {p.neuron.name}.{nearest(str(name), states)} States: {', '.join(states)}")

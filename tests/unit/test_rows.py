@@ -15,7 +15,8 @@ def rows(evolve="dv/dt = -v", receive=None, threshold=None, reset=None, hazard=N
 
 def value(text):
     """The SymPy value of an expression with plain names."""
-    return parse_number(normalise(text).part(0, len(text)), "evolve").value
+    clean = normalise(text)
+    return parse_number(clean.part(0, len(clean.text)), "evolve").value
 
 
 def caret(error):

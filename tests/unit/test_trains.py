@@ -107,20 +107,20 @@ def test_counts_against_a_histogram(some):
     assert trains.synchrony(some, 7, until, 100) == pytest.approx(pooled.var() / pooled.mean())
     active = counts[[0, 1, 3, 4]]
     expected = np.corrcoef(active)
-    ours = trains.correlation(some, 7, until, 100, matrix=True)
+    ours = similarity.correlation(some, 7, until, 100, matrix=True)
     assert np.isnan(ours[2]).all()
     np.testing.assert_allclose(ours[np.ix_([0, 1, 3, 4], [0, 1, 3, 4])], expected, atol=1e-12)
     mean = expected[np.triu_indices(4, 1)].mean()
-    assert trains.correlation(some, 7, until, 100) == pytest.approx(mean, rel=1e-10)
+    assert similarity.correlation(some, 7, until, 100) == pytest.approx(mean, rel=1e-10)
 
 
 def test_identical_and_independent_trains():
     rng = np.random.default_rng(5)
     train = poisson(rng, 20, 5e4)
-    assert trains.correlation([train] * 3, 5, 5e4) == pytest.approx(1, abs=1e-12)
+    assert similarity.correlation([train] * 3, 5, 5e4) == pytest.approx(1, abs=1e-12)
     assert trains.synchrony([train] * 50, 5, 5e4) == pytest.approx(50 * trains.synchrony([train], 5, 5e4))
     many = [poisson(rng, 20, 5e4) for _ in range(50)]
-    assert trains.correlation(many, 5, 5e4) == pytest.approx(0, abs=1e-3)
+    assert similarity.correlation(many, 5, 5e4) == pytest.approx(0, abs=1e-3)
     assert trains.synchrony(many, 3, 5e4) == pytest.approx(1, abs=0.05)
     assert trains.fano(many, 20, 5e4).mean() == pytest.approx(1, abs=0.02)
 
@@ -312,8 +312,8 @@ def test_silent_trains_are_legal():
     np.testing.assert_array_equal(trains.psth(quiet, 10, 100)[1], np.zeros(10))
     assert np.isnan(trains.fano(quiet, 10, 100)).all()
     assert np.isnan(trains.synchrony(quiet, 10, 100))
-    assert np.isnan(trains.correlation(quiet, 10, 100))
-    assert np.isnan(trains.correlation(quiet, 10, 100, matrix=True)).all()
+    assert np.isnan(similarity.correlation(quiet, 10, 100))
+    assert np.isnan(similarity.correlation(quiet, 10, 100, matrix=True)).all()
     assert not trains.spectrum(quiet, 100)[1].any()
     assert similarity.schreiber(quiet, 3, 0, 100) == 0
     assert similarity.schreiber([SILENT, np.array([5.0])], 3, 0, 100) == 0
@@ -341,7 +341,7 @@ A, B = np.array([1.0, 2.0]), np.array([3.0, 9.0])
         (lambda: trains.fano(A, 8, 10), r"window = 8 ms leaves less than 2 whole bins.*smaller"),
         (lambda: trains.psth(A, 0, 10), r"bin = 0 must be a positive"),
         (lambda: trains.psth(A, 20, 10), r"bin = 20 ms leaves less than one whole bin"),
-        (lambda: trains.correlation([A], 1, 10), r"trains holds one train"),
+        (lambda: similarity.correlation([A], 1, 10), r"trains holds one train"),
         (lambda: trains.spectrum(A, 10, segments=0), r"segments = 0"),
         (lambda: similarity.schreiber([A, B], 0, 0, 10), r"sigma = 0 must be a positive"),
         (lambda: similarity.van_rossum(A, B, -3), r"tau = -3 must be a positive"),
@@ -372,7 +372,7 @@ def test_a_million_spikes_take_seconds():
     assert trains.cv(many).mean() == pytest.approx(1, abs=0.01)
     assert trains.lv(many).mean() == pytest.approx(1, abs=0.01)
     assert trains.fano(many, 100, until).mean() == pytest.approx(1, abs=0.02)
-    assert trains.correlation(many, 5, until) == pytest.approx(0, abs=1e-3)
+    assert similarity.correlation(many, 5, until) == pytest.approx(0, abs=1e-3)
     assert trains.synchrony(many, 3, until) == pytest.approx(1, abs=0.1)
     assert similarity.van_rossum(many[0], np.sort(times[1:].ravel()), 10) > 0
     assert time.perf_counter() - begin < 20  # about one second; the room is for a busy machine

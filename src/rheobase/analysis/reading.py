@@ -19,6 +19,7 @@ __all__ = [
     "bin_counts",
     "bin_index",
     "count_bins",
+    "count_moments",
     "inside_span",
     "positive",
     "read_span",
@@ -44,10 +45,12 @@ class Flat:
     one: bool  # the caller gave one train, not a list
 
     def answer(self, values: Floats) -> Any:
+        """Return one number for one train, the array for a list."""
         return float(values[0]) if self.one else values
 
 
 def read_train(times: ArrayLike, name: str) -> Floats:
+    """Return one train as a sorted array of times in ms."""
     flat = read_trains(times, name)
     if not flat.one:
         raise InputError(
@@ -57,6 +60,7 @@ def read_train(times: ArrayLike, name: str) -> Floats:
 
 
 def read_trains(trains: Any, name: str = "trains") -> Flat:
+    """Return one or many trains as one table."""
     pieces: list[Any]
     if isinstance(trains, np.ndarray) and trains.ndim == 1 and trains.dtype != object:
         pieces, one = [trains], True
@@ -111,12 +115,14 @@ def _label(name: str, i: int, one: bool) -> str:
 
 
 def positive(name: str, value: float, unit: str = "ms") -> float:
+    """Return a checked positive number."""
     if not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
         raise InputError(f"{name} = {value!r} must be a positive number of {unit}.")
     return float(value)
 
 
 def read_span(until: float, start: float) -> float:
+    """Return the length of the window (start, until] in ms."""
     if not (np.isfinite(until) and np.isfinite(start)):
         raise InputError(f"until = {until!r} and start = {start!r} must be finite times in ms.")
     if until <= start:
@@ -127,11 +133,13 @@ def read_span(until: float, start: float) -> float:
 
 
 def inside_span(times: Floats, until: float, start: float) -> NDArray[np.bool_]:
+    """Return which times lie in the window; time 0 belongs to the first."""
     first = times >= -_EDGE if start == 0 else times > start + _EDGE
     return first & (times <= until + _EDGE)
 
 
 def count_bins(bin: float, until: float, start: float, name: str = "bin", least: int = 1) -> int:
+    """Return how many whole bins fit in the window."""
     span = read_span(until, start)
     n_bins = int(np.floor(span / positive(name, bin) + 1e-9))
     if n_bins < least:
@@ -159,3 +167,11 @@ def bin_counts(flat: Flat, bin: float, n_bins: int, start: float) -> tuple[Integ
     first = np.flatnonzero(np.diff(key, prepend=-1))
     count = np.diff(first, append=key.size).astype(np.float64)
     return owner[first], k[first], count
+
+
+def count_moments(owner: Integers, count: Floats, n: int, n_bins: int) -> tuple[Floats, Floats]:
+    """Return mean and variance of the count of each train over all bins, empty ones included."""
+    mean = np.bincount(owner, weights=count, minlength=n) / n_bins
+    square = np.bincount(owner, weights=(count - mean[owner]) ** 2, minlength=n)
+    empty = n_bins - np.bincount(owner, minlength=n)
+    return mean, (square + empty * mean**2) / n_bins

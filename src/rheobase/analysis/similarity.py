@@ -6,6 +6,7 @@ Trains, windows and bins are those of `rheobase.analysis.trains`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,9 @@ from rheobase.analysis.reading import (
     Floats,
     Integers,
     Trains,
+    bin_counts,
+    count_bins,
+    count_moments,
     inside_span,
     positive,
     read_span,
@@ -22,7 +26,14 @@ from rheobase.analysis.reading import (
 )
 from rheobase.errors import InputError
 
-__all__ = ["coincidence", "schreiber", "spike_triggered_average", "van_rossum", "victor_purpura"]
+__all__ = [
+    "correlation",
+    "coincidence",
+    "schreiber",
+    "spike_triggered_average",
+    "van_rossum",
+    "victor_purpura",
+]
 
 _ORDER = 24  # terms of the expansion below; the first one left out is under 1e-15
 _BOX = 0.5  # width of a box in units of the kernel's width
@@ -310,3 +321,65 @@ def spike_triggered_average(
     # one lag at a time: a table (n_spikes, n_lags) would not fit for 10^6 spikes
     average = np.stack([values[..., centre + lag].mean(axis=-1) for lag in lags], axis=-1)
     return lags * dt, average
+
+
+def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, matrix: bool = False) -> Any:
+    r"""Return the mean pairwise Pearson correlation of the binned spike counts.
+
+    .. math:: \rho_{ij} = \frac{\langle c_i c_j\rangle - \langle c_i\rangle\langle c_j\rangle}
+              {\sigma_i\,\sigma_j}
+
+    Trains whose count never changes (silent ones above all) have no correlation: they are left out of the
+    mean, and their rows of the matrix are nan.
+
+    Parameters
+    ----------
+    trains : list of arrays
+        Spike times in ms, two trains or more.
+    bin : float
+        Width in ms.
+    until, start : float
+        End and begin of the window in ms; it must hold two bins or more.
+    matrix : bool
+        Return the whole matrix instead of the mean over pairs.
+
+    Returns
+    -------
+    float, or array (n_trains, n_trains)
+        nan if fewer than two trains have a correlation.
+
+    References
+    ----------
+    de la Rocha et al. (2007), Nature 448:802 (count correlation).
+
+    Examples
+    --------
+    >>> a, b = np.array([1.0, 3.0]), np.array([1.0, 5.0])
+    >>> round(correlation([a, b], bin=2, until=8), 6)
+    0.0
+    >>> correlation([a, a, b], bin=2, until=8, matrix=True).round(3)
+    array([[1., 1., 0.],
+           [1., 1., 0.],
+           [0., 0., 1.]])
+    """
+    flat, n_bins = read_trains(trains), count_bins(bin, until, start, least=2)
+    if flat.n < 2:
+        raise InputError("trains holds one train; a pairwise correlation needs a list of two or more.")
+    owner, k, count = bin_counts(flat, bin, n_bins, start)
+    mean, variance = count_moments(owner, count, flat.n, n_bins)
+    able = variance > 1e-12 * np.maximum(mean, 1e-300) ** 2
+    scale = np.where(able, 1 / np.sqrt(np.where(able, variance, 1.0)), np.nan)
+    if matrix:
+        from scipy.sparse import csr_array
+
+        counts = csr_array((count, (owner, k)), shape=(flat.n, n_bins))
+        covariance = (counts @ counts.T).toarray() / n_bins - np.outer(mean, mean)
+        return covariance * np.outer(scale, scale)
+    n = int(able.sum())
+    if n < 2:
+        return float("nan")
+    # the sum over all pairs is the variance of the summed z-scores, so no matrix is needed
+    keep = able[owner]
+    pooled = np.bincount(k[keep], weights=count[keep] * scale[owner[keep]], minlength=n_bins)
+    pooled -= (mean[able] * scale[able]).sum()
+    return float((np.mean(pooled**2) - n) / (n * (n - 1)))

@@ -24,12 +24,13 @@ from rheobase.analysis.reading import (
     bin_counts,
     bin_index,
     count_bins,
+    count_moments,
     read_span,
     read_trains,
 )
 from rheobase.errors import InputError
 
-__all__ = ["correlation", "cv", "cv2", "fano", "isi", "lv", "psth", "rate", "spectrum", "synchrony"]
+__all__ = ["cv", "cv2", "fano", "isi", "lv", "psth", "rate", "spectrum", "synchrony"]
 
 # ---- intervals -----------------------------------------------------------------------------------
 
@@ -262,16 +263,9 @@ def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any
     """
     flat, n_bins = read_trains(trains), count_bins(window, until, start, "window", least=2)
     owner, _, count = bin_counts(flat, window, n_bins, start)
-    mean, variance = _count_moments(owner, count, flat.n, n_bins)
+    mean, variance = count_moments(owner, count, flat.n, n_bins)
     with np.errstate(invalid="ignore"):
         return flat.answer(variance / mean)
-
-
-def _count_moments(owner: Integers, count: Floats, n: int, n_bins: int) -> tuple[Floats, Floats]:
-    mean = np.bincount(owner, weights=count, minlength=n) / n_bins
-    square = np.bincount(owner, weights=(count - mean[owner]) ** 2, minlength=n)
-    empty = n_bins - np.bincount(owner, minlength=n)
-    return mean, (square + empty * mean**2) / n_bins
 
 
 def synchrony(trains: Trains, bin: float, until: float, start: float = 0.0) -> float:
@@ -302,68 +296,6 @@ def synchrony(trains: Trains, bin: float, until: float, start: float = 0.0) -> f
     _, k = bin_index(flat, bin, n_bins, start)
     count = np.bincount(k, minlength=n_bins)
     return float(count.var() / count.mean()) if k.size else float("nan")
-
-
-def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, matrix: bool = False) -> Any:
-    r"""Return the mean pairwise Pearson correlation of the binned spike counts.
-
-    .. math:: \rho_{ij} = \frac{\langle c_i c_j\rangle - \langle c_i\rangle\langle c_j\rangle}
-              {\sigma_i\,\sigma_j}
-
-    Trains whose count never changes (silent ones above all) have no correlation: they are left out of the
-    mean, and their rows of the matrix are nan.
-
-    Parameters
-    ----------
-    trains : list of arrays
-        Spike times in ms, two trains or more.
-    bin : float
-        Width in ms.
-    until, start : float
-        End and begin of the window in ms; it must hold two bins or more.
-    matrix : bool
-        Return the whole matrix instead of the mean over pairs.
-
-    Returns
-    -------
-    float, or array (n_trains, n_trains)
-        nan if fewer than two trains have a correlation.
-
-    References
-    ----------
-    de la Rocha et al. (2007), Nature 448:802 (count correlation).
-
-    Examples
-    --------
-    >>> a, b = np.array([1.0, 3.0]), np.array([1.0, 5.0])
-    >>> round(correlation([a, b], bin=2, until=8), 6)
-    0.0
-    >>> correlation([a, a, b], bin=2, until=8, matrix=True).round(3)
-    array([[1., 1., 0.],
-           [1., 1., 0.],
-           [0., 0., 1.]])
-    """
-    flat, n_bins = read_trains(trains), count_bins(bin, until, start, least=2)
-    if flat.n < 2:
-        raise InputError("trains holds one train; a pairwise correlation needs a list of two or more.")
-    owner, k, count = bin_counts(flat, bin, n_bins, start)
-    mean, variance = _count_moments(owner, count, flat.n, n_bins)
-    able = variance > 1e-12 * np.maximum(mean, 1e-300) ** 2
-    scale = np.where(able, 1 / np.sqrt(np.where(able, variance, 1.0)), np.nan)
-    if matrix:
-        from scipy.sparse import csr_array
-
-        counts = csr_array((count, (owner, k)), shape=(flat.n, n_bins))
-        covariance = (counts @ counts.T).toarray() / n_bins - np.outer(mean, mean)
-        return covariance * np.outer(scale, scale)
-    n = int(able.sum())
-    if n < 2:
-        return float("nan")
-    # the sum over all pairs is the variance of the summed z-scores, so no matrix is needed
-    keep = able[owner]
-    pooled = np.bincount(k[keep], weights=count[keep] * scale[owner[keep]], minlength=n_bins)
-    pooled -= (mean[able] * scale[able]).sum()
-    return float((np.mean(pooled**2) - n) / (n * (n - 1)))
 
 
 def spectrum(

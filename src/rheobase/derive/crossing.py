@@ -141,7 +141,10 @@ def read_modes(
         m = p[s + 2 + k]
         rate = f[rates + k]
         u = rate * t
-        if u > -1.0:
+        if u == 0.0:
+            less = 0.0
+            grow = 1.0
+        elif u > -1.0:
             less = math.expm1(u)
             grow = 1.0 + less
         else:
@@ -259,18 +262,16 @@ def holds(g: float, strict: bool) -> bool:
 
 @kernel
 def bracket_root(
-    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, low: float, high: float, strict: bool, w: Work
-) -> float:
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, w: Work, low: float, high: float,
+    t: float, g: float, slope: float, curve: float, strict: bool,
+) -> float:  # fmt: skip
     """Return where g first holds in (low, high], given that it fails at low, holds at high and changes once.
 
-    Third-order steps to the root of the local parabola, ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, which stays
-    quick near a graze; bisection wherever a step leaves the bracket or the bracket shrinks too slowly.
+    Starts from g, g', g'' at t in [low, high]. Third-order steps to the root of the local parabola,
+    ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, stay quick near a graze; bisection wherever a step leaves the bracket
+    or the bracket shrinks too slowly.
     """
-    t = low
-    g, slope, curve, size = read_threshold(f, o, p, q, a, s, g0, t, w)
-    if slope <= 0.0:
-        t = high
-        g, slope, curve, size = read_threshold(f, o, p, q, a, s, g0, t, w)
+    size = 0.0
     width = high - low
     slow = 0
     for _ in range(200):
@@ -278,7 +279,7 @@ def bracket_root(
         if slope > 0.0:
             inside = slope * slope - 2.0 * g * curve
             new = t - (2.0 * g / (slope + math.sqrt(inside)) if inside >= 0.0 else g / slope)
-            if abs(g) <= UNIT * size or abs(new - t) <= UNIT * t:
+            if abs(g) <= 2.0 * UNIT * size or abs(new - t) <= UNIT * t:
                 return min(max(new, low), high)  # as near as the rounding of g allows
         if not (low < new < high) or slow >= 3:
             new = 0.5 * (low + high)
@@ -298,54 +299,46 @@ def bracket_root(
 
 @kernel
 def pass_maximum(
-    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, low: float, high: float, strict: bool,
-    tolerance: float, w: Work,
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, w: Work, low: float, high: float,
+    g: float, slope: float, curve: float, strict: bool, tolerance: float,
 ) -> float:  # fmt: skip
-    """Return the crossing on (low, high], where g rises, turns once and falls, or -1 if its maximum stays below."""
+    """Return the crossing on (low, high], where g rises, turns once and falls, or -1 if its maximum stays below.
+
+    Starts from g, g', g'' at low. Newton steps to the zero of g', bisection as in `bracket_root`; they end when
+    what is left to gain, ``g'^2 / (2 |g''|)``, is below the rounding of g, or g holds.
+    """
     t = low
-    g, slope, curve, _ = read_threshold(f, o, p, q, a, s, g0, t, w)
+    g_low, slope_low, curve_low = g, slope, curve
     best = g
     best_t = t
-    flat = False
     width = high - low
     slow = 0
-    for _i in range(200):
+    for _ in range(200):
         new = t - slope / curve if curve < 0.0 else math.inf
-        if curve < 0.0 and low <= new <= high and slope * slope <= -curve * abs(best) * 1e-18:
-            flat = True  # what is left to gain is below the rounding of g
+        if low <= new <= high and slope * slope <= -curve * abs(best) * 1e-18:
+            break
         if not (low < new < high) or slow >= 3:
             new = 0.5 * (low + high)
             slow = 0
-        if flat or not (low < new < high):
-            break
+            if not (low < new < high):
+                break
         t = new
-        g, slope, curve, _ = read_threshold(f, o, p, q, a, s, g0, t, w)
+        g, slope, curve, _size = read_threshold(f, o, p, q, a, s, g0, t, w)
         if g > best:
             best = g
             best_t = t
-        if holds(g, strict):
-            return bracket_root(f, o, p, q, a, s, g0, low, t, strict, w)  # g rises from low to t or turns later
+        if holds(g, strict):  # the bracket of the maximum narrows to (low, t], where g changes once
+            if slope <= 0.0 or g > -g_low:
+                return bracket_root(f, o, p, q, a, s, g0, w, low, t, low, g_low, slope_low, curve_low, strict)
+            return bracket_root(f, o, p, q, a, s, g0, w, low, t, t, g, slope, curve, strict)
         if slope > 0.0:
-            low = t
+            low, g_low, slope_low, curve_low = t, g, slope, curve
         else:
             high = t
         slow = slow + 1 if high - low > 0.5 * width else 0
         width = high - low
     if tolerance > 0.0 and holds(best + tolerance, strict):
         return best_t
-    return -1.0
-
-
-@kernel
-def settle(
-    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, low: float, high: float, g_high: float,
-    turns: bool, strict: bool, tolerance: float, w: Work,
-) -> float:  # fmt: skip
-    """Return the crossing on (low, high], or -1: from the maximum if g turns over inside, else from the end."""
-    if holds(g_high, strict):
-        return bracket_root(f, o, p, q, a, s, g0, low, high, strict, w)
-    if turns:
-        return pass_maximum(f, o, p, q, a, s, g0, low, high, strict, tolerance, w)
     return -1.0
 
 
@@ -378,6 +371,7 @@ def search_real(
     n = p[q]
     size = p[s]
     horizon = a + 5 * n * n + 5 * n
+    slope_row = a + 5 * n * n + 2 * n
     zl, zh, stack = 2 * n, 4 * n, n * n + 12 * n + 8
     for i in range(2 * n):
         w[zl + i] = w[i]
@@ -385,38 +379,57 @@ def search_real(
     low = 0.0
     g_low = g0
     slope_low = 0.0
+    curve_low = 0.0
     for i in range(size):
-        slope_low += f[a + n + 5 * n * n + n + i] * w[i]
+        slope_low += f[slope_row + i] * w[i]
+        curve_low += f[slope_row + n + i] * w[i]
     endless = until == math.inf
     high = f[horizon] if endless else until
     depth = 0
     while True:
         flow_real(f, a, n, p, s, high, w, zh)
         at_high = count_variations(f, a, n, size, w, zh, zh + n)
-        g_high, slope_high, _, _ = read_modes(f, a, n, p, s, g0, high, w)
+        g_high = 0.0
+        g_size = 0.0
+        slope_high = 0.0
+        curve_high = 0.0
+        error = 0.0
+        for i in range(size):
+            z = w[zh + i]
+            slope_high += f[slope_row + i] * z
+            curve_high += f[slope_row + n + i] * z
+            if p[s + 2 + i] > 0:
+                g_high += z
+                g_size += abs(z)
+                error += w[zl + n + i]
+        if abs(g_high) < 1e-3 * g_size:
+            g_high, slope_high, curve_high, g_size = read_modes(f, a, n, p, s, g0, high, w)
         found = -1.0
         zeros = at_low[0] - at_high[1]
-        turns = at_low[2] - at_high[3]
         if zeros > 0:
-            if zeros == 1 or turns <= 1:
-                summit = zeros > 1 and slope_low > 0.0 and slope_high < 0.0
-                found = settle(f, o, p, q, a, s, g0, low, high, g_high, summit, strict, tolerance, w)
-            else:
+            summit = zeros > 1 and slope_low > 0.0 and slope_high < 0.0
+            if zeros > 1 and at_low[2] - at_high[3] > 1:
                 h = high - low
                 bump = bound_curvature(f, a, n, p, s, h, w, zl) * h * h / 8.0
-                error = 0.0
-                for i in range(size):
-                    error += w[zl + n + i] if p[s + 2 + i] > 0 else 0.0
-                if not (max(g_low, g_high) + bump < -error):
-                    middle = 0.5 * (low + high)
-                    if bump <= error or not (low < middle < high) or depth >= 200:
-                        summit = slope_low > 0.0 and slope_high < 0.0
-                        found = settle(f, o, p, q, a, s, g0, low, high, g_high, summit, strict, tolerance, w)
-                    else:
-                        w[stack + depth] = high
-                        depth += 1
-                        high = middle
-                        continue
+                if max(g_low, g_high) + bump < -error:
+                    zeros = 0
+                elif bump > error and depth < 200:
+                    w[stack + depth] = high
+                    depth += 1
+                    high = 0.5 * (low + high)
+                    continue
+            if zeros > 0 and holds(g_high, strict):
+                if slope_low > 0.0:
+                    return bracket_root(
+                        f, o, p, q, a, s, g0, w, low, high, low, g_low, slope_low, curve_low, strict
+                    )
+                return bracket_root(
+                    f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict
+                )
+            if zeros > 0 and summit:
+                found = pass_maximum(
+                    f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance
+                )
         if found >= 0.0:
             return found
         if depth > 0:
@@ -429,7 +442,7 @@ def search_real(
         for i in range(2 * n):
             w[zl + i] = w[zh + i]
         at_low = at_high
-        low, g_low, slope_low = high, g_high, slope_high
+        low, g_low, slope_low, curve_low = high, g_high, slope_high, curve_high
         high = next_high
 
 
@@ -510,18 +523,22 @@ def search_general(
         if not (max(g_low, g_high) + bump < -error - tolerance):
             monotone = abs(slope_low) > second * h
             bent = abs(curve_low) > bound_general(f, a, n, p, q, 3, h, w, zl) * h
-            middle = 0.5 * (low + high)
-            if monotone or bent or bump <= error or not (low < middle < high) or depth >= 200:
-                summit = slope_low > 0.0 and slope_high < 0.0
-                found = settle(f, o, p, q, a, s, g0, low, high, g_high, summit, strict, tolerance, w)
-                if found >= 0.0:
-                    return found
-                flow_modes(f, o, p, q, high, False, w, 0, 6 * n, 8 * n + 8)
-            else:
+            if not (monotone or bent or bump <= error or depth >= 200):
                 w[stack + depth] = high
                 depth += 1
-                high = middle
+                high = 0.5 * (low + high)
                 continue
+            if holds(g_high, strict):
+                return bracket_root(
+                    f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict
+                )
+            if slope_low > 0.0 and slope_high < 0.0:
+                found = pass_maximum(
+                    f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance
+                )
+                if found >= 0.0:
+                    return found
+                flow_modes(f, o, p, q, high, False, w, 0, 6 * n, 8 * n + 8)  # again the modes at `high`
         for i in range(n):
             w[zl + i] = w[6 * n + i]
         low, g_low, slope_low, curve_low = high, g_high, slope_high, curve_high

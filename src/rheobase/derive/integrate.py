@@ -27,6 +27,7 @@ import numpy as np
 import sympy
 
 from rheobase.derive.evaluate import evaluate
+from rheobase.derive.modal import decompose
 from rheobase.derive.structure import Structure, threshold_function
 from rheobase.errors import InputError, nearest
 from rheobase.model.expression import exprel, symbol
@@ -81,9 +82,15 @@ def choose_method(structure: Structure, method: str = "auto") -> str:
 
 
 def clamp_sets(neuron: Neuron) -> list[frozenset[str]]:
-    """Return the sets of states that can be clamped at the same time, the empty set first."""
-    clamped = [s for s in neuron.refractory if s != "threshold"]
-    return [frozenset(c) for r in range(len(clamped) + 1) for c in combinations(clamped, r)]
+    """Return the sets of states that can be clamped at the same time, the empty set first.
+
+    States with the same refractory time are clamped and released together.
+    """
+    groups: dict[str, list[str]] = {}
+    for state, time in neuron.refractory.items():
+        if state != "threshold":
+            groups.setdefault(time, []).append(state)
+    return [frozenset().union(*c) for r in range(len(groups) + 1) for c in combinations(groups.values(), r)]
 
 
 def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
@@ -282,31 +289,31 @@ def propagators(structure: Structure, step: Step, clamped: Collection[frozenset[
         str, float | np.ndarray]:  # fmt: skip
     """Return the values of the exact method's coefficients.
 
-    The step matrix is the exponential of the augmented matrix [[A, B, c], [0]] dt, computed numerically
-    (scipy.linalg.expm): a printed closed form loses all digits near tau_m = tau_s. The covariance of the
-    noise is Van Loan's integral (1978), its Cholesky factor multiplies the Gaussian numbers.
+    The step matrix is the exponential of the augmented matrix [[A, B, c], [0]] dt, computed numerically: a
+    printed closed form loses all digits near tau_m = tau_s. The covariance of the noise is Van Loan's integral
+    (1978), its Cholesky factor multiplies the Gaussian numbers.
     """
     if not step.coefficients:
         return {}
-    from scipy.linalg import expm
-
     assert structure.affine is not None
     a, b, c = structure.affine
-    n, m = len(structure.states), len(structure.inputs)
-    entries = [(i, j, e) for i in range(n) for j, e in enumerate([*a.row(i), *b.row(i), c[i]]) if e != 0]
-    numbers = [np.asarray(evaluate(e, values), dtype=float) for _, _, e in entries]
-    shape = np.broadcast_shapes(*(x.shape for x in numbers), ()) if numbers else ()
-    full = np.zeros((*shape, n + m + 1, n + m + 1))
-    for (i, j, _), x in zip(entries, numbers, strict=True):
-        full[..., i, j] = x
+    n = len(structure.states)
+    full = _numbers(a, values)
+    inputs, constant = _numbers(b, values), _numbers(c, values)
     out: dict[str, float | np.ndarray] = {}
     for clamp in clamped:
         tag = _tag(clamp, structure)
         held = full.copy()
         fixed = [i for i, s in enumerate(structure.states) if s.name in clamp]
         held[..., fixed, :] = 0.0
-        p = expm(held * dt)
-        factor = _noise_factor(structure, values, held[..., :n, :n], fixed, dt) if structure.noises else None
+        moving = np.eye(n)
+        moving[fixed] = 0.0
+        # [[A, 1], [0, 0]]: its exponential holds exp(A dt) and the integral of exp(A s) that B and c are multiplied by
+        block = np.concatenate([held, np.broadcast_to(moving, held.shape)], axis=-1)
+        e = _exponential(np.concatenate([block, np.zeros_like(block)], axis=-2), dt)
+        p, integral = e[..., :n, :n], e[..., :n, n:]
+        q, r = integral @ inputs, integral @ constant
+        factor = _noise_factor(structure, values, held, fixed, dt) if structure.noises else None
         for name in step.coefficients:
             head, _, rest = name.partition("__")
             if head != tag:
@@ -317,9 +324,39 @@ def propagators(structure: Structure, step: Step, clamped: Collection[frozenset[
                 assert factor is not None
                 x = factor[..., i, int(column[1:])]
             else:
-                x = p[..., i, n + m if column == "c" else n + int(column[1:]) if column.startswith("u") else int(column)]
+                x = r[..., i, 0] if column == "c" else q[..., i, int(column[1:])] if column.startswith("u") else p[..., i, int(column)]
             out[name] = float(x) if x.ndim == 0 else np.ascontiguousarray(x)
     return out
+
+
+def _numbers(matrix: sympy.Matrix, values: Mapping[str, Any]) -> np.ndarray:
+    """Return a symbolic matrix as numbers, shape (..., rows, columns)."""
+    entries = [np.asarray(evaluate(e, values), dtype=float) for e in matrix]
+    shape = np.broadcast_shapes(*(x.shape for x in entries), ())
+    out = np.zeros((*shape, *matrix.shape))
+    for k, x in enumerate(entries):
+        out[..., k // max(matrix.shape[1], 1), k % max(matrix.shape[1], 1)] = x
+    return out
+
+
+def _exponential(matrices: np.ndarray, dt: float) -> np.ndarray:
+    """Return exp(M dt) for M of shape (..., n, n).
+
+    A few different matrices go through `rheobase.derive.modal`, which keeps the digits of cascades; many
+    (neurons that all differ) through SciPy, which takes them at once.
+    """
+    flat = matrices.reshape(-1, *matrices.shape[-2:])
+    unique, inverse = np.unique(flat, axis=0, return_inverse=True)
+    if len(unique) > 64:
+        from scipy.linalg import expm
+
+        return np.asarray(expm(matrices * dt))
+    eye = np.eye(flat.shape[-1])
+    powers = []
+    for m in unique:
+        modal = decompose(m)
+        powers.append(np.stack([modal.propagate(column, dt) for column in eye], axis=1))
+    return np.stack(powers)[inverse.reshape(-1)].reshape(matrices.shape)
 
 
 def _noise_factor(structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float) -> np.ndarray:

@@ -23,6 +23,8 @@ deliver the spikes due at t_k+1, fire where the threshold row holds and the neur
 
 from math import atan, cos, cosh, exp, expm1, floor, log, sin, sinh, sqrt, tan, tanh
 
+_range = range  # a state or parameter may be called range
+
 
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
@@ -53,15 +55,18 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     """
     functions, calls = row_functions(neuron, step)
     states = list(neuron.states)
-    additive = [p for p in neuron.ports if p in ports and p in additive_ports(neuron)]
-    in_turn = [p for p in neuron.ports if p in ports and p not in additive]
+    used = [p for p in neuron.ports if p in ports]
+    additive = [p for p in used if p in additive_ports(neuron)]
+    in_turn = [p for p in used if p not in additive]
     targets = list(neuron.refractory)
     clamped = [s for s in targets if s != "threshold"]
     names: list[str] = []
 
-    def place(name: str, weight: str = "") -> str:
+    def place(name: str, weight: str = "", time: str = "t") -> str:
         """Return how a row function's argument is written inside the loop."""
-        if name in states or name in ("t", "dt"):
+        if name == "t":
+            return time
+        if name in states or name == "dt":
             return name
         if name == "w_i":
             return weight
@@ -72,7 +77,8 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         return {"scalar": name, "neuron": f"{name}[_i]", "time": f"{name}[_row]", "both": f"{name}[_row, _i]"}[kinds[name]]
 
     def call(function: str, weight: str = "") -> str:
-        return f"{function}({', '.join(place(a, weight) for a in calls[function])})"
+        time = "t" if function.startswith("_flow") else "_after"  # all but the flow happens at the end of the step
+        return f"{function}({', '.join(place(a, weight, time) for a in calls[function])})"
 
     def unpack(values: list[str]) -> str:
         return ", ".join(values) + ("," if len(values) == 1 else "")
@@ -86,7 +92,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
             return [f"{unpack(states)} = {call('_flow')}"]
         lines, word = [], "if"
         for c in reversed(sets):
-            tail = "_clamped_" + "_".join(sorted(c)) if c else ""
+            tail = "_clamped_" + "__".join(sorted(c)) if c else ""
             if not c:
                 lines.append("else:")
             else:
@@ -115,22 +121,23 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         fire = [f"_fire = {test}" + "".join(f" and not ({q})" for q in quiet), "_fired[_i - _lo] = _fire", "_hits += _fire"]
 
     body: list[str] = []
-    arrived = [line for p in additive for line in deliver(p, f"_sum_{p}[_row, _i - _lo]")]
-    if not in_turn:
-        body += ["for _i in range(_lo, _hi):", *_indent([*load, *flags, *flow(), *arrived, *store, *fire, *count_down])]
-    else:
-        body += ["for _i in range(_lo, _hi):", *_indent([*load, *flags, *flow(), *arrived, *store])]
-        for p in in_turn:
-            body += [f"for _e in range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
+    part = [*load, *flags, *flow()]
+    for p in used:  # in the order in which the ports are written
+        if p in additive:
+            part += deliver(p, f"_sum_{p}[_row, _i - _lo]")
+        else:
+            body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store])]
+            body += [f"for _e in _range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
                      *_indent([f"_i = _hits_{p}[_e]", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store])]  # fmt: skip
-        body += ["for _i in range(_lo, _hi):", *_indent([*load, *fire, *count_down])]
+            part = [*load, *flags]
+    body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store, *fire, *count_down])]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
         after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i", "_count += 1"]
-        body += ["if _hits > 0:", *_indent(["for _i in range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])])]
+        body += ["if _hits > 0:", *_indent(["for _i in _range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])])]
     body += ["if _record[_row] >= 0:", *_indent([
-        "_r = _record[_row]", "for _j in range(_first, _last):",
+        "_r = _record[_row]", "for _j in _range(_first, _last):",
         *_indent([f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j]]" for s in states if kinds.get(f"_trace_{s}")] or ["pass"])])]  # fmt: skip
 
     arguments = ["_lo", "_hi", "_k0", "_k1", "dt", *(f"_at_{s}" for s in states), *(f"_left_{s}" for s in targets), *sorted(names)]
@@ -141,8 +148,8 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     arguments += ["_fired", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]
     loop = ["", "", f"def advance({', '.join(arguments)}):", '    """Advance neurons _lo.._hi-1 through steps _k0.._k1-1; return how many spikes."""',
-            "    _count = 0", "    for _k in range(_k0, _k1):",
-            *_indent(["_row = _k - _k0", "t = _k*dt", "_hits = 0", *body], 2), "    return _count", ""]  # fmt: skip
+            "    _count = 0", "    for _k in _range(_k0, _k1):",
+            *_indent(["_row = _k - _k0", "t = _k*dt", "_after = (_k + 1)*dt", "_hits = 0", *body], 2), "    return _count", ""]  # fmt: skip
     table = "\n".join(f"    {line}" for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines() if not line.startswith("  parameters"))
     header = _HEADER.format(title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table)
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))

@@ -6,6 +6,7 @@ conditional expressions and functions of `math`, so that plain Python and compil
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final, final
 
@@ -43,18 +44,20 @@ class _Printer(PythonCodePrinter):
 
     def _print_Pow(self, e: Any, rational: bool = False) -> str:  # noqa: N802
         base, power = e.args
-        if power.is_Integer and 2 <= int(power) <= 4:
-            text = self.parenthesize(base, 60)
-            if base.is_Symbol:
-                return "(" + "*".join([text] * int(power)) + ")"
+        if power.is_Float and float(2 * power).is_integer():  # v**2.0 and v**0.5 as v**2 and sqrt(v)
+            power = sympy.Rational(int(2 * power), 2)
+        if power.is_Integer and (power == 2 or 2 <= int(power) <= 4 and base.is_Symbol):
+            return "(" + "*".join([self.parenthesize(base, 60)] * int(power)) + ")"
+        if base.is_Number and base > 0 and math.frexp(float(base))[0] == 0.5:  # LLVM makes exp2 of 2**x
+            return f"exp({math.log(float(base))!r}*({self._print(power)}))"
         if power == -1:
             return f"(1.0/{self.parenthesize(base, 60)})"
         if power == sympy.Rational(1, 2):
             return f"sqrt({self._print(base)})"
         if power == sympy.Rational(-1, 2):
             return f"(1.0/sqrt({self._print(base)}))"
-        if power.is_Integer and abs(int(power)) <= 64:
-            return f"({self._print(base)})**{int(power)}"
+        if power.is_Integer:  # not **3: compiled code multiplies it out, Python calls pow, and the last bits differ
+            return f"({self._print(base)})**{float(power)!r}"
         return f"({self._print(base)})**({self._print(power)})"
 
     def _print_Function(self, e: Any) -> str:  # noqa: N802
@@ -138,7 +141,7 @@ def row_functions(neuron: Neuron, step: Step) -> tuple[list[str], dict[str, list
     bounds = [rows.substitute(b.right.value) for b in rows.bounds]
     for clamped, statements in step.branches.items():
         own = {*states, *(n for n, _ in statements)}
-        tail = "_clamped_" + "_".join(sorted(clamped)) if clamped else ""
+        tail = "_clamped_" + "__".join(sorted(clamped)) if clamped else ""
         new = {s: f"_new_{s}" for s in states}
         lines = _body(statements, tuple(new.values()), "    ")
         lines[-1:-1] = _bound_lines(neuron, new, "    ")

@@ -126,8 +126,9 @@ class ClockRun:
         self.recording = _check_recording(recording, neuron, n, dt, total)
         self._record_states = recording.states
         self.samplers: dict[str, Sampler] = {u: s.start(dt, n, population.key("input", u)) for u, s in population.inputs.items()}
-        self.arrivals: dict[str, Arrivals] = {p: s.on_grid(dt, n, population.key("port", p)) for p, s in population.sources.items()}
         self.additive = additive_ports(neuron)
+        self.arrivals: dict[str, Arrivals] = {p: s.on_grid(dt, n, population.key("port", p), p not in self.additive)
+                                               for p, s in population.sources.items()}  # fmt: skip
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         values: dict[str, Any] = dict(population.values)
@@ -180,28 +181,30 @@ class ClockRun:
                     self.states[s][i] = x
 
     def _value_at(self, name: str, i: int) -> float:
+        """Return what a name stands for at t = 0 in neuron i."""
+        if name in ("t", "dt"):
+            return 0.0 if name == "t" else self.engine.dt
         value = self.values[name] if name in self.values else self.samplers[name](0, 1)[0]
         return float(np.broadcast_to(value, (self.population.n,))[i])
 
     def advance(self, until_step: int) -> None:
         """Carry the run forward to a step; any split gives the same bits."""
+        until_step = min(until_step, self.total)
         n = self.population.n
         blocks = [(lo, min(lo + _BLOCK, n)) for lo in range(0, n, _BLOCK)]
         threads = min(self.engine.threads or os.cpu_count() or 1, len(blocks)) if self.compiled else 1
         workers = [_Worker(self) for _ in range(threads)]
+        self._warm_up(workers[0])
         begin = perf_counter()
-        if self.compiled and not getattr(self.module, "_warm", False):
-            workers[0].warm_up()
-            self.module._warm = True  # type: ignore[attr-defined]
-            self.seconds["compile"] += perf_counter() - begin
-            begin = perf_counter()
         pool = ThreadPoolExecutor(threads) if threads > 1 else None
         try:
             while self.k < until_step:
                 stop = min(self.k + self.chunk, until_step)
                 shared = self._gather(self.k, stop)
                 parts = [blocks[w::threads] for w in range(threads)]
-                if pool is None:
+                if not self.compiled:
+                    found = [self._run_plain(workers[0], blocks, stop, shared)]
+                elif pool is None:
                     found = [workers[0].run(blocks, self.k, stop, shared)]
                 else:
                     jobs = [pool.submit(w.run, part, self.k, stop, shared) for w, part in zip(workers, parts, strict=True)]
@@ -215,6 +218,29 @@ class ClockRun:
                 pool.shutdown()
         self.seconds["run"] += perf_counter() - begin
         self._check_finite()
+
+    def _warm_up(self, worker: _Worker) -> None:
+        if self.compiled and not getattr(self.module, "_warm", False):
+            begin = perf_counter()
+            worker.warm_up()
+            self.module._warm = True  # type: ignore[attr-defined]
+            self.seconds["compile"] += perf_counter() - begin
+
+    def _run_plain(self, worker: _Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]) -> list[
+            tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+        """Run a chunk as plain Python; where that raises (1/0, exp(1000)), do it anew compiled, with inf and nan."""
+        arrays = [*self.states.values(), *self.left.values()]
+        before = [x.copy() for x in arrays]
+        try:
+            with np.errstate(all="raise", under="ignore"):
+                return worker.run(blocks, self.k, stop, shared)
+        except (ArithmeticError, ValueError):
+            for x, old in zip(arrays, before, strict=True):
+                x[:] = old
+        self.compiled = True
+        self.module, self.source = self._load()
+        self._warm_up(worker)
+        return worker.run(blocks, self.k, stop, shared)
 
     def _gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return what all blocks share in a chunk of steps: inputs, arrivals, which rows are recorded."""
@@ -319,5 +345,7 @@ def _check_recording(recording: Recording, neuron: Neuron, n: int, dt: float, to
     if not recording.states:
         return 1, None
     every = 1 if recording.every is None else max(1, round(recording.every / dt))
+    if recording.every is not None and abs(every * dt - recording.every) > 1e-6 * dt:
+        raise InputError(f"record_every = {recording.every:g} ms is not a whole number of steps of dt = {dt:g} ms; give a multiple of dt")
     chosen = np.arange(n) if recording.neurons is None else np.sort(np.asarray(recording.neurons, dtype=np.int64))
     return every, chosen

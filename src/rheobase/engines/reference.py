@@ -26,8 +26,8 @@ from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.emit.source import write_module
+from rheobase.errors import InputError
 from rheobase.random import neuron_keys, normals, uniforms
-from rheobase.units import to_number
 
 __all__ = ["Reference"]
 
@@ -41,7 +41,7 @@ class Reference:
     method: str = "auto"
 
     def __init__(self, dt: Any = "0.1 ms", method: str = "auto") -> None:
-        object.__setattr__(self, "dt", to_number(dt, "ms", "dt"))
+        object.__setattr__(self, "dt", Clock(dt).dt)
         object.__setattr__(self, "method", method)
 
     def run(self, population: Population, until: float, recording: Recording) -> Result:
@@ -51,13 +51,16 @@ class Reference:
         plan = ClockRun(population, Clock(self.dt, self.method, 1), Recording(population.neuron.states), total)
         rows = plain_module(write_module("clock", plan.source.text))
         arrivals = {p: take(0, total) for p, take in plan.arrivals.items()}
-        times, neurons, final = [], [], []
+        times, neurons = [], []
         traces = {s: np.empty((population.n, total + 1)) for s in population.neuron.states}
         for i in range(population.n):
-            fired = _run_one(_One(plan, rows, i, total, arrivals), traces, i)
+            try:
+                fired = _run_one(_One(plan, rows, i, total, arrivals), traces, i)
+            except ArithmeticError as error:  # compiled code goes on with inf and nan
+                raise InputError(f"neuron {i}: the numbers overflowed ({error}); choose a smaller dt, another method,"
+                                 " or check the parameters") from None  # fmt: skip
             times += [k * self.dt for k in fired]
             neurons += [i] * len(fired)
-            final.append(None)
         spikes = Spikes.from_table(np.array(times), np.array(neurons, dtype=np.int64), population.n)
         every = 1 if recording.every is None else max(1, round(recording.every / self.dt))
         chosen = slice(None) if recording.neurons is None else recording.neurons
@@ -80,7 +83,7 @@ def _run_one(cell: _One, traces: dict[str, np.ndarray], i: int) -> list[int]:
             left = {s: max(steps - 1, 0) for s, steps in left.items()}
             if fires:  # 4.
                 fired.append(k)
-                state = cell.reset(state)
+                state = cell.reset(state, k - 1)
                 left = dict(cell.refractory_steps)
         for s, x in state.items():
             traces[s][i, k] = x
@@ -111,8 +114,10 @@ class _One:
         return {s: float(self.plan.states[s][self.i]) for s in self.names}
 
     def _call(self, function: Callable[..., Any], state: dict[str, float], k: int, **more: float) -> Any:
+        """Return what a row gives in the step from t_k to t_k+1; all but the flow happens at t_k+1."""
         code = function.__code__
-        known = {**self.values, **more, "t": k * self.plan.engine.dt, "dt": self.plan.engine.dt}
+        after = 0 if code.co_name.startswith("_flow") else 1
+        known = {**self.values, **more, "t": (k + after) * self.plan.engine.dt, "dt": self.plan.engine.dt}
         known |= {u: float(x[k]) for u, x in self.inputs.items() if k < self.total}
         known |= {z: float(x[k]) for z, x in self.z.items() if k < self.total}
         wanted = code.co_varnames[len(state) : code.co_argcount]
@@ -120,7 +125,7 @@ class _One:
 
     def flow(self, state: dict[str, float], k: int, clamped: frozenset[str]) -> dict[str, float]:
         held = sorted(clamped - {"threshold"})
-        function = getattr(self.rows, "_flow" + ("_clamped_" + "_".join(held) if held else ""))
+        function = getattr(self.rows, "_flow" + ("_clamped_" + "__".join(held) if held else ""))
         return dict(zip(self.names, self._call(function, state, k), strict=True))
 
     def due(self, k: int) -> list[tuple[str, float]]:
@@ -142,8 +147,8 @@ class _One:
             return bool(self.u[k - 1] < 1.0 - math.exp(-self._call(self.rows._hazard, state, k - 1) * self.plan.engine.dt))
         return False
 
-    def reset(self, state: dict[str, float]) -> dict[str, float]:
-        return dict(zip(self.names, self._call(self.rows._reset, state, 0), strict=True))
+    def reset(self, state: dict[str, float], k: int) -> dict[str, float]:
+        return dict(zip(self.names, self._call(self.rows._reset, state, k), strict=True))
 
 
 def population_key(plan: ClockRun, what: str) -> int:

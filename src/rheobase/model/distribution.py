@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +38,12 @@ class Distribution:
     def __post_init__(self) -> None:
         if not np.all(np.isfinite(self.arguments)):
             raise InputError(f"{self}: the arguments of a distribution must be finite numbers")
+
+    @property
+    def lowest(self) -> float:
+        """No draw is below this; -inf for an unbounded Gaussian."""
+        least = {"uniform": self.arguments[0], "normal": -np.inf}
+        return max(self.low, least.get(self.kind, math.ulp(0.0)))  # the others are positive
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Return `n` draws, shape (n,), in the coherent unit."""

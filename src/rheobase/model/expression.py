@@ -284,7 +284,7 @@ class _Walker:
         if name == "pi":
             return sympy.Float(math.pi)
         if "__" in name or name.startswith("_"):
-            raise self.fail(node, f"'{name}' cannot be a name; names do not start with or contain '__'")
+            raise self.fail(node, f"'{name:.60}' cannot be a name; names do not start with or contain '__'")
         if len(name) > MAX_NAME:
             raise self.fail(node, f"names have at most {MAX_NAME} characters")
         if name in FUNCTIONS:
@@ -326,7 +326,7 @@ class _Walker:
 
     def _call(self, node: ast.expr, name: str, arguments: list[ast.expr], depth: int) -> Any:
         if name not in FUNCTIONS:
-            raise self.fail(node, f"'{name}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
+            raise self.fail(node, f"'{name:.60}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
                             f" Functions: {', '.join(FUNCTIONS)}")  # fmt: skip
         count, build, numeric = FUNCTIONS[name]
         if len(arguments) != count if count is not None else not 2 <= len(arguments) <= MAX_ARGUMENTS:

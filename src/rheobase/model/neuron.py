@@ -13,6 +13,7 @@ import numpy as np
 
 from rheobase.errors import InputError, RowError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
+from rheobase.model.distribution import Distribution
 from rheobase.model.expression import FUNCTIONS, RESERVED, normalise, parse_number
 from rheobase.model.quantity import Quantity, quantity_from_dict, read_quantity
 from rheobase.model.rows import Rows, parse_rows
@@ -213,7 +214,7 @@ class Neuron:
             raise InputError("this is no neuron: there is no 'evolve' row")
         for key in data:
             if key not in allowed:
-                raise InputError(f"'{key}' is no part of a neuron.{nearest(str(key), allowed)}")
+                raise InputError(f"'{key!s:.60}' is no part of a neuron.{nearest(str(key), allowed)}")
         values: dict[str, Quantity] = {}
         for group in ("parameters", "initial"):
             part = data.get(group) or {}
@@ -223,8 +224,8 @@ class Neuron:
         clash = set(values) & {*allowed, "self"}
         if clash:
             raise InputError(f"'{min(clash)}' cannot be the name of a parameter")
-        texts = {k: data[k] for k in allowed - {"parameters", "initial"} if data.get(k)}
-        return Neuron(**texts, **values)
+        texts = {k: data[k] for k in allowed - {"parameters", "initial", "evolve"} if data.get(k)}
+        return Neuron(evolve=data["evolve"], **texts, **values)
 
     @staticmethod
     def from_text(text: str) -> Neuron:
@@ -264,6 +265,9 @@ class Neuron:
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, Neuron) else NotImplemented
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy cannot be pickled
+        return Neuron.from_dict, (self.to_dict(),)
 
     def __hash__(self) -> int:
         return int.from_bytes(hashlib.blake2b(self._key().encode(), digest_size=8).digest(), "little")
@@ -345,7 +349,7 @@ def _find_inputs(rows: Rows, parameters: Mapping[str, Quantity], clamps: Mapping
             raise RowError(e.row, f"'{name}' is neither a state nor a parameter.{nearest(name, known)}"
                            f" Give it a value: Neuron(..., {name}=...)", e.clean.line, max(at, 0), len(name))  # fmt: skip
     if unused:
-        raise InputError(f"'{unused[0]}' stands in no row.{nearest(unused[0], [*missing, *names])}"
+        raise InputError(f"'{unused[0]:.60}' stands in no row.{nearest(unused[0], [*missing, *names])}"
                          f" The rows use: {', '.join(sorted(names))}")  # fmt: skip
     for name in missing:
         e = names[name]
@@ -355,7 +359,7 @@ def _find_inputs(rows: Rows, parameters: Mapping[str, Quantity], clamps: Mapping
             raise RowError(e.row, f"'{name}' cannot be used as a name", e.clean.line)
     for target, name in clamps.items():
         if name not in parameters:
-            raise RowError("refractory", f"'{name}' (for {target}) is no parameter.{nearest(name, known)} Give it a value")
+            raise RowError("refractory", f"'{name:.60}' (for {target}) is no parameter.{nearest(name, known)} Give it a value")
     return tuple(missing)
 
 
@@ -369,7 +373,7 @@ def _check_values(neuron: Neuron) -> None:
                for s in [f.coefficient.value] if s.is_Symbol}  # fmt: skip
     clamps = set(neuron.refractory.values())
     for name, q in neuron.parameters.items():
-        low = np.min(q.value) if not hasattr(q.value, "sample") else max(q.value.low, *[q.value.arguments[0]] * (q.value.kind == "uniform"))
+        low = q.value.lowest if isinstance(q.value, Distribution) else float(np.min(q.value))
         if name in clamps and low < 0 and np.isfinite(low):
             raise InputError(f"the refractory time {name} = {q} is negative; give 0 or more")
         if (name in leading or name == "tau" or name.startswith("tau_")) and low <= 0 and np.isfinite(low):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.distribution import Distribution, parse_distribution
 from rheobase.units import DIMENSIONLESS, Dimension, parse_quantity, parse_unit, strip_units
+
+MAX_TEXT: Final = 100_000
 
 __all__ = ["Quantity", "quantity_from_dict", "read_quantity"]
 
@@ -125,6 +127,8 @@ def read_quantity(value: Any, name: str) -> Quantity:
     if isinstance(value, Distribution):
         return Quantity(value, value.dimension)
     if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise InputError(f"{name} = '{value[:40]}...' has {len(value)} characters; give a long list as an array")
         text = value.strip()
         if text.startswith("["):
             return _read_list_text(text, name)
@@ -142,6 +146,8 @@ def read_quantity(value: Any, name: str) -> Quantity:
         return _from_array(np.asarray(magnitude, dtype=float), dimension, name)
     if isinstance(value, list | tuple) and any(isinstance(v, str) for v in value):
         parts = [read_quantity(v, name) for v in value]
+        if not all(isinstance(p.value, float) for p in parts):
+            raise InputError(f"{name}: each item of a list must be one number, with or without a unit")
         dimensions = {p.dimension for p in parts if p.dimension is not None}
         if len(dimensions) > 1:
             raise UnitMismatch(f"{name}: the list mixes {' and '.join(sorted(d.unit for d in dimensions))}")

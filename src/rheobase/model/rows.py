@@ -145,7 +145,7 @@ def _check_name(name: str, clean: Clean, at: int, row: str) -> None:
     taken = name in RESERVED or name in FUNCTIONS or name.startswith(("xi_", "_")) or keyword.iskeyword(name)
     if taken or "__" in name or not name.isascii() or len(name) > MAX_NAME:
         what = "a function" if name in FUNCTIONS else "a reserved name" if name in RESERVED else "not allowed as a name"
-        raise RowError(row, f"'{name}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name))
+        raise RowError(row, f"'{name:.60}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name))
 
 
 def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expression], ...], tuple[Bound, ...]]:
@@ -190,7 +190,8 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
         ready = [n for n, e in rest.items() if not any(s.name in rest for s in e.value.free_symbols)]
         if not ready:
             name, e = next(iter(rest.items()))
-            raise RowError("evolve", f"'{name}' is defined through itself", e.clean.line)
+            raise RowError("evolve", f"'{name}' is defined through itself; a state is written  d{name}/dt = ...",
+                           e.clean.line)  # fmt: skip
         done |= {n: rest.pop(n) for n in ready}
     return [*done.items()]
 
@@ -221,15 +222,15 @@ def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...
         if match is None:
             if augmented := re.match(r"^([A-Za-z_]\w*)\s*([-+*/])=\s*(.*)", clean.text):
                 s, op, rest = augmented.groups()
-                raise RowError(row, f"a jump is written  {s} <- {s} {op} {rest}", clean.line, clean.column(augmented.start(2)), 2)
+                raise RowError(row, f"a jump is written  {s:.60} <- {s:.60} {op} {rest:.60}", clean.line, clean.column(augmented.start(2)), 2)
             if plain := re.match(r"^([A-Za-z_]\w*)\s*=\s*(?!=)(.*)", clean.text):
                 at = clean.column(clean.text.index("="))
-                raise RowError(row, f"'=' belongs to a flow; a jump is written  {plain[1]} <- {plain[2]}", clean.line, at)
+                raise RowError(row, f"'=' belongs to a flow; a jump is written  {plain[1]:.60} <- {plain[2]:.60}", clean.line, at)
             raise RowError(row, "this line is no jump; write  v <- v + w_i  or  v <- v_r", clean.line)
         state = match["state"]
         if state not in states:
-            raise RowError(row, f"'{state}' has no d{state}/dt in the evolve row.{nearest(state, states)}"
-                           f" States: {', '.join(states) or 'none'}. A quantity that only jumps is written d{state}/dt = 0",
+            raise RowError(row, f"'{state:.60}' has no d{state:.60}/dt in the evolve row.{nearest(state, states)}"
+                           f" States: {', '.join(states) or 'none'}. A quantity that only jumps is written d{state:.60}/dt = 0",
                            clean.line, clean.column(0), len(state))  # fmt: skip
         jumps.append(Jump(state, parse_number(clean.part(match.end(), len(clean.text)), row)))
     if not jumps:
@@ -261,7 +262,7 @@ def parse_rows(
             raise RowError("evolve", f"'{name}' has both d{name}/dt and a definition '{name} = ...'", e.clean.line)
     for bound in bounds:
         if bound.state not in states:
-            raise RowError("evolve", f"'{bound.state}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
+            raise RowError("evolve", f"'{bound.state:.60}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
                            bound.right.clean.line)  # fmt: skip
         if bound.right.value.free_symbols & {symbol(s) for s in states}:
             raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
@@ -270,7 +271,7 @@ def parse_rows(
     ports = {"spikes": receive} if isinstance(receive, str) else dict(receive or {})
     for port in ports:
         plain = isinstance(port, str) and port.isascii() and port.isidentifier() and len(port) <= MAX_NAME
-        if not plain or "__" in port or port in states:
+        if not plain or "__" in port or port[0] == "_" or keyword.iskeyword(port) or port in states:
             raise RowError("receive", f"{port!r:.60} cannot name a port; use a plain word that is no state, such as 'exc'")
     fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold")
     risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard")

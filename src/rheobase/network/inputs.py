@@ -32,6 +32,8 @@ _EDGE = 1e-6  # of a step: an edge this close to a grid point lies on it
 class Stimulus(ABC):
     """A current (or any other input) as a function of time; add stimuli with ``+``, scale them with ``*``."""
 
+    __array_ufunc__ = None  # an array times a stimulus is one stimulus, not an array of them
+
     @property
     @abstractmethod
     def dimension(self) -> Dimension | None:
@@ -51,6 +53,18 @@ class Stimulus(ABC):
         return Sum((self, as_stimulus(other, "the other part")))
 
     __radd__ = __add__
+
+    @final
+    def __sub__(self, other: Any) -> Stimulus:
+        return Sum((self, as_stimulus(other, "the other part") * -1.0))
+
+    @final
+    def __rsub__(self, other: Any) -> Stimulus:
+        return Sum((as_stimulus(other, "the other part"), self * -1.0))
+
+    @final
+    def __neg__(self) -> Stimulus:
+        return self * -1.0
 
     @final
     def __mul__(self, factor: float) -> Stimulus:
@@ -380,7 +394,11 @@ class Function(Stimulus):
     def start(self, dt: float, n: int, key: int) -> Sampler:
         def take(k0: int, k1: int) -> np.ndarray:
             t = np.arange(k0, k1) * dt
-            out = np.asarray(self.function(t), dtype=float)
+            try:
+                out = np.asarray(self.function(t), dtype=float)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"the function of t failed for an array of times ({error}); write it with NumPy, for example"
+                                 " lambda t: np.where(t > 5, 0.3, 0)") from None  # fmt: skip
             if out.shape not in ((), (k1 - k0,)):
                 raise InputError(f"the function of t returned shape {out.shape} for {k1 - k0} times")
             if np.isnan(out).any():
@@ -555,6 +573,8 @@ def zap(amplitude: Any, low: Any, high: Any, on: Any = 0.0, off: Any = None) -> 
     if math.isinf(end):
         raise InputError("a zap needs an end: give off=")
     f0, f1 = _frequency(low), _frequency(high)
+    if f0.shape or f1.shape:
+        raise InputError("zap: low and high are one frequency each, in Hz, the same for all neurons")
     return Zap(read_quantity(amplitude, "amplitude"), float(np.asarray(f0.value)), float(np.asarray(f1.value)), begin, end)
 
 

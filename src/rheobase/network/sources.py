@@ -36,8 +36,11 @@ class SpikeSource(ABC):
         """How many neurons it describes; None if all get the same."""
 
     @abstractmethod
-    def on_grid(self, dt: float, n: int, key: int) -> Arrivals:
-        """Return the arrivals for a step `dt`: a spike acts at the first grid point not before its time."""
+    def on_grid(self, dt: float, n: int, key: int, each: bool = False) -> Arrivals:
+        """Return the arrivals for a step `dt`: a spike acts at the first grid point not before its time.
+
+        With `each`, spikes of one step come one by one; otherwise their weights may be given as a sum.
+        """
 
     @abstractmethod
     def in_time(self, until: float, n: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -79,8 +82,8 @@ class SpikeSum(SpikeSource):
             raise InputError(f"a sum of spike sources describes {' and '.join(map(str, sorted(known)))} neurons")
         return next(iter(known), None)
 
-    def on_grid(self, dt: float, n: int, key: int) -> Arrivals:
-        parts = [p.on_grid(dt, n, derive_key(key, "part", i)) for i, p in enumerate(self.parts)]
+    def on_grid(self, dt: float, n: int, key: int, each: bool = False) -> Arrivals:
+        parts = [p.on_grid(dt, n, derive_key(key, "part", i), each) for i, p in enumerate(self.parts)]
 
         def take(k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             found = [p(k0, k1) for p in parts]
@@ -119,7 +122,7 @@ class SpikeTrains(SpikeSource):
             return self.times, self.neurons, self.weights
         return np.tile(self.times, n), np.repeat(np.arange(n), len(self.times)), np.tile(self.weights, n)
 
-    def on_grid(self, dt: float, n: int, key: int) -> Arrivals:
+    def on_grid(self, dt: float, n: int, key: int, each: bool = False) -> Arrivals:
         times, neurons, weights = self._all(n)
         steps = np.ceil(times / dt - 1e-6).astype(np.int64)
         steps, neurons, weights = _sorted(steps, neurons, weights)
@@ -168,7 +171,7 @@ class Poisson(SpikeSource):
     def _key(self, key: int) -> int:
         return key if isinstance(self.frozen, bool) else derive_key(int(self.frozen), "frozen")
 
-    def on_grid(self, dt: float, n: int, key: int) -> Arrivals:
+    def on_grid(self, dt: float, n: int, key: int, each: bool = False) -> Arrivals:
         key = self._key(key)
         count = n if self.frozen is False else 1
         keys = neuron_keys(key, 0, count)
@@ -176,6 +179,8 @@ class Poisson(SpikeSource):
         rates = self.rate.start(dt, n, derive_key(key, "rate"))
 
         def take(k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            if k1 <= 0:  # nothing arrives at the very beginning
+                return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
             expected = rates(k0, k1) * (dt * self.sources)
             if expected.size and expected.min() < 0:
                 raise InputError("poisson: the rate is negative")
@@ -184,6 +189,9 @@ class Poisson(SpikeSource):
             counts = poisson_counts(np.where(inside[:, None], expected, 0.0), uniforms(key, keys, k0, k1))
             counts = np.broadcast_to(counts, (k1 - k0, n))
             steps, neurons = np.nonzero(counts)
+            if each:
+                many = counts[steps, neurons]
+                return np.repeat(steps + (k0 + 1), many), np.repeat(neurons, many), np.repeat(weights[neurons], many)
             return steps + (k0 + 1), neurons, counts[steps, neurons] * weights[neurons]
 
         return take

@@ -21,6 +21,7 @@ CUT = 40.0  # exp(-40) is below rounding
 
 
 def positive(name: str, value: ArrayLike, unit: str, zero: bool = False) -> Floats:
+    """Return an argument as an array, checked to be positive (or zero) and finite."""
     array = np.asarray(value, dtype=np.float64)
     if not np.all(np.isfinite(array) & ((array >= 0) if zero else (array > 0))):
         kind = "zero or positive" if zero else "positive"
@@ -29,11 +30,13 @@ def positive(name: str, value: ArrayLike, unit: str, zero: bool = False) -> Floa
 
 
 def above(name: str, high: ArrayLike, below: str, low: ArrayLike) -> None:
+    """Refuse `high` that is not above `low`."""
     if not np.all(np.asarray(high, dtype=np.float64) > np.asarray(low, dtype=np.float64)):
         raise InputError(f"{name} = {high!r} must be above {below} = {low!r}; swap them or lower {below}.")
 
 
 def plain(value: Any) -> Any:
+    """Return a float for a scalar, else the array."""
     array = np.asarray(value, dtype=np.float64)
     return float(array) if array.ndim == 0 else array
 
@@ -46,6 +49,7 @@ def legendre(n: int) -> tuple[Floats, Floats]:
 
 
 def integrate(f: Callable[[float], float], edges: Sequence[float]) -> float:
+    """Return the integral of f over the joined pieces between the edges."""
     from scipy.integrate import quad
 
     pieces = [(low, high) for low, high in pairwise(edges) if high > low]
