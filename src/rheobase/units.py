@@ -215,8 +215,8 @@ def strip_units(value: Any) -> tuple[Any, Dimension] | None:
     si: dict[str, Fraction]
     if hasattr(value, "to_base_units") and hasattr(value, "dimensionality"):  # pint
         base = value.to_base_units()
-        names = {"[length]": "m", "[mass]": "kg", "[time]": "s", "[current]": "A", "[substance]": "mol"}
-        si = {names.get(k, k): Fraction(v).limit_denominator(12) for k, v in dict(base.dimensionality).items()}
+        names: dict[Any, str] = {"[length]": "m", "[mass]": "kg", "[time]": "s", "[current]": "A", "[substance]": "mol"}
+        si = {names.get(k, str(k)): Fraction(v).limit_denominator(12) for k, v in dict(base.dimensionality).items()}
         return _from_si(base.magnitude, si)
     if hasattr(value, "rescale") and hasattr(value, "simplified"):  # quantities, Neo
         base = value.simplified

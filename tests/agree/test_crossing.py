@@ -1,4 +1,4 @@
-"""Threshold crossings and states of affine neurons against 30-digit values (closed forms and event-driven runs)."""
+"""Threshold crossings and states of affine neurons against 30-digit values: closed forms and runs."""
 
 import json
 import math
@@ -19,7 +19,10 @@ def test_first_spikes_and_intervals_of_a_constant_current() -> None:
         tau, rest, v_r = float(row["tau_m"]), float(row["v_rest"]), float(row["v_reset"])
         theta, pull = float(row["v_thresh"]) - rest, float(row["R"]) * float(row["I"])
         crossing = prepare_crossing([[-1.0 / tau, pull / tau], [0.0, 0.0]], [1.0, -theta])
-        for start, expected, held in ((0.0, row["first_spike"], 0.0), (v_r - rest, row["isi"], float(row["t_ref"]))):
+        for start, expected, held in (
+            (0.0, row["first_spike"], 0.0),
+            (v_r - rest, row["isi"], float(row["t_ref"])),
+        ):
             time = crossing.first([start, 1.0])
             # half an ulp in R I moves the spike by tau R I / (R I - theta) of it
             conditioned = 8 * UNIT * tau * pull / abs(pull - theta)
@@ -30,7 +33,9 @@ def build_psp(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix over (v, synaptic states, 1) and the state just after the input."""
     leak, c, w = 1.0 / float(row["tau_m"]), float(row["C"]), float(row["w"])
     if row["kind"] == "exp":
-        return np.array([[-leak, 1 / c, 0], [0, -1 / float(row["tau_syn"]), 0], [0, 0, 0]]), np.array([0, w, 1.0])
+        return np.array([[-leak, 1 / c, 0], [0, -1 / float(row["tau_syn"]), 0], [0, 0, 0]]), np.array(
+            [0, w, 1.0]
+        )
     if row["kind"] == "alpha":
         decay = 1 / float(row["tau_syn"])
         matrix = [[-leak, 1 / c, 0, 0], [0, -decay, 1, 0], [0, 0, -decay, 0], [0, 0, 0, 0]]
@@ -62,7 +67,9 @@ def test_psp_shapes_and_the_threshold_at_their_peak(row: dict[str, Any]) -> None
             assert time < t_peak
 
 
-@pytest.mark.parametrize("row", CLOSED["C_lif_driven"]["rows"], ids=lambda r: f"{r['kind']}-{r['neuron']['tau_m']}")
+@pytest.mark.parametrize(
+    "row", CLOSED["C_lif_driven"]["rows"], ids=lambda r: r["kind"] + r["neuron"]["tau_m"]
+)
 def test_driven_neurons_spike_for_spike(row: dict[str, Any]) -> None:
     neuron = {key: float(value) for key, value in row["neuron"].items()}
     leak, pull = 1.0 / neuron["tau_m"], neuron["R"] / neuron["tau_m"]
@@ -88,7 +95,9 @@ def test_driven_neurons_spike_for_spike(row: dict[str, Any]) -> None:
     c = np.zeros(size)
     c[0], c[-1] = 1.0, -theta
     crossing, hold = prepare_crossing(matrix, c), prepare_crossing(clamped, c).modal
-    events = sorted([(t, 0, row["w_exc"]) for t in row["exc_times"]] + [(t, 1, row["w_inh"]) for t in row["inh_times"]])
+    events = sorted(
+        [(t, 0, row["w_exc"]) for t in row["exc_times"]] + [(t, 1, row["w_inh"]) for t in row["inh_times"]]
+    )
     state = np.zeros(size)
     state[0], state[-1] = neuron["v0"] - neuron["v_rest"], 1.0
     v_r, now, free, spikes = neuron["v_reset"] - neuron["v_rest"], 0.0, 0.0, []

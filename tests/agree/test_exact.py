@@ -118,3 +118,50 @@ def test_adaptation(index: int) -> None:
     error = worst(run.spikes[0], reference)
     assert error.max() < 1e-9
     assert np.median(error) < 1e-12
+
+
+NEST = json.loads((Path(__file__).parents[1] / "data" / "nest_cases.json").read_text())["cases"]
+PRECISE = [c for c in NEST if c.get("model", "").endswith(("_ps", "_ps_lossless")) and not c["connections"]]
+
+
+@pytest.mark.parametrize("case", PRECISE, ids=[c["id"] for c in PRECISE])
+def test_nest_precise(case: dict) -> None:
+    """NEST's precise models, spike times to 1e-6 ms and V_m to 1e-8 mV."""
+    all_parameters = case["params"] if isinstance(case["params"], list) else [case["params"]]
+    shape = "delta" if "delta" in case["model"] else "alpha" if "alpha" in case["model"] else "exp"
+    model = driven(shape)
+    for i, p in enumerate(all_parameters):
+        trains = [s for s in case["inputs"]["spikes"] if s.get("target", s.get("neuron", i)) in (i, None)]
+        ports = {}
+        for port, sign in (("exc", 1), ("inh", -1)):
+            mine = [s for s in trains if np.sign(s["weight"]) == sign]
+            if mine:
+                # a delta synapse jumps in mV, the others in pA
+                unit = 1.0 if shape == "delta" else 1e-3
+                ports[port] = rb.spikes(np.array(mine[0]["times"]) + mine[0]["delay"], mine[0]["weight"] * unit)
+        taus = {} if shape == "delta" else {"tau_e": p["tau_syn_ex"], "tau_i": p["tau_syn_in"]}
+        run = rb.simulate(
+            model,
+            until=case["T_ms"],
+            engine=rb.Exact(),
+            record="v",
+            tau=p["tau_m"],
+            v_rest=p["E_L"],
+            R=p["tau_m"] / p["C_m"] * 1e3,
+            I_0=p["I_e"] * 1e-3,
+            theta=p["V_th"],
+            v_r=p["V_reset"],
+            t_ref=p["t_ref"],
+            v=p["V_m"],
+            **ports,
+            **taus,
+        )
+        wanted = np.array(case["spikes"][i])
+        assert len(run.spikes[0]) == len(wanted)
+        assert np.abs(run.spikes[0] - wanted).max(initial=0.0) < 1e-6
+        if case["trace"] and i == 0:
+            first, last, every, count = case["trace"]["times"]
+            at = np.rint((first + every * np.arange(count)) / 0.1).astype(int)
+            voltage = np.array(case["trace"]["values"]["V_m"])
+            voltage = voltage[0] if voltage.ndim == 2 else voltage
+            assert np.abs(run.v[at] - voltage).max() < 1e-8

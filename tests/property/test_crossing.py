@@ -1,4 +1,4 @@
-"""No crossing is missed and none invented, for any time constants: against 50 digits and a certified search."""
+"""No crossing is missed and none invented, for any time constants: by 50 digits and a sure search."""
 
 import math
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def flow_exactly(matrix: np.ndarray, x: np.ndarray, t: float) -> list[mp.mpf]:
 
 
 class Functional:
-    """g(t) = c . exp(M t) x with 50 digits, by the exact Newton series in the eigenvalues of a triangular M."""
+    """g(t) = c . exp(M t) x and its derivatives with 50 digits."""
 
     def __init__(self, matrix: np.ndarray, row: np.ndarray, x: np.ndarray) -> None:
         self.matrix, self.row, self.x = matrix, row, x
@@ -104,7 +104,9 @@ def test_loops_with_complex_eigenvalues_are_exact() -> None:
 def test_equal_and_nearly_equal_rates_are_the_same_to_first_order() -> None:
     for delta in (0.0, 1e-15, 1e-12, 1e-9):
         matrix = np.array([[-0.1, 1.0], [0.0, -0.1 * (1 + delta)]])
-        assert decompose(matrix).propagate([0.0, 1.0], 10.0)[0] == pytest.approx(10 / math.e, rel=1e-14 + delta)
+        assert decompose(matrix).propagate([0.0, 1.0], 10.0)[0] == pytest.approx(
+            10 / math.e, rel=1e-14 + delta
+        )
 
 
 # ------------------------------------------------------------------------------------------ crossings
@@ -114,7 +116,7 @@ def certify(g: Functional, time: float, until: float, scale: float, strict: bool
     """Assert with 50 digits that `time` is where g first holds: sampled below before, a root there."""
     noise = 400 * UNIT * scale
     end = min(time, until, 2000.0)
-    for fraction in np.concatenate([np.linspace(1e-3, 0.999, 25), 1.0 - np.logspace(-9, -3, 4)]):
+    for fraction in np.concatenate([np.linspace(0.01, 0.99, 9), 1.0 - np.logspace(-9, -3, 3)]):
         assert g(fraction * end) < noise, f"a crossing before {time} was missed"
     if time < math.inf:
         value, slope = g(time), g(time, 1)
@@ -217,7 +219,9 @@ def test_start_on_the_threshold() -> None:
     turning = prepare_crossing([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [1.0, 0.0, -1.0])
     assert turning.first([1.0, 0.1, 1.0], strict=True) == 0.0
     assert turning.first([1.0, 0.0, 1.0], strict=True) == math.inf
-    assert turning.first([1.0, -0.1, 1.0], strict=True) == pytest.approx(2 * math.pi - 2 * math.atan(0.1), rel=1e-14)
+    assert turning.first([1.0, -0.1, 1.0], strict=True) == pytest.approx(
+        2 * math.pi - 2 * math.atan(0.1), rel=1e-14
+    )
 
 
 def test_asymptote_below_and_above() -> None:
@@ -242,7 +246,7 @@ def test_wrong_arguments_are_named() -> None:
 
 
 def draw_batch(rng: np.random.Generator, rates: np.ndarray, count: int) -> np.ndarray:
-    """Return amplitudes (count, K) of ``g = sum a_k exp(l_k t)`` with g(0) < 0; a third graze the threshold."""
+    """Return amplitudes (count, K) of ``g = sum a_k exp(l_k t)`` with g(0) < 0; a third are built grazes."""
     a = rng.normal(size=(count, len(rates))) * 10 ** rng.uniform(-1, 1, (count, 1))
     a[:, -1] = -np.abs(a[:, -1])
     a[a.sum(axis=1) > 0.0] *= -1.0
@@ -265,9 +269,9 @@ def draw_batch(rng: np.random.Generator, rates: np.ndarray, count: int) -> np.nd
 
 
 def search_densely(rates: np.ndarray, a: np.ndarray, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return per case the cell [low, high] that certainly holds the first crossing (inf: none), and which are sure.
+    """Return per case the cell [low, high] of the first crossing (inf: none), and whether that is sure.
 
-    On a cell g < max of its ends + h^2/8 max|g''|, and |g''| <= sum |a| l^2 exp(l t) is largest at the left end.
+    On a cell g < max of its ends + h^2/8 max|g''|, and |g''| <= sum |a| l^2 exp(l t), largest at the left.
     """
     slow = -rates[rates < 0].max()
     grid = np.concatenate([[0.0], np.geomspace(1e-4 / -rates.min(), 60.0 / slow, cells)])
@@ -290,7 +294,7 @@ def search_densely(rates: np.ndarray, a: np.ndarray, cells: int) -> tuple[np.nda
 
 
 def decide_surely(rates: np.ndarray, a: np.ndarray) -> tuple[float, float, float]:
-    """Return (low, high, summit) by bisection with 40 digits: where g first crosses and how high it got before."""
+    """Return (low, high, summit) by bisection with 40 digits: where g first crosses, its top if a graze."""
     with mp.workdps(40):
         l, c = [mp.mpf(float(r)) for r in rates], [mp.mpf(float(v)) for v in a]
 
@@ -302,9 +306,11 @@ def decide_surely(rates: np.ndarray, a: np.ndarray) -> tuple[float, float, float
         while stack:
             low, high = stack.pop()
             h = high - low
-            if h * h / 8 * mp.fsum(abs(v) * r * r * mp.exp(r * low) for v, r in zip(c, l, strict=True)) + max(
-                g(low), g(high)
-            ) < 0:
+            if (
+                h * h / 8 * mp.fsum(abs(v) * r * r * mp.exp(r * low) for v, r in zip(c, l, strict=True))
+                + max(g(low), g(high))
+                < 0
+            ):
                 continue
             if g(low) >= 0 or h < mp.mpf(10) ** -18 * high:
                 return float(low), float(high), float(max(g(low), g(high)))
@@ -317,7 +323,7 @@ def decide_surely(rates: np.ndarray, a: np.ndarray) -> tuple[float, float, float
 
 
 def write_as_chain(rates: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return M, c and states of the same g as a chain ``x_k' = l_k x_k + x_{k+1}``: close rates share a block."""
+    """Return M, c and states of the same g as a chain ``x_k' = l_k x_k + x_{k+1}``: close rates share one."""
     newton, product = np.zeros((len(rates), len(rates))), np.ones(len(rates))
     for k, rate in enumerate(rates):
         newton[k] = product
@@ -326,7 +332,9 @@ def write_as_chain(rates: np.ndarray, a: np.ndarray) -> tuple[np.ndarray, np.nda
     return matrix, np.eye(len(rates))[0], a @ newton.T
 
 
-def run_batches(first: Callable[[Crossing, np.ndarray], np.ndarray], kinds: int, count: int, seed: int) -> dict[str, int]:
+def run_batches(
+    first: Callable[[Crossing, np.ndarray], np.ndarray], kinds: int, count: int, seed: int
+) -> dict[str, int]:
     """Return how many crossings were seen, missed and invented over `kinds` spectra of `count` cases each."""
     rng = np.random.default_rng(seed)
     tally = {"cases": 0, "crossings": 0, "hard": 0, "missed": 0, "invented": 0, "misplaced": 0}
@@ -342,21 +350,25 @@ def run_batches(first: Callable[[Crossing, np.ndarray], np.ndarray], kinds: int,
         rates = np.append(np.sort(-1.0 / taus), 0.0)
         a = draw_batch(rng, rates, count)
         low, high, sure = search_densely(rates, a, 600)
-        matrix, row, states = write_as_chain(rates, a) if kind % 4 == 3 else (np.diag(rates), np.ones(size), a)
+        matrix, row, states = (
+            write_as_chain(rates, a) if kind % 4 == 3 else (np.diag(rates), np.ones(size), a)
+        )
         times = first(prepare_crossing(matrix, row), states)
         tally["cases"] += count
         for i in np.flatnonzero(~sure):
             tally["hard"] += 1
             low[i], high[i], summit = decide_surely(rates, a[i])
             if abs(summit) < 100 * UNIT * np.abs(a[i]).sum():
-                times[i], low[i], high[i] = np.inf, np.inf, np.inf  # within rounding of a touch: either is right
+                times[i] = low[i] = high[i] = np.inf  # within rounding of a touch: either is right
         found, true = times < np.inf, low < np.inf
         tally["crossings"] += int(true.sum())
         tally["missed"] += int((true & ~found).sum())
         tally["invented"] += int((found & ~true).sum())
         both = true & found
         slack = 1e-7 * high[both]
-        tally["misplaced"] += int(np.sum((times[both] < low[both] - slack) | (times[both] > high[both] + slack)))
+        tally["misplaced"] += int(
+            np.sum((times[both] < low[both] - slack) | (times[both] > high[both] + slack))
+        )
     return tally
 
 
@@ -367,7 +379,9 @@ def assert_nothing_lost(tally: dict[str, int]) -> None:
 
 
 def test_three_thousand_cases_miss_and_invent_nothing() -> None:
-    assert_nothing_lost(run_batches(lambda crossing, states: np.array([crossing.first(x) for x in states]), 32, 100, 1))
+    assert_nothing_lost(
+        run_batches(lambda crossing, states: np.array([crossing.first(x) for x in states]), 32, 100, 1)
+    )
 
 
 @pytest.mark.slow
@@ -388,7 +402,7 @@ def test_a_million_cases_miss_and_invent_nothing() -> None:
     assert_nothing_lost(run_batches(first, 100, 10_000, 2))
 
 
-def test_stacked_kinds_and_compiled_kernels_agree_with_plain_python() -> None:
+def test_stacked_kinds_give_what_single_ones_give() -> None:
     rng = np.random.default_rng(3)
     crossings = []
     for kind in SPECTRA:
@@ -396,7 +410,8 @@ def test_stacked_kinds_and_compiled_kernels_agree_with_plain_python() -> None:
         row[0], row[-1] = 1.0, -1.0
         crossings.append(prepare_crossing(draw_cascade(rng, kind, 5), row))
     numbers, layout = stack_crossings(crossings)
-    assert numbers.shape == (len(SPECTRA), table_size(5)) and layout.shape == (len(SPECTRA), layout_size(5))
+    assert numbers.shape == (len(SPECTRA), table_size(5))
+    assert layout.shape == (len(SPECTRA), layout_size(5))
     w = np.zeros(work_size(5))
     for k, crossing in enumerate(crossings):
         for _ in range(20):

@@ -1,5 +1,6 @@
-"""Nothing that is typed as a row, a value or a unit is ever executed, hangs, or fails with a foreign error."""
+"""Nothing typed as a row, a value or a unit is ever executed, hangs, or fails with a foreign error."""
 
+import contextlib
 import json
 import math
 import sys
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rheobase.errors import InputError, RheobaseError, RowError, UnitMismatch
+from rheobase.errors import InputError, RowError, UnitMismatch
 from rheobase.model import zoo
 from rheobase.model.distribution import exponential, gamma, lognormal, normal, uniform
 from rheobase.model.neuron import Neuron
@@ -17,12 +18,14 @@ from rheobase.model.rows import parse_rows
 from rheobase.units import parse_quantity, parse_unit
 
 OURS = (RowError, InputError, UnitMismatch)
-LIMIT = 0.1  # seconds of this thread; the wall clock would measure who else uses the machine
+LIMIT = 0.1  # seconds of this thread: the wall clock would measure who else uses the machine
 
-# ---------------------------------------------------------------- a canary: Python's own audit of what code does
+# ---------------------------------------------------------------- a canary: Python's own audit
 
-ALARMS = ("exec", "import", "open", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pathlib.", "marshal.",
-          "pickle.", "code.", "builtins.", "cpython.", "sys.settrace", "tempfile.", "glob.", "urllib.")  # fmt: skip
+ALARMS = ("exec", "import", "open", "os.", "subprocess.", "socket.", "shutil.", "ctypes.", "pathlib.",
+"marshal.",
+          "pickle.", "code.", "builtins.", "cpython.", "sys.settrace", "tempfile.", "glob.",
+          "urllib.")  # fmt: skip
 heard: list[str] = []
 listening = False
 
@@ -67,7 +70,7 @@ def test_the_canary_sings():
     listening = True
     try:
         eval("1 + 1")  # noqa: S307  (this is what must be heard)
-        open(__file__).close()  # noqa: SIM115
+        open(__file__).close()
     finally:
         listening = False
     assert any(h.startswith("exec") for h in heard)
@@ -77,67 +80,111 @@ def test_the_canary_sings():
 # ---------------------------------------------------------------- the texts
 
 CODE = [
-    "__import__('os').system('touch canary')", "__import__('os')", "eval('1')", "exec('x=1')", "open('/etc/passwd').read()",
-    "compile('1','','eval')", "globals()", "locals()", "vars()", "dir()", "getattr(v, 'x')", "setattr(v, 'x', 1)", "input()",
-    "print(1)", "exit()", "quit()", "breakpoint()", "help()", "type(v)", "id(v)", "os.system('ls')", "sys.exit(1)",
-    "subprocess.run('ls')", "pickle.loads(b'')", "v.__class__", "v.__class__.__mro__", "().__class__.__bases__[0]",
-    "''.__class__", "(1).__class__", "(1).real", "v.real", "v.imag", "v.a.b.c", "v.__init__.__globals__", "v.subs(v, 1)",
-    "v.evalf()", "sympy.sympify('1')", "np.exp(v)", "math.exp(v)", "exp.__call__(v)", "exp(v).diff(v)", "v()", "v()()",
-    "exp(v)(v)", "(exp)(v)(1)", "(v)(1)", "1()", "exp(x=v)", "exp(*v)", "exp(**v)", "exp(v, *v)", "where(v > 1, *v)", "exp(v for v in v)",
+    "__import__('os').system('touch canary')", "__import__('os')", "eval('1')", "exec('x=1')",
+    "open('/etc/passwd').read()",
+    "compile('1','','eval')", "globals()", "locals()", "vars()", "dir()", "getattr(v, 'x')",
+    "setattr(v, 'x', 1)", "input()",
+    "print(1)", "exit()", "quit()", "breakpoint()", "help()", "type(v)", "id(v)", "os.system('ls')",
+    "sys.exit(1)",
+    "subprocess.run('ls')", "pickle.loads(b'')", "v.__class__", "v.__class__.__mro__",
+    "().__class__.__bases__[0]",
+    "''.__class__", "(1).__class__", "(1).real", "v.real", "v.imag", "v.a.b.c", "v.__init__.__globals__",
+    "v.subs(v, 1)",
+    "v.evalf()", "sympy.sympify('1')", "np.exp(v)", "math.exp(v)", "exp.__call__(v)", "exp(v).diff(v)", "v()",
+    "v()()",
+    "exp(v)(v)", "(exp)(v)(1)", "(v)(1)", "1()", "exp(x=v)", "exp(*v)", "exp(**v)", "exp(v, *v)",
+    "where(v > 1, *v)", "exp(v for v in v)",
 ]  # fmt: skip
 SYNTAX = [
-    "lambda: 1", "lambda x: x", "(lambda: 1)()", "[x for x in v]", "{x for x in v}", "{x: x for x in v}", "(x for x in v)",
-    "[1, 2]", "{1, 2}", "{1: 2}", "(1, 2)", "1, 2", "v, u", "()", "[]", "{}", "v[0]", "v[:]", "v[0:1]", "v[...]", "...", "*v",
-    "**v", "(x := 1)", "x := 1", "f'{v}'", "f\"{__import__('os')}\"", "'{0.__class__}'.format(v)", "'%s' % v", "'a' * 9999999",
-    "'v'", '"v"', "b'v'", "r'v'", "u'v'", "'''v'''", "'", '"', "'unclosed", "(v", "v)", "((v)", "(v))", "v +", "+ ", "* v", "/ v", "v v",
-    "1 2", "v..u", "v.", ".v", "v->u", "v=>u", "=> v", "v === 1", "!v", "~v", "v & 1", "v | 1", "v ^^ 1", "v << 1", "v >> 1", "v @ u",
-    "v % 2", "v // 2", "v ? 1 : 2", "v; import os", "import os", "from os import system", "import os as v", "def f(): pass",
-    "class A: pass", "return v", "yield v", "(yield)", "(yield v)", "await v", "async v", "raise v", "assert v", "del v", "global v",
-    "nonlocal v", "pass", "break", "continue", "while True: pass", "for i in v: pass", "if v: pass", "try: pass", "with v: pass",
-    "print v", "exec v", "@v", "$v", "v$", "`v`", "\\v", "v\\\n+1", "v \\", "v:int", "v:", ":v", "v if v else 1", "v and u", "v or u",
-    "not v", "v is u", "v is not None", "v in u", "v not in u", "1 if 1 else", "None", "True", "False", "NotImplemented()", "Ellipsis()",
-    "1j", "2+3j", "1_000j", "0xfg", "0b2", "08", "1e", "1e+", "1.2.3", "1..2", "--", "++", "=", "==", "<", ">", "<-", "<- v", "v <-",
-    "v <-- 1", "= v", "v = = 1", "/*v*/", "// v", "<!-- v -->", "<script>alert(1)</script>", "'; DROP TABLE v; --", "$(ls)", "${v}",
+    "lambda: 1", "lambda x: x", "(lambda: 1)()", "[x for x in v]", "{x for x in v}", "{x: x for x in v}",
+    "(x for x in v)",
+    "[1, 2]", "{1, 2}", "{1: 2}", "(1, 2)", "1, 2", "v, u", "()", "[]", "{}", "v[0]", "v[:]", "v[0:1]",
+    "v[...]", "...", "*v",
+    "**v", "(x := 1)", "x := 1", "f'{v}'", "f\"{__import__('os')}\"", "'{0.__class__}'.format(v)", "'%s' % v",
+    "'a' * 9999999",
+    "'v'", '"v"', "b'v'", "r'v'", "u'v'", "'''v'''", "'", '"', "'unclosed", "(v", "v)", "((v)", "(v))", "v +",
+    "+ ", "* v", "/ v", "v v",
+    "1 2", "v..u", "v.", ".v", "v->u", "v=>u", "=> v", "v === 1", "!v", "~v", "v & 1", "v | 1", "v ^^ 1",
+    "v << 1", "v >> 1", "v @ u",
+    "v % 2", "v // 2", "v ? 1 : 2", "v; import os", "import os", "from os import system", "import os as v",
+    "def f(): pass",
+    "class A: pass", "return v", "yield v", "(yield)", "(yield v)", "await v", "async v", "raise v",
+    "assert v", "del v", "global v",
+    "nonlocal v", "pass", "break", "continue", "while True: pass", "for i in v: pass", "if v: pass",
+    "try: pass", "with v: pass",
+    "print v", "exec v", "@v", "$v", "v$", "`v`", "\\v", "v\\\n+1", "v \\", "v:int", "v:", ":v",
+    "v if v else 1", "v and u", "v or u",
+    "not v", "v is u", "v is not None", "v in u", "v not in u", "1 if 1 else", "None", "True", "False",
+    "NotImplemented()", "Ellipsis()",
+    "1j", "2+3j", "1_000j", "0xfg", "0b2", "08", "1e", "1e+", "1.2.3", "1..2", "--", "++", "=", "==", "<",
+    ">", "<-", "<- v", "v <-",
+    "v <-- 1", "= v", "v = = 1", "/*v*/", "// v", "<!-- v -->", "<script>alert(1)</script>",
+    "'; DROP TABLE v; --", "$(ls)", "${v}",
     "{{v}}", "{%v%}", "%s%s%s%n", "%n%n%n%n", "{0}", "{v!r}", "\\frac{1}{2}", "v\\u0028", "\\x41",
 ]  # fmt: skip
 NUMBERS = [
-    "9**9**9**9", "9**9**9", "2**2**2**2**2**2", "10**10**10", "v**1000", "v**1e300", "v**(9**9)", "((v**64)**64)**64",
-    "(v**-64)**64", "v**65", "v**-65", "1e999", "-1e999", "1e400 - 1e400", "1e308*10", "1e308**2", "9" * 400, "9" * 5000, "1e99999999999",
-    "0." + "0" * 400 + "1/0", "1/0", "1/(v-v)", "0/0", "0**-1", "(v-v)**-1", "log(0)", "log(-1)", "sqrt(-1)", "sqrt(-v**2)",
-    "(-1)**0.5", "exp(1000)", "exp(exp(exp(exp(9))))", "exp(exp(1e9))", "sinh(1e9)", "cosh(1e9)", "exprel(1e9)",
-    "tan(v)*1e308*1e308", "floor(1e400)", "exp(-exp(exp(1000)))", "sqrt(sqrt(sqrt(-1)))", "min()", "max()", "min(v)", "max(v)", "exp()",
-    "exp(v, v)", "sqrt(v, 2)", "log(v, 10)", "where(v, 1, 2)", "where(v > 1, 2)", "where(v > 1)", "where()", "where(1, 2, 3, 4)",
-    "min(" + ", ".join(f"a{i}" for i in range(100)) + ")", "inf", "-inf", "nan", "factorial(99999999)", "gamma(v)", "sum(v)", "pow(9, 99999999)",
+    "9**9**9**9", "9**9**9", "2**2**2**2**2**2", "10**10**10", "v**1000", "v**1e300", "v**(9**9)",
+    "((v**64)**64)**64",
+    "(v**-64)**64", "v**65", "v**-65", "1e999", "-1e999", "1e400 - 1e400", "1e308*10", "1e308**2", "9" * 400,
+    "9" * 5000, "1e99999999999",
+    "0." + "0" * 400 + "1/0", "1/0", "1/(v-v)", "0/0", "0**-1", "(v-v)**-1", "log(0)", "log(-1)", "sqrt(-1)",
+    "sqrt(-v**2)",
+    "(-1)**0.5", "exp(1000)", "exp(exp(exp(exp(9))))", "exp(exp(1e9))", "sinh(1e9)", "cosh(1e9)",
+    "exprel(1e9)",
+    "tan(v)*1e308*1e308", "floor(1e400)", "exp(-exp(exp(1000)))", "sqrt(sqrt(sqrt(-1)))", "min()", "max()",
+    "min(v)", "max(v)", "exp()",
+    "exp(v, v)", "sqrt(v, 2)", "log(v, 10)", "where(v, 1, 2)", "where(v > 1, 2)", "where(v > 1)", "where()",
+    "where(1, 2, 3, 4)",
+    "min(" + ", ".join(f"a{i}" for i in range(100)) + ")", "inf", "-inf", "nan", "factorial(99999999)",
+    "gamma(v)", "sum(v)", "pow(9, 99999999)",
     "range(99999999999)", "hash(v)", "beta(1, 2)", "Integral(v, v)", "oo", "zoo", "E(1)", "Symbol(v)", "S(1)",
 ]  # fmt: skip
 UNICODE = [
-    "ｖ > 1", "ｖ", "１", "１２", "٣", "𝐯", "𝟏", "ℯ", "ⅷ", "½", "v\u0301", "e\u0301xp(v)", "v\u200b", "\u200bv", "v\u200d", "\ufeffv", "v\u00ad",
-    "\u202ev > 1", "v \u202e> 1", "\u202av\u202c", "\u2066v\u2069", "v\u061c", "v\u180e", "＿＿import＿＿(１)", "ｅｖａｌ(1)", "eval（1）", "v（1）", "v；1",
-    "v＝1", "v＞1", "еxp(v)", "ехр(1)", "ехр(v)", "v‚u", "v٫1", "v∞", "∫v", "∂v", "√v", "∑v", "v‼", "v⁄2", "v∕2", "v∗2", "v⋅2", "“v”", "«v»", "v\x00", "\x00",
-    "v\x00u", "v\x07", "v\x08", "v\x1b[31m", "v\x7f", "v\x80", "\ud800", "v\udfff", "v\ufffd", "v\U0010ffff", "🧠", "v🧠", "é", "ñ + 1", "中", "日本", "ﬁ",
+    "ｖ > 1", "ｖ", "１", "１２", "٣", "𝐯", "𝟏", "ℯ", "ⅷ", "½", "v\u0301",
+    "e\u0301xp(v)", "v\u200b", "\u200bv",
+    "v\u200d", "\ufeffv", "v\u00ad",
+    "\u202ev > 1", "v \u202e> 1", "\u202av\u202c", "\u2066v\u2069", "v\u061c", "v\u180e",
+    "＿＿import＿＿(１)",
+    "ｅｖａｌ(1)", "eval（1）", "v（1）", "v；1",
+    "v＝1", "v＞1", "еxp(v)", "ехр(1)", "ехр(v)", "v‚u", "v٫1", "v∞", "∫v", "∂v", "√v", "∑v", "v‼", "v⁄2",
+    "v∕2", "v∗2", "v⋅2", "“v”", "«v»", "v\x00", "\x00",
+    "v\x00u", "v\x07", "v\x08", "v\x1b[31m", "v\x7f", "v\x80", "\ud800", "v\udfff", "v\ufffd", "v\U0010ffff",
+    "🧠", "v🧠", "é", "ñ + 1", "中", "日本", "ﬁ",
     "v\u2028u", "ｄｖ/ｄｔ = 1", "dv⁄dt = 1", "dé/dt = 1", "dvé/dt = -v", "v¹", "x̂",
 ]  # fmt: skip
 NAMES = [
-    "__class__", "__builtins__", "__v", "_v", "v__u", "___", "_", "__", "__import__", "a" * 61, "a" * 5000, "exp", "sqrt + 1", "where", "min",
+    "__class__", "__builtins__", "__v", "_v", "v__u", "___", "_", "__", "__import__", "a" * 61, "a" * 5000,
+    "exp", "sqrt + 1", "where", "min",
     "lambda", "class", "self.v", "v.", "xi__2", "a__b(1)",
 ]  # fmt: skip
 NESTED = [
-    "(" * 100 + "v" + ")" * 100, "(" * 4000 + "v" + ")" * 4000, "(" * 9999, ")" * 9999, "[" * 5000, "{" * 5000, "-" * 100 + "v", "-" * 9000 + "v",
-    "+-" * 4000 + "v", "not " * 100 + "v > 1", "not " * 2000 + "v > 1", "~" * 100 + "v", "v" + "**v" * 3000, "2" + "**2" * 3000, "v" + "+v" * 4000,
-    "v" + "*v" * 4000, "v" + "-v" * 100, "v" + ".a" * 4000, "v" + "[0]" * 3000, "v" + "()" * 4000, "exp(" * 100 + "v" + ")" * 100,
-    "exp(" * 2000 + "v" + ")" * 2000, "min(v, " * 100 + "v" + ")" * 100, "where(v > 1, v, " * 70 + "v" + ")" * 70, "v" + " if v else v" * 900,
-    "v" + " and v" * 1500, "v" + " or v" * 1500, "v" + " < v" * 2000, "lambda: " * 1000 + "v", "-(" * 100 + "v" + ")" * 100,
-    "(v**2 + " * 65 + "v" + ")" * 65, "v " * 5000, "d a " * 2500, "d" * 9000, "dv" + " " * 9000 + "x", "v\n" * 5000, "v;" * 5000, ";" * 9000 + "v",
-    "\n" * 300 + "import os", "v > 1 and " * 800 + "v", "a" + "(b" * 3000, "1" + "." * 5000, "." * 5000, "e" * 5000 + "(1)", "v = " * 2000, "<-" * 4000,
+    "(" * 100 + "v" + ")" * 100, "(" * 4000 + "v" + ")" * 4000, "(" * 9999, ")" * 9999, "[" * 5000,
+    "{" * 5000, "-" * 100 + "v", "-" * 9000 + "v",
+    "+-" * 4000 + "v", "not " * 100 + "v > 1", "not " * 2000 + "v > 1", "~" * 100 + "v", "v" + "**v" * 3000,
+    "2" + "**2" * 3000, "v" + "+v" * 4000,
+    "v" + "*v" * 4000, "v" + "-v" * 100, "v" + ".a" * 4000, "v" + "[0]" * 3000, "v" + "()" * 4000,
+    "exp(" * 100 + "v" + ")" * 100,
+    "exp(" * 2000 + "v" + ")" * 2000, "min(v, " * 100 + "v" + ")" * 100,
+    "where(v > 1, v, " * 70 + "v" + ")" * 70, "v" + " if v else v" * 900,
+    "v" + " and v" * 1500, "v" + " or v" * 1500, "v" + " < v" * 2000, "lambda: " * 1000 + "v",
+    "-(" * 100 + "v" + ")" * 100,
+    "(v**2 + " * 65 + "v" + ")" * 65, "v " * 5000, "d a " * 2500, "d" * 9000, "dv" + " " * 9000 + "x",
+    "v\n" * 5000, "v;" * 5000, ";" * 9000 + "v",
+    "\n" * 300 + "import os", "v > 1 and " * 800 + "v", "a" + "(b" * 3000, "1" + "." * 5000, "." * 5000,
+    "e" * 5000 + "(1)", "v = " * 2000, "<-" * 4000,
     "'" * 5000, '"' * 5001, "\\" * 5000, "\t" * 3000 + "import os", "v" + "\r" * 3000 + "import os",
 ]  # fmt: skip
 LONG = {
-    "letters": "a" * 10_000_000, "brackets": "(" * 10_000_000, "digits": "1" * 10_000_000, "blanks": " " * 10_000_000 + "v",
-    "lines": "dv/dt = -v\n" * 1_000_000, "powers": "9" + "**9" * 3_000_000, "nulls": "\0" * 10_000_000, "greek": "τ" * 5_000_000,
-    "semicolons": ";" * 10_000_000, "sum": "v+" * 5_000_000, "newlines": "\n" * 10_000_000 + "import os", "quotes": "'" * 10_000_000,
+    "letters": "a" * 10_000_000, "brackets": "(" * 10_000_000, "digits": "1" * 10_000_000,
+    "blanks": " " * 10_000_000 + "v",
+    "lines": "dv/dt = -v\n" * 1_000_000, "powers": "9" + "**9" * 3_000_000, "nulls": "\0" * 10_000_000,
+    "greek": "τ" * 5_000_000,
+    "semicolons": ";" * 10_000_000, "sum": "v+" * 5_000_000, "newlines": "\n" * 10_000_000 + "import os",
+    "quotes": "'" * 10_000_000,
 }  # fmt: skip
 HOSTILE = [*CODE, *SYNTAX, *NUMBERS, *UNICODE, *NAMES, *NESTED]
-WRONG_TYPES = [5, 1.5, True, b"dv/dt = -v", bytearray(b"v"), [], ["v <- v"], (1, 2), object(), int, print, range(3), 2j, {1: "v"}, {"a"}]
+WRONG_TYPES = [5, 1.5, True, b"dv/dt = -v", bytearray(b"v"), [], ["v <- v"], (1, 2), object(),
+int, print, range(3), 2j, {1: "v"}, {"a"}]
 
 BASE = {"evolve": "tau dv/dt = -v", "threshold": "v > 1", "reset": "v <- 0", "tau": 1.0}
 
@@ -174,17 +221,22 @@ PLACES = {
     "parse_unit": lambda x: parse_unit(x),
     "parse_quantity": lambda x: parse_quantity(x),
     "from_text": lambda x: Neuron.from_text(x),
-    "row of from_text": lambda x: Neuron.from_text(f"n\n  evolve      tau dv/dt = {x}\n  parameters  tau = 1"),
-    "value of from_text": lambda x: Neuron.from_text(f"n\n  evolve      tau dv/dt = -v\n  parameters  tau = {x}"),
+    "row of from_text": lambda x: Neuron.from_text(f"n\n  evolve  tau dv/dt = {x}\n  parameters  tau = 1"),
+    "value of from_text": lambda x: Neuron.from_text(f"n\n  evolve  tau dv/dt = -v\n  parameters  tau = {x}"),
     "from_dict": lambda x: Neuron.from_dict({"evolve": x}),
     "key of from_dict": lambda x: Neuron.from_dict({"evolve": "dv/dt = -v", x: 1}),
-    "value of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v", "parameters": {"tau": {"value": x}}}),
-    "unit of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v", "parameters": {"tau": {"value": 1, "unit": x}}}),
-    "distribution of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v", "parameters": {"tau": {"distribution": x}}}),
-    "parameter of from_dict": lambda x: Neuron.from_dict({"evolve": "dv/dt = -v", "parameters": {x: {"value": 1}}}),
+    "value of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v",
+    "parameters": {"tau": {"value": x}}}),
+    "unit of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v",
+    "parameters": {"tau": {"value": 1, "unit": x}}}),
+    "distribution of from_dict": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v",
+    "parameters": {"tau": {"distribution": x}}}),
+    "parameter of from_dict": lambda x: Neuron.from_dict({"evolve": "dv/dt = -v",
+    "parameters": {x: {"value": 1}}}),
 }  # fmt: skip
 
-EXPRESSIONS = {"right side of a flow", "coefficient of a flow", "definition", "bound", "hazard", "row of from_text"}
+EXPRESSIONS = {"right side of a flow", "coefficient of a flow", "definition", "bound", "hazard",
+"row of from_text"}
 TIMES = {"refractory", "refractory of a state", "value", "value of from_text"}
 
 
@@ -201,7 +253,9 @@ def acceptable(place, text):
         "zoo": EXPRESSIONS | {"name of a port"},
         "v <-- 1": {"receive", "receive of a port", "reset", "threshold"},  # v <- -1 and v < --1
         ";" * 9000 + "v": {"hazard"},
-        **dict.fromkeys(["nan", "exp", "where"], {"name of a port"}),
+        "nan": {"name of a port"},
+        "exp": {"name of a port"},
+        "where": {"name of a port"},
     }
     return place in proper.get(text, ())
 
@@ -213,10 +267,8 @@ def warm():
         Neuron.from_text(str(model))
     for function in PLACES.values():
         for text in ("foo(v", "v ++ exp(1)", "v.x", "1 / 0", "max(v, 1, u) > tanh(v)", "é", "9e999"):
-            try:
+            with contextlib.suppress(OURS):
                 function(text)
-            except OURS:
-                pass
 
 
 def test_there_are_enough_of_them():
@@ -229,8 +281,8 @@ def test_hostile_texts_are_refused_quickly_and_silently(place):
     wrong = {}
     for text in HOSTILE:
         outcome = refused(PLACES[place], text)
-        if outcome and outcome.startswith("took"):  # the garbage collector may have come: the best of three counts
-            outcome = next((o for o in (refused(PLACES[place], text) for _ in range(2)) if not (o and o.startswith("took"))), outcome)
+        if outcome and outcome.startswith("took"):  # the garbage collector may have come in between
+            outcome = refused(PLACES[place], text)
         if outcome and not (outcome == "accepted" and acceptable(place, text)):
             wrong[text[:60]] = outcome
     assert not wrong
@@ -248,10 +300,14 @@ def test_ten_megabytes_are_refused_at_once(what):
 @pytest.mark.parametrize("value", WRONG_TYPES, ids=repr)
 def test_wrong_types_are_refused(value):
     places = {
-        "evolve": lambda x: Neuron(evolve=x), "receive": lambda x: build(receive=x), "port": lambda x: build(receive={"exc": x}),
-        "threshold": lambda x: build(threshold=x), "reset": lambda x: build(reset=x), "hazard": lambda x: build(threshold=None, hazard=x),
-        "name": lambda x: build(name=x), "about": lambda x: build(about=x), "from_text": Neuron.from_text, "from_dict": Neuron.from_dict,
-        "dict row": lambda x: Neuron.from_dict({"evolve": x}), "dict parameters": lambda x: Neuron.from_dict({"evolve": "dv/dt = -v", "parameters": x or 1}),
+        "evolve": lambda x: Neuron(evolve=x), "receive": lambda x: build(receive=x),
+        "port": lambda x: build(receive={"exc": x}),
+        "threshold": lambda x: build(threshold=x), "reset": lambda x: build(reset=x),
+        "hazard": lambda x: build(threshold=None, hazard=x),
+        "name": lambda x: build(name=x), "about": lambda x: build(about=x),
+        "from_text": Neuron.from_text, "from_dict": Neuron.from_dict,
+        "dict row": lambda x: Neuron.from_dict({"evolve": x}),
+        "dict parameters": lambda x: Neuron.from_dict({"evolve": "dv/dt = -v", "parameters": x or 1}),
         "dict value": lambda x: Neuron.from_dict({"evolve": "tau dv/dt = -v", "parameters": {"tau": x}}),
         "refractory target": lambda x: build(refractory={x if x.__hash__ else 1: "1 ms"}),
     }  # fmt: skip
@@ -264,13 +320,15 @@ def test_wrong_types_are_refused(value):
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "# only a comment", ";", "; ;"])
 def test_empty_rows_are_refused(text):
-    for place in ("evolve", "receive", "threshold", "reset", "hazard", "refractory", "from_text", "name of a parameter", "value"):
+    for place in ("evolve", "receive", "threshold", "reset", "hazard", "refractory", "from_text",
+    "name of a parameter", "value"):
         assert refused(PLACES[place], text) is None, place
 
 
 def test_definitions_that_explode_are_refused_at_once():
     def laugh(depth):
-        return Neuron(evolve="dv/dt = a0\n" + "\n".join(f"a{i} = a{i + 1}*exp(a{i + 1})" for i in range(depth)) + f"\na{depth} = v")
+        steps = [f"a{i} = a{i + 1}*exp(a{i + 1})" for i in range(depth)]
+        return Neuron(evolve="\n".join(["dv/dt = a0", *steps, f"a{depth} = v"]))
 
     for depth in (12, 30, 100, 190):
         assert refused(laugh, depth) is None
@@ -279,9 +337,12 @@ def test_definitions_that_explode_are_refused_at_once():
 # ---------------------------------------------------------------- random texts
 
 TOKENS = [
-    "v", "u", "tau", "xi", "t", "w_i", "dv/dt", "du/dt", " = ", " <- ", " + ", " - ", "*", "/", "**", "(", ")", ",", "exp", "where", "min(", "1", "2.5",
-    "1e9", "0", "-", ">", ">=", "==", " and ", " not ", "\n", ";", "#", "^", "²", "τ", "θ", " mV", " ms", "'", '"', "[", "]", "{", "}", ".", ":", "__", "lambda",
-    "if", "else", "\0", "é", "%", "!", "\\", "inf", "nan", "uniform(", "1 ms", "exc: ", "  evolve  ", "  parameters  ", "n\n",
+    "v", "u", "tau", "xi", "t", "w_i", "dv/dt", "du/dt", " = ", " <- ", " + ", " - ", "*", "/", "**", "(",
+    ")", ",", "exp", "where", "min(", "1", "2.5",
+    "1e9", "0", "-", ">", ">=", "==", " and ", " not ", "\n", ";", "#", "^", "²", "τ", "θ", " mV", " ms", "'",
+    '"', "[", "]", "{", "}", ".", ":", "__", "lambda",
+    "if", "else", "\0", "é", "%", "!", "\\", "inf", "nan", "uniform(", "1 ms", "exc: ", "  evolve  ",
+    "  parameters  ", "n\n",
 ]  # fmt: skip
 texts = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(TOKENS), max_size=25).map("".join))
 
@@ -290,10 +351,8 @@ texts = st.one_of(st.text(max_size=80), st.lists(st.sampled_from(TOKENS), max_si
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(text=texts)
 def test_random_text_is_understood_or_refused(place, text):
-    try:
+    with contextlib.suppress(OURS):
         PLACES[place](text)
-    except RheobaseError as error:
-        assert isinstance(error, OURS)
 
 
 json_values = st.recursive(
@@ -301,26 +360,24 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = ["name", "evolve", "receive", "threshold", "reset", "hazard", "about", "source", "refractory", "parameters", "initial"]
+KEYS = ["name", "evolve", "receive", "threshold", "reset", "hazard", "about", "source", "refractory",
+"parameters", "initial"]
 
 
 @given(key=st.sampled_from(KEYS), value=json_values)
 def test_random_json_in_a_dict_is_understood_or_refused(key, value):
-    try:
+    with contextlib.suppress(OURS):
         Neuron.from_dict(zoo.LIF().to_dict() | {key: value})
-    except RheobaseError as error:
-        assert isinstance(error, OURS)
 
 
 @given(value=json_values, unit=st.sampled_from(["ms", "mV", "", "1/ms", "x"]))
 def test_random_json_as_a_value_is_understood_or_refused(value, unit):
-    for quantity in ({"value": value, "unit": unit}, {"distribution": value}, {"value": value, "text": value}, value):
+    for quantity in ({"value": value, "unit": unit}, {"distribution": value}, {"value": value, "text": value},
+    value):
         data = zoo.LIF().to_dict()
         data["parameters"]["tau"] = quantity
-        try:
+        with contextlib.suppress(OURS):
             Neuron.from_dict(data)
-        except RheobaseError as error:
-            assert isinstance(error, OURS)
 
 
 # ---------------------------------------------------------------- random models
@@ -335,9 +392,11 @@ def expressions(names):
     return st.recursive(
         leaves,
         lambda inner: st.one_of(
-            st.tuples(inner, st.sampled_from([" + ", " - ", "*"]), inner).map(lambda p: f"({p[0]}{p[1]}{p[2]})"),
+            st.tuples(inner, st.sampled_from([" + ", " - ", "*"]),
+            inner).map(lambda p: f"({p[0]}{p[1]}{p[2]})"),
             st.tuples(inner, inner).map(lambda p: f"{p[0]}/(1 + ({p[1]})**2)"),
-            st.tuples(st.sampled_from(["tanh", "abs", "sin", "arctan", "exp"]), st.sampled_from(names)).map(lambda p: f"{p[0]}({p[1]})"),
+            st.tuples(st.sampled_from(["tanh", "abs", "sin", "arctan", "exp"]),
+            st.sampled_from(names)).map(lambda p: f"{p[0]}({p[1]})"),
             st.tuples(inner, inner, inner).map(lambda p: f"where({p[0]} > {p[1]}, {p[2]}, 0.5)"),
             st.tuples(inner, inner).map(lambda p: f"max({p[0]}, {p[1]})"),
         ),
@@ -372,14 +431,17 @@ def models(draw):
     if draw(st.booleans()):
         evolve.append(f"{states[0]} >= E_L")
     jumps = st.tuples(st.sampled_from(states), expressions(names)).map(lambda p: f"{p[0]} <- {p[1]}")
-    arrivals = st.tuples(st.sampled_from(states), expressions([*names, "w_i"])).map(lambda p: f"{p[0]} <- {p[1]}")
+    arrivals = st.tuples(st.sampled_from(states), expressions([*names,
+    "w_i"])).map(lambda p: f"{p[0]} <- {p[1]}")
     rows = {"evolve": "\n".join(evolve)}
-    rows["receive"] = draw(st.none() | arrivals | st.dictionaries(st.sampled_from(["exc", "inh", "gap"]), arrivals, min_size=1))
+    rows["receive"] = draw(st.none() | arrivals | st.dictionaries(st.sampled_from(["exc", "inh", "gap"]),
+    arrivals, min_size=1))
     fires = draw(st.sampled_from(["threshold", "hazard", None]))
     if fires:
         rows[fires] = f"{states[0]} > {draw(expressions(PARAMETERS))}" if fires == "threshold" else draw(e)
         rows["reset"] = draw(st.none() | st.lists(jumps, min_size=1, max_size=3).map("; ".join))
-        rows["refractory"] = draw(st.none() | positive.map(lambda x: {states[0]: f"{x!r} ms"}) | st.just({"threshold": 2}))
+        time = positive.map(lambda x: {states[0]: f"{x!r} ms"})
+        rows["refractory"] = draw(st.none() | time | st.just({"threshold": 2}))
     kept = {p: draw(values) for p in PARAMETERS} | {"tau_m": draw(positive)}
     kept |= {s: draw(values) for s in states if draw(st.booleans())}
     return rows, kept, draw(words), draw(words)
@@ -399,7 +461,8 @@ def test_random_models_survive_print_and_json(model):
 
 
 @given(
-    tau=st.floats(0.1, 1000), prefix=st.sampled_from(["ms", "s", "us"]), v=st.floats(-100, 100), unit=st.sampled_from(["mV", "V", "uV"]),
+    tau=st.floats(0.1, 1000), prefix=st.sampled_from(["ms", "s", "us"]), v=st.floats(-100, 100),
+    unit=st.sampled_from(["mV", "V", "uV"]),
     n=st.integers(1, 20),
 )  # fmt: skip
 def test_values_with_units_survive_print_and_json(tau, prefix, v, unit, n):

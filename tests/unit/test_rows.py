@@ -30,7 +30,8 @@ def caret(error):
 
 @pytest.mark.parametrize(
     "line",
-    ["tau dv/dt = E - v", "tau*dv/dt = E - v", "tau * dv / dt = E - v", "tau v' = E - v", "τ dv/dt = E − v", "tau dv/dt=E-v"],
+    ["tau dv/dt = E - v", "tau*dv/dt = E - v", "tau * dv / dt = E - v", "tau v' = E - v", "τ dv/dt = E − v",
+     "tau dv/dt=E-v"],
 )
 def test_spellings_of_a_flow_mean_the_same(line):
     (flow,) = rows(line).flows
@@ -78,8 +79,10 @@ def test_every_function_parses(name):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("2**3", 8.0), ("2**-1", 0.5), ("1/3", 1 / 3), ("exp(1)", 2.718281828459045), ("exprel(0)", 1.0), ("min(3, 1, 2)", 1.0),
-     ("floor(-0.5)", -1.0), ("sign(-3)", -1.0), ("pi", 3.141592653589793), ("1e-3", 1e-3), (".5", 0.5), ("sqrt(2)**2", 2.0)],
+    [("2**3", 8.0), ("2**-1", 0.5), ("1/3", 1 / 3), ("exp(1)", 2.718281828459045), ("exprel(0)", 1.0),
+     ("min(3, 1, 2)", 1.0),
+     ("floor(-0.5)", -1.0), ("sign(-3)", -1.0), ("pi", 3.141592653589793), ("1e-3", 1e-3), (".5", 0.5),
+     ("sqrt(2)**2", 2.0)],
 )  # fmt: skip
 def test_constants_are_computed_in_floating_point(text, number):
     assert float(value(text)) == pytest.approx(number, rel=1e-15)

@@ -82,7 +82,7 @@ class Setting:
     def number(self, expression: Any, **more: Any) -> Any:
         """Return the value of an expression; `more` names what is not as in `values`."""
         with np.errstate(all="ignore"):
-            return evaluate(sympy.sympify(expression), {"t": 0.0, **self.values, **more})
+            return evaluate(expression, {"t": 0.0, **self.values, **more})
 
     def flow(self, x: np.ndarray, **more: Any) -> np.ndarray:
         """Return dx/dt at states x, shape (..., n_states)."""

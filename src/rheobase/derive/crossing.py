@@ -1,43 +1,47 @@
 """When does an affine state first reach a threshold? The first crossing, with a proof that none was missed.
 
-Let ``x' = M x`` and ``g(t) = c . x(t)`` (voltage minus threshold, say). With the eigenvalues l_0, l_1, ... that g
-contains, put ``g_0 = g`` and ``g_{k+1} = (D - l_k) g_k``; after K steps nothing is left, ``g_K = 0``.
+Let ``x' = M x`` and ``g(t) = c . x(t)`` (voltage minus threshold, say). With the eigenvalues l_0, l_1, ...
+that g contains, put ``g_0 = g`` and ``g_{k+1} = (D - l_k) g_k``; after K steps nothing is left: g_K = 0.
 
-**Counting** (Budan and Fourier, for real l). ``g_{k+1} = exp(l_k t) D (exp(-l_k t) g_k)``, so where g_k passes
-through zero, g_{k+1} has the opposite sign just before and the same sign just after: one sign variation of the
-sequence ``g_0, ..., g_{K-1}`` disappears, and a zero of an inner g_k can only remove an even number. The last,
-``g_{K-1} = const exp(l_{K-1} t)``, has no zero. Hence, with V(t) the number of variations at t,
+**Counting** (Budan and Fourier, for real l). ``g_{k+1} = exp(l_k t) D (exp(-l_k t) g_k)``, so where g_k
+passes through zero, g_{k+1} has the opposite sign just before and the same sign just after: one sign
+variation of the sequence ``g_0, ..., g_{K-1}`` disappears, and a zero of an inner g_k can only remove an
+even number. The last, ``g_{K-1} = const exp(l_{K-1} t)``, has no zero. Hence, with V(t) the number of
+variations at t,
 
     zeros of g in (a, b], with multiplicity  =  V(a) - V(b) - (an even number >= 0).
 
-The fastest eigenvalue is taken out first. Then ``g(t) = sum_k g_k(a) phi_k(t - a)`` with the divided differences
-``phi_k = exp[l_0, ..., l_k] > 0``, which is the sharpest such basis of a half line; ``V(a) = 0`` settles most
-intervals with K dot products and no exponential. D g has the sequence ``D g_k = g_{k+1} + l_k g_k``: its
-variations are counted from the same numbers, and tell how many extrema an interval can hold.
+The fastest eigenvalue is taken out first. Then ``g(t) = sum_k g_k(a) phi_k(t - a)`` with the divided
+differences ``phi_k = exp[l_0, ..., l_k] > 0``, which is the sharpest such basis of a half line; V(a) = 0
+settles most intervals with K dot products and no exponential. D g has the sequence
+``D g_k = g_{k+1} + l_k g_k``: its variations are counted from the same numbers, and tell how many extrema an
+interval can hold.
 
 A sign smaller than its rounding error counts as whichever is worse (most variations at a, fewest at b), so
 rounding can cost time but no crossing.
 
-**Curvature** (any l). On [a, b] of length h, g lies below ``max(g(a), g(b)) + h^2/8 max|g''|``. With complex
-eigenvalues the bounds come from ``|exp(B s) z| <= exp(mu s) |z|``, mu the largest eigenvalue of ``(B + B^T)/2``
-(Dahlquist's logarithmic norm), and signs of g' and g'' on an interval from their value at a and the next bound.
+**Curvature** (any l). On [a, b] of length h, g lies below ``max(g(a), g(b)) + h^2/8 max|g''|``. With
+complex eigenvalues the bounds come from ``|exp(B s) z| <= exp(mu s) |z|``, mu the largest eigenvalue of
+``(B + B^T)/2`` (Dahlquist's logarithmic norm), and signs of g' and g'' on an interval from their value at a
+and the next bound.
 
-An interval that neither settles is halved. This ends: either a bound decides, or h^2/8 max|g''| falls below the
-rounding error of g, where the two ends stand for the whole interval.
+An interval that neither settles is halved. This ends: either a bound decides, or h^2/8 max|g''| falls below
+the rounding error of g, where the two ends stand for the whole interval.
 
-**Rules.** `strict` fires where g > 0, otherwise where g >= 0. If the condition holds just after 0 the crossing
-time is 0 (the limit dt -> 0 of a grid that tests at the end of each step). A maximum that only touches is decided
-by its value in double precision: ``g(t*) > 0`` (strict) or ``g(t*) >= 0``, relaxed by `tolerance`.
+**Rules.** `strict` fires where g > 0, otherwise where g >= 0. If the condition holds just after 0 the
+crossing time is 0 (the limit dt -> 0 of a grid that tests at the end of each step). A maximum that only
+touches is decided by its value in double precision: ``g(t*) > 0`` (strict) or ``g(t*) >= 0``, relaxed by
+`tolerance`.
 
 Sources: Coppel 1971, Disconjugacy (LNM 220), for the factorised operators; Karlin and Studden 1966,
-Tchebycheff Systems, for the count; Brette 2007, Neural Comput. 19:2604, for Descartes' rule in spiking neurons.
+Tchebycheff Systems, for the count; Brette 2007, Neural Comput. 19:2604, for Descartes' rule in spiking
+neurons.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,12 +66,12 @@ MANY = 1000  # more sign variations than any sequence here has
 UNIT = 2.0**-53
 
 # The table of one kind is that of `modal`, then c (n), at offset a, then
-#   real:    F = N A (n*n), its error (n*n), A (n*n), its error (n*n), N (n*n), rates (n), rows of g' and g'' (2n),
-#            constant (n), first horizon, last horizon;
-#            z = A x are coordinates in which each cluster is a chain z_k' = l_k z_k + z_{k+1}, and g_k = N_k z;
-#   general: rows of g to its third derivative on the modes (4n), their norms per block (4n), logarithmic norms (n),
-#            scales of the modes (n), first stride, period, growth, then c M^k (n*n) and its error (n*n).
-# The layout is that of `modal`, then K, whether general, and at each mode the size of the block it starts, or 0.
+#   real:    F = N A (n*n), its error (n*n), A (n*n), its error (n*n), N (n*n), rates (n), rows of g' and
+#            g'' (2n), constant (n), first horizon, last horizon; z = A x are coordinates in which each
+#            cluster is a chain z_k' = l_k z_k + z_{k+1}, and g_k = N_k z;
+#   general: rows of g to its third derivative on the modes (4n), their norms per block (4n), logarithmic
+#            norms (n), scales of the modes (n), first stride, period, growth, c M^k (n*n), its error (n*n).
+# The layout is that of `modal`, then K, whether general, and per mode the size of the block it starts or 0.
 
 
 @kernel
@@ -87,8 +91,10 @@ def note_sign(value: float, error: float, counts: tuple[int, int, int, int]) -> 
 
 
 @kernel
-def count_variations(f: Table, a: int, n: int, size: int, w: Work, z: int, e: int) -> tuple[int, int, int, int]:
-    """Return most and fewest sign variations of the sequence of g, then of g', at modes ``w[z:]`` +- ``w[e:]``."""
+def count_variations(
+    f: Table, a: int, n: int, size: int, w: Work, z: int, e: int
+) -> tuple[int, int, int, int]:
+    """Return most and fewest sign variations of g, then of g', at modes ``w[z:]`` known to ``w[e:]``."""
     rates = a + n + 5 * n * n
     row = a + n + 4 * n * n
     of_g = (-1, -1, 0, 0)
@@ -122,7 +128,7 @@ def count_variations(f: Table, a: int, n: int, size: int, w: Work, z: int, e: in
 def read_modes(
     f: Table, a: int, n: int, p: Layout, s: int, g0: float, t: float, w: Work
 ) -> tuple[float, float, float, float]:
-    """Return g, g', g'' and the size of the terms of g at time t from the modes ``w[0:K]`` at time 0 (real eigenvalues).
+    """Return g, g', g'' and the size of the terms of g at time t from the modes ``w[0:K]`` at 0 (real kinds).
 
     g is summed twice, as ``g(0) + sum (exp - 1)`` and as ``sum exp``; the sum of smaller terms is kept.
     """
@@ -191,7 +197,7 @@ def read_modes(
 
 @kernel
 def flow_real(f: Table, a: int, n: int, p: Layout, s: int, t: float, w: Work, z: int) -> None:
-    """Write the modes at time t to ``w[z:]`` and their error bounds to ``w[z+n:]``, from those at ``w[0:]``."""
+    """Write the modes at time t to ``w[z:]``, their error bounds to ``w[z+n:]``, from those at ``w[0:]``."""
     size = p[s]
     rates = a + n + 5 * n * n
     k = 0
@@ -227,7 +233,10 @@ def flow_real(f: Table, a: int, n: int, p: Layout, s: int, t: float, w: Work, z:
 def read_general(
     f: Table, o: int, p: Layout, q: int, a: int, t: float, w: Work
 ) -> tuple[float, float, float, float]:
-    """Return g, g', g'' and the size of the terms of g at time t from the modes ``w[0:n]`` at time 0 (any eigenvalues); modes to ``w[6n:7n]``."""
+    """Return g, g', g'' and the size of the terms of g at time t (any kind).
+
+    From the modes ``w[0:n]`` at time 0; those at time t are left in ``w[6n:7n]``.
+    """
     n = p[q]
     flow_modes(f, o, p, q, t, False, w, 0, 6 * n, 8 * n + 8)
     level = 0.0
@@ -268,8 +277,8 @@ def bracket_root(
     """Return where g first holds in (low, high], given that it fails at low, holds at high and changes once.
 
     Starts from g, g', g'' at t in [low, high]. Third-order steps to the root of the local parabola,
-    ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, stay quick near a graze; bisection wherever a step leaves the bracket
-    or the bracket shrinks too slowly.
+    ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, stay quick near a graze; bisection wherever a step leaves the
+    bracket or the bracket shrinks too slowly.
     """
     size = 0.0
     width = high - low
@@ -302,10 +311,10 @@ def pass_maximum(
     f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, w: Work, low: float, high: float,
     g: float, slope: float, curve: float, strict: bool, tolerance: float,
 ) -> float:  # fmt: skip
-    """Return the crossing on (low, high], where g rises, turns once and falls, or -1 if its maximum stays below.
+    """Return the crossing on (low, high], where g rises, turns and falls, or -1 if its maximum stays below.
 
-    Starts from g, g', g'' at low. Newton steps to the zero of g', bisection as in `bracket_root`; they end when
-    what is left to gain, ``g'^2 / (2 |g''|)``, is below the rounding of g, or g holds.
+    Starts from g, g', g'' at low. Newton steps to the zero of g', bisection as in `bracket_root`; they end
+    when what is left to gain, ``g'^2 / (2 |g''|)``, is below the rounding of g, or g holds.
     """
     t = low
     g_low, slope_low, curve_low = g, slope, curve
@@ -344,7 +353,7 @@ def pass_maximum(
 
 @kernel
 def bound_curvature(f: Table, a: int, n: int, p: Layout, s: int, h: float, w: Work, z: int) -> float:
-    """Return a bound of |g''| over the time h from modes ``w[z:]`` on, rates <= 0: ``phi_k(h) <= h^k / k!``."""
+    """Return a bound of |g''| over the time h from modes ``w[z:]`` on: ``phi_k(h) <= h^k / k!``."""
     second = a + 5 * n * n + 3 * n
     size = p[s]
     bound = 0.0
@@ -364,10 +373,10 @@ def bound_curvature(f: Table, a: int, n: int, p: Layout, s: int, h: float, w: Wo
 
 @kernel
 def search_real(
-    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, until: float, strict: bool, tolerance: float,
-    w: Work,
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, until: float, strict: bool,
+    tolerance: float, w: Work,
 ) -> float:  # fmt: skip
-    """Return the first crossing in (0, until], or inf, for real eigenvalues; modes and errors at ``w[0:2n]``."""
+    """Return the first crossing in (0, until], or inf (real kinds); modes and errors are at ``w[0:2n]``."""
     n = p[q]
     size = p[s]
     horizon = a + 5 * n * n + 5 * n
@@ -447,7 +456,9 @@ def search_real(
 
 
 @kernel
-def bound_block(f: Table, a: int, n: int, p: Layout, q: int, block: int, order: int, w: Work, z: int) -> float:
+def bound_block(
+    f: Table, a: int, n: int, p: Layout, q: int, block: int, order: int, w: Work, z: int
+) -> float:
     """Return a bound of the part of one block in ``|D^order g|`` at the modes ``w[z:]``."""
     total = 0.0
     for i in range(p[q + 2 + block], p[q + 3 + block]):
@@ -457,7 +468,9 @@ def bound_block(f: Table, a: int, n: int, p: Layout, q: int, block: int, order: 
 
 
 @kernel
-def bound_general(f: Table, a: int, n: int, p: Layout, q: int, order: int, h: float, w: Work, z: int) -> float:
+def bound_general(
+    f: Table, a: int, n: int, p: Layout, q: int, order: int, h: float, w: Work, z: int
+) -> float:
     """Return a bound of ``|D^order g|`` over the time h from the modes ``w[z:]`` on, by logarithmic norms."""
     bound = 0.0
     for block in range(p[q + 1]):
@@ -494,10 +507,10 @@ def bound_tail(f: Table, o: int, p: Layout, q: int, a: int, w: Work, z: int) -> 
 
 @kernel
 def search_general(
-    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, until: float, strict: bool, tolerance: float,
-    w: Work,
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, until: float, strict: bool,
+    tolerance: float, w: Work,
 ) -> float:  # fmt: skip
-    """Return the first crossing in (0, until], inf, or nan if a search without end found none (see `first`)."""
+    """Return the first crossing in (0, until], inf, or nan if a search without end found none."""
     n = p[q]
     zl, stack = 2 * n, n * n + 12 * n + 8
     extra = a + 11 * n
@@ -563,7 +576,7 @@ def search_general(
 
 @kernel
 def glance(x: Work, strict: bool, f: Table, o: int, p: Layout, q: int) -> float:
-    """Return 0 if the condition holds from the start, inf if it certainly never will, nan if that takes a search.
+    """Return 0 if the condition holds from the start, inf if it certainly never will, nan if in doubt.
 
     No exponential and no scratch: a compiled loop may ask this first and call `first_crossing` on nan only.
     """
@@ -682,7 +695,9 @@ class Crossing:
     numbers: Floats
     layout: NDArray[np.int64]
 
-    def first(self, x: ArrayLike, until: float = math.inf, strict: bool = False, tolerance: float = 0.0) -> float:
+    def first(
+        self, x: ArrayLike, until: float = math.inf, strict: bool = False, tolerance: float = 0.0
+    ) -> float:
         """Return the first time in (0, until] at which g > 0 (or g >= 0), 0 if at once, inf if never.
 
         Parameters
@@ -699,8 +714,8 @@ class Crossing:
         Raises
         ------
         ValueError
-            If x has the wrong length or an entry that is not finite, if `until` is negative, or if `tolerance`
-            is set where g contains no constant.
+            If x has the wrong length or an entry that is not finite, if `until` is negative, or if
+            `tolerance` is set where g contains no constant.
         ArithmeticError
             If several undamped oscillations neither reach the threshold nor certainly stay below it and
             `until` is inf: give an end.
@@ -723,9 +738,11 @@ class Crossing:
         if tolerance < 0.0 or (tolerance > 0.0 and not self._has_constant):
             raise ValueError(f"tolerance = {tolerance} needs to be >= 0, and 0 where g contains no constant")
         f, p, w = self._lists
-        time = cast(float, first_crossing(state.tolist(), until, strict, tolerance, f, 0, p, 0, w))
+        time = first_crossing(state.tolist(), until, strict, tolerance, f, 0, p, 0, w)
         if math.isnan(time):
-            raise ArithmeticError(f"until = {until}: undamped oscillations come close to the threshold; set an end")
+            raise ArithmeticError(
+                f"until = {until}: undamped oscillations come near the threshold; set an end"
+            )
         return time
 
     @cached_property
@@ -772,7 +789,7 @@ def prepare_crossing(matrix: ArrayLike | Modal, row: ArrayLike) -> Crossing:
 
 
 def stack_crossings(crossings: Sequence[Crossing]) -> tuple[Floats, NDArray[np.int64]]:
-    """Return the tables of several kinds, ``(n_kinds, table_size)`` floats and ``(n_kinds, layout_size)`` integers.
+    """Return the tables of several kinds, ``(n_kinds, table_size)`` and ``(n_kinds, layout_size)``.
 
     Kernels read kind k of the flattened arrays from ``o = k * table_size(n)`` and ``q = k * layout_size(n)``.
 
@@ -883,7 +900,9 @@ def _pack_general(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray
     out[10 * n] = 0.5 / reach
     out[10 * n + 1] = -1.0 if len(undamped) > 1 else max(undamped, default=0.0)
     out[10 * n + 2] = max(0.0, float(out[8 * n : 9 * n].max()))
-    power, size, m = c, np.abs(c), np.abs(modal.matrix)
+    power: Floats = c
+    size: Floats = np.abs(c)
+    m = np.abs(modal.matrix)
     for k in range(n):
         out[10 * n + 3 + k * n : 10 * n + 3 + (k + 1) * n] = power
         out[10 * n + 3 + (n + k) * n : 10 * n + 3 + (n + k + 1) * n] = size * (8.0 * n * UNIT)
@@ -898,13 +917,14 @@ def _scale_block(kind: int, block: Floats) -> tuple[Floats, float]:
         return np.ones(1), float(block[0, 0])
     if kind == PAIR:
         return np.array([1.0, math.sqrt(abs(block[0, 1] / block[1, 0]))]), float(block[0, 0])
-    best, least = np.ones(m), math.inf
+    best: Floats = np.ones(m)
+    least = math.inf
     for power in range(24):
         scales = 2.0 ** (power * np.arange(m))
         scaled = block * scales[:, None] / scales[None, :]
         norm = float(np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[-1])
         if norm < least:
-            best, least = scales, norm
+            best, least = np.asarray(scales, dtype=np.float64), norm
         if norm <= 0.5 * float(np.diag(block).max()) < 0.0:
             break
     return best, least

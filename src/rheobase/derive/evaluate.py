@@ -23,6 +23,8 @@ _FUNCTIONS: Final[dict[type, Any]] = {
     sympy.exp: np.exp, sympy.log: np.log, sympy.sin: np.sin, sympy.cos: np.cos, sympy.tan: np.tan,
     sympy.sinh: np.sinh, sympy.cosh: np.cosh, sympy.tanh: np.tanh, sympy.atan: np.arctan, sympy.Abs: np.abs,
     sympy.sign: np.sign, sympy.floor: np.floor, exprel: _exprel,
+    # slopes of min, max, abs and sign
+    sympy.Heaviside: lambda x: np.heaviside(x, 0.5), sympy.DiracDelta: lambda x: np.zeros_like(x, dtype=float),
 }  # fmt: skip
 _COMPARE: Final[dict[type, Any]] = {
     sympy.StrictGreaterThan: np.greater, sympy.GreaterThan: np.greater_equal, sympy.StrictLessThan: np.less,
@@ -71,5 +73,5 @@ def evaluate(expression: Any, values: Mapping[str, Any]) -> Any:
         return _COMPARE[type(e)](*(evaluate(a, values) for a in e.args))
     if type(e) in _FUNCTIONS:
         with np.errstate(all="ignore"):
-            return _FUNCTIONS[type(e)](*(evaluate(a, values) for a in e.args))
+            return _FUNCTIONS[type(e)](evaluate(e.args[0], values))
     raise TypeError(f"no rule to evaluate {type(e).__name__}")

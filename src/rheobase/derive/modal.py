@@ -1,9 +1,9 @@
 """How does an affine state move between events? Modes of a constant matrix, exact for any time constants.
 
 Between events the augmented state (one entry is the constant 1) obeys ``x' = M x``. Once per parameter set
-M is block-diagonalised, ``M = V B V^-1``, so that ``x(t) = V exp(B t) V^-1 x(0)`` costs one exponential per mode.
-Diagonalising fully is hopeless near equal time constants, so close eigenvalues stay together in one triangular
-block, whose exponential is a Newton series in divided differences of exp,
+M is block-diagonalised, ``M = V B V^-1``, so that ``x(t) = V exp(B t) V^-1 x(0)`` costs one exponential per
+mode. Diagonalising fully is hopeless near equal time constants, so close eigenvalues stay together in one
+triangular block, whose exponential is a Newton series in divided differences of exp,
 
     exp(B t) = sum_k  exp[lambda_0, ..., lambda_k](t)  (B - lambda_0) ... (B - lambda_{k-1}),
 
@@ -69,9 +69,8 @@ def compile_kernels(jit: Callable[[Any], Any], kernels: Sequence[Callable[..., A
 
 
 # ---------------------------------------------------------------------------------------------- kernels
-# Packed table of one kind, n states: V^-1 (n*n), V (n*n), B (n*n), Newton nodes (n).
-# Packed layout of one kind: n, number of blocks, largest |B| row sum is in the table's last slot;
-# then n + 1 block starts, then n block kinds.
+# Packed table of one kind, n states: V^-1 (n*n), V (n*n), B (n*n), Newton nodes (n)
+# and the fastest rate. Packed layout: n, number of blocks, n + 1 block starts, n block kinds.
 
 
 @kernel
@@ -126,7 +125,7 @@ def divided_exponentials(f: Table, o: int, m: int, t: float, w: Work, s: int) ->
 
 @kernel
 def flow_mixed(f: Table, b: int, n: int, m: int, t: float, w: Work, y: int, z: int, s: int) -> None:
-    """Write ``(exp(B t) - 1) y`` to ``w[z:]`` by Taylor steps about the mean rate; B at ``f[b]``, row length n."""
+    """Write ``(exp(B t) - 1) y`` to ``w[z:]`` by Taylor steps about the mean rate; B at ``f[b]``."""
     mean = 0.0
     for i in range(m):
         mean += f[b + i * n + i] / m
@@ -136,7 +135,7 @@ def flow_mixed(f: Table, b: int, n: int, m: int, t: float, w: Work, y: int, z: i
         for j in range(m):
             row += abs(f[b + i * n + j] - (mean if i == j else 0.0))
         norm = max(norm, row)
-    steps = max(1, int(math.ceil(norm * t)))
+    steps = max(1, math.ceil(norm * t))
     h = t / steps
     grow = math.exp(mean * h)
     grow_minus_one = math.expm1(mean * h)
@@ -166,7 +165,9 @@ def flow_mixed(f: Table, b: int, n: int, m: int, t: float, w: Work, y: int, z: i
 
 
 @kernel
-def flow_modes(f: Table, o: int, p: Layout, q: int, t: float, delta: bool, w: Work, y: int, z: int, s: int) -> None:
+def flow_modes(
+    f: Table, o: int, p: Layout, q: int, t: float, delta: bool, w: Work, y: int, z: int, s: int
+) -> None:
     """Write ``exp(B t) y`` (or, with `delta`, ``(exp(B t) - 1) y``) to ``w[z:z+n]``; y is ``w[y:y+n]``."""
     n = p[q]
     b = o + 2 * n * n
@@ -343,7 +344,7 @@ class Modal:
         return np.asarray(np.abs(self.from_modes) @ (np.abs(flow) @ sizes))
 
 
-def decompose(matrix: ArrayLike, gap: float = 0.1, slow: float = 1e-4) -> Modal:
+def decompose(matrix: ArrayLike, gap: float = 0.125, slow: float = 1e-4) -> Modal:
     """Return the block-diagonal form of a constant matrix.
 
     States are first put in the order of who drives whom, so that a cascade (currents into a voltage) is
@@ -357,7 +358,8 @@ def decompose(matrix: ArrayLike, gap: float = 0.1, slow: float = 1e-4) -> Modal:
     matrix : (n, n) array
         M of ``x' = M x``.
     gap : float
-        Eigenvalues closer than this fraction of the larger one share a block.
+        Eigenvalues closer than this fraction of the larger one share a block. Coupled groups of p and q such
+        eigenvalues do so below ``gap^(1/(p+q-1))``: split at a distance d they lose a factor ``d^-(p+q-1)``.
     slow : float
         So do eigenvalues that are both below this rate (1/ms: 1e-4 is a time constant of 10 s). A leak that
         slow beside a constant or a ramp loses digits at ordinary times if it is split off.
@@ -381,17 +383,20 @@ def decompose(matrix: ArrayLike, gap: float = 0.1, slow: float = 1e-4) -> Modal:
     n = len(m)
     t, to_t, from_t, atoms = _triangularise(m)
     spectrum = [_eigenvalues(t[i:j, i:j]) for i, j in atoms]
-    family = _cluster(spectrum, gap, slow)
+    coupled = _find_coupled(t)[np.ix_([i for i, _ in atoms], [i for i, _ in atoms])]
+    family = _cluster(spectrum, coupled, gap, slow)
     v, b = _separate(t, atoms, family)
     family = _split_uncoupled(b, atoms)
     u = np.eye(n)
     for i in range(n - 2, -1, -1):
         u[i, i + 1 :] = -(v[i, i + 1 :] @ u[i + 1 :, i + 1 :])
-    mean = {c: float(np.mean([z.real for a, z_ in zip(family, spectrum, strict=True) if a == c for z in z_]))
-            for c in family}
+    mean = {
+        c: float(np.mean([z.real for a, z_ in zip(family, spectrum, strict=True) if a == c for z in z_]))
+        for c in family
+    }
     ranks = sorted(range(len(atoms)), key=lambda a: (mean[family[a]], family[a], a))
     order = [i for a in ranks for i in range(*atoms[a])]
-    starts, kinds, nodes = [0], [], []
+    starts, kinds, nodes, mixed = [0], [], [], list[bool]()
     for c in dict.fromkeys(family[a] for a in ranks):
         members = [a for a in ranks if family[a] == c]
         size = sum(len(spectrum[a]) for a in members)
@@ -399,12 +404,15 @@ def decompose(matrix: ArrayLike, gap: float = 0.1, slow: float = 1e-4) -> Modal:
         real = all(len(spectrum[a]) == 1 for a in members)
         kinds.append((SINGLE if size == 1 else CLUSTER) if real else (PAIR if size == 2 else MIXED))
         starts.append(starts[-1] + size)
+        mixed += [kinds[-1] in (PAIR, MIXED)] * size
     to_modes, from_modes, blocks = u[order] @ to_t, from_t @ v[:, order], b[np.ix_(order, order)]
-    fastest = float(np.abs(blocks).sum(axis=1).max())
+    fastest = float(max(np.abs(nodes).max(), np.abs(blocks).sum(axis=1)[mixed].max(initial=0.0)))
     numbers = np.concatenate([to_modes.ravel(), from_modes.ravel(), blocks.ravel(), nodes, [fastest]])
     pad = [0] * (n - len(kinds))
     layout = np.array([n, len(kinds), *starts, *pad, *kinds, *pad], dtype=np.int64)
-    return Modal(m, to_modes, from_modes, blocks, np.array(nodes), tuple(starts), tuple(kinds), numbers, layout)
+    return Modal(
+        m, to_modes, from_modes, blocks, np.array(nodes), tuple(starts), tuple(kinds), numbers, layout
+    )
 
 
 def _triangularise(m: Floats) -> tuple[Floats, Floats, Floats, list[tuple[int, int]]]:
@@ -447,19 +455,38 @@ def _eigenvalues(block: Floats) -> list[complex]:
     return [complex(block[0, 0], omega), complex(block[1, 1], -omega)]
 
 
-def _cluster(spectrum: list[list[complex]], gap: float, slow: float) -> list[int]:
+def _find_coupled(t: Floats) -> NDArray[np.bool_]:
+    """Return which states drive one another, directly or through others, in either direction."""
+    reach = ((t != 0.0) | np.eye(len(t), dtype=bool)).astype(np.int64)
+    for _ in range(len(t).bit_length()):
+        reach = np.minimum(reach @ reach, 1)
+    return np.asarray((reach | reach.T) > 0)
+
+
+def _cluster(spectrum: list[list[complex]], coupled: NDArray[np.bool_], gap: float, slow: float) -> list[int]:
     """Return a family number per diagonal block: chains of close eigenvalues belong together."""
-    family = list(range(len(spectrum)))
-    for i, left in enumerate(spectrum):
-        for j in range(i):
-            if any(
-                abs(a - b) <= gap * max(abs(a), abs(b)) or max(abs(a), abs(b)) <= slow
-                for a in left
-                for b in spectrum[j]
-            ):
-                old, new = family[i], family[j]
-                family = [new if c == old else c for c in family]
+    count = len(spectrum)
+    family = list(range(count))
+    pairs = [(i, j) for i in range(count) for j in range(i)]
+    apart = [[math.inf] * count for _ in range(count)]
+    for i, j in pairs:
+        for a in spectrum[i]:
+            for b in spectrum[j]:
+                larger = max(abs(a), abs(b))
+                apart[i][j] = min(apart[i][j], 0.0 if larger <= slow else abs(a - b) / larger)
+        if apart[i][j] <= gap:
+            family = _join(family, i, j)
+    sizes = [sum(len(z) for z, c in zip(spectrum, family, strict=True) if c == own) for own in family]
+    for i, j in pairs:
+        if apart[i][j] ** max(1, sizes[i] + sizes[j] - 1) <= gap and coupled[i, j]:
+            family = _join(family, i, j)
     return family
+
+
+def _join(family: list[int], i: int, j: int) -> list[int]:
+    """Return the families with those of i and j made one."""
+    old, new = family[i], family[j]
+    return [new if c == old else c for c in family]
 
 
 def _separate(t: Floats, atoms: list[tuple[int, int]], family: list[int]) -> tuple[Floats, Floats]:
@@ -490,6 +517,5 @@ def _split_uncoupled(b: Floats, atoms: list[tuple[int, int]]) -> list[int]:
     for i in range(len(atoms)):
         for j in range(i):
             if np.any(b[slice(*atoms[j]), slice(*atoms[i])]):
-                old, new = family[i], family[j]
-                family = [new if c == old else c for c in family]
+                family = _join(family, i, j)
     return family

@@ -35,8 +35,8 @@ def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, n
     env: dict[str, Any] = dict.fromkeys(neuron.inputs, 0.0)
     env |= values
     for name, q in neuron.parameters.items():
-        if is_current(name) and isinstance(q.value, float | np.ndarray):
-            env[name] = q.value
+        if is_current(name) or name not in values:  # what varies in time counts as the model has it
+            env[name] = q.value if isinstance(q.value, float | np.ndarray) else env.get(name, 0.0)
     env["t"] = 0.0
     start = _after_reset(neuron, env, n)
     found = _fixed_point(neuron, env, n, start)
@@ -63,6 +63,7 @@ def _fixed_point(neuron: Neuron, env: Mapping[str, Any], n: int, start: dict[str
     structure = analyse(neuron, neuron.inputs)
     drift = sympy.Matrix(structure.drift)
     jacobian = drift.jacobian(structure.states)
+    jacobian = jacobian.replace(lambda e: isinstance(e, sympy.Derivative | sympy.Subs), lambda e: sympy.S.Zero)  # of floor
     names = [s.name for s in structure.states]
     x = np.stack([start[s] for s in names], axis=-1)
     for _ in range(60):

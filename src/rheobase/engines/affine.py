@@ -97,9 +97,9 @@ def build_system(population: Population, until: float) -> AffineSystem:
         width = len(parts[u.name].reading)
         for i in range(ns):
             if b[i, j] != 0:
-                for m, r in enumerate(parts[u.name].reading):
+                for offset, r in enumerate(parts[u.name].reading):
                     if r != 0:
-                        entries[i, at + m] = number(b[i, j]) * r
+                        entries[i, at + offset] = number(b[i, j]) * r
         at += width
     shared: dict[int, float] = {}
     for i in range(ns):
@@ -128,23 +128,23 @@ def build_system(population: Population, until: float) -> AffineSystem:
     clamps = tuple(clamp_sets(neuron))
     crossings: list[Crossing] = []
     for numbers in unique:
-        m = np.zeros((size, size))
-        m[ns : ns + nz, ns : ns + nz] = whole.matrix
+        matrix = np.zeros((size, size))
+        matrix[ns : ns + nz, ns : ns + nz] = whole.matrix
         for (i, j), x in zip(entries, numbers, strict=False):
-            m[i, j] = x
+            matrix[i, j] = x
         for i, x in shared.items():
-            m[i, size - 1] = x
+            matrix[i, size - 1] = x
         functional = np.zeros(size)
         functional[size - 1] = level
         for i, x in zip(row, numbers[len(entries) :], strict=True):
             functional[i] = x
         for position, (i, _) in enumerate(constants):
             if i >= 0:
-                m[i, ns + nz + position] = 1.0
+                matrix[i, ns + nz + position] = 1.0
             else:
                 functional[ns + nz + position] = 1.0
         for clamp in clamps:
-            held = m.copy()
+            held = matrix.copy()
             held[[i for i, s in enumerate(structure.states) if s.name in clamp]] = 0.0
             crossings.append(prepare_crossing(held, functional))
     stacked, layout = stack_crossings(crossings)

@@ -87,7 +87,8 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
         raise InputError(f"{neuron.name} needs the input {missing[0]}{unit}: give {missing[0]}=..., for example "
                          f"{missing[0]}=rb.step(...) or {missing[0]}=0")  # fmt: skip
     sizes = {k: q.shape[0] for k, q in [*held.items(), *initial.items()] if q.shape}
-    sizes |= {k: s.size for k, s in [*inputs.items(), *sources.items()] if s.size is not None}
+    sizes |= {k: s.size for k, s in inputs.items() if s.size is not None}
+    sizes |= {k: s.size for k, s in sources.items() if s.size is not None}
     for key, size in sizes.items():
         first = next(iter(sizes))
         wanted = n if n is not None else sizes[first]

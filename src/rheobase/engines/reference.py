@@ -56,9 +56,12 @@ class Reference:
         for i in range(population.n):
             try:
                 fired = _run_one(_One(plan, rows, i, total, arrivals), traces, i)
-            except ArithmeticError as error:  # compiled code goes on with inf and nan
-                raise InputError(f"neuron {i}: the numbers overflowed ({error}); choose a smaller dt, another method,"
-                                 " or check the parameters") from None  # fmt: skip
+            except ArithmeticError:  # compiled code goes on with inf and nan
+                fired, bad = [], True
+            else:
+                bad = any(not math.isfinite(trace[i, -1]) for trace in traces.values())
+            if bad:
+                raise InputError(f"neuron {i}: the numbers overflowed; choose a smaller dt, another method, or check the parameters")
             times += [k * self.dt for k in fired]
             neurons += [i] * len(fired)
         spikes = Spikes.from_table(np.array(times), np.array(neurons, dtype=np.int64), population.n)
@@ -103,8 +106,9 @@ class _One:
         self.refractory_steps = {t: int(self.values[f"_steps_{t}"]) for t in plan.left}
         self.arrivals: dict[int, list[tuple[str, float]]] = {}
         for port in plan.population.neuron.ports:
-            for step, neuron, weight in zip(*arrivals.get(port, ((), (), ())), strict=True):
-                if neuron == i:
+            if port in arrivals:
+                steps, neurons, weights = arrivals[port]
+                for step, weight in zip(steps[neurons == i], weights[neurons == i], strict=True):
                     self.arrivals.setdefault(int(step), []).append((port, float(weight)))
         keys, population = neuron_keys(population_key(plan, "noise"), i, i + 1), plan.population
         self.z = {f"_z_{j}": normals(population.key("noise", f"{j}"), keys, 0, total)[:, 0] for j in range(plan.step.normals)}

@@ -8,13 +8,14 @@ equation, solved by elimination as the walk meets it: the first contradiction is
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final, final
 
 from rheobase.errors import UnitMismatch
 from rheobase.errors import point_at as _point_at
-from rheobase.model.expression import Expression
+from rheobase.model.expression import Expression, normalise
 from rheobase.units import DIMENSIONLESS, Dimension, parse_unit
 
 __all__ = ["Inference", "Monomial"]
@@ -160,7 +161,7 @@ class Inference:
         """Return the error with a caret under `node` and the unit of each name that is involved."""
         start = e.clean.column(getattr(node, "col_offset", 0))
         stop = e.clean.column(getattr(node, "end_col_offset", start + 1) - 1) + 1
-        names = sorted({n.id for n in ast.walk(e.tree) if isinstance(n, ast.Name)})
+        names = sorted({*re.findall(r"[A-Za-z]\w*", normalise(e.clean.line).text)})
         units = ", ".join(f"{n}: {d.unit}" for n in names if (d := self.resolve(n)) is not None)
         number = any(isinstance(s, ast.Constant) for s in sides)
         advice = "\n    a number in a row has no unit; make it a parameter, as in E_L='-70 mV'" if number else ""

@@ -175,9 +175,12 @@ class Neuron:
             **self.parameters, **self.initial,
         }  # fmt: skip
         known = {*fields, *self.states, *self.inputs}
+        rows_change = bool({"evolve", "receive", "threshold", "reset", "hazard", "refractory"} & set(changes))
         for key in changes:
-            if key not in known and not ({"evolve", "receive", "threshold", "reset", "hazard", "refractory"} & set(changes)):
+            if key not in known and not rows_change:
                 raise InputError(f"{self.name} has no '{key}'.{nearest(key, known)} It has: {', '.join(sorted(known))}")
+        if not rows_change:
+            _same_kind(self, changes)
         if changes.get("threshold", 0) is None and self.hazard is None and "hazard" not in changes:
             fields |= {"reset": None, "refractory": None}
         fields |= changes
@@ -225,7 +228,8 @@ class Neuron:
         if clash:
             raise InputError(f"'{min(clash)}' cannot be the name of a parameter")
         texts = {k: data[k] for k in allowed - {"parameters", "initial", "evolve"} if data.get(k)}
-        return Neuron(evolve=data["evolve"], **texts, **values)
+        everything: dict[str, Any] = texts | values
+        return Neuron(evolve=data["evolve"], **everything)
 
     @staticmethod
     def from_text(text: str) -> Neuron:
@@ -271,6 +275,17 @@ class Neuron:
 
     def __hash__(self) -> int:
         return int.from_bytes(hashlib.blake2b(self._key().encode(), digest_size=8).digest(), "little")
+
+
+def _same_kind(neuron: Neuron, changes: Mapping[str, Any]) -> None:
+    """Refuse a value of another unit than the one it replaces, where the rows stay as they are."""
+    for key, value in changes.items():
+        wanted = neuron.dimensions.get(key)
+        if value is None or wanted is None or key not in (*neuron.parameters, *neuron.states):
+            continue
+        given = read_quantity(value, key)
+        if given.dimension is not None and given.dimension != wanted:
+            raise UnitMismatch(f"{key} = {given} is in {given.dimension.unit}, but {neuron.name}'s {key} is in {wanted.unit}")
 
 
 def _tidy(text: str | None) -> str | None:

@@ -186,8 +186,9 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
     """Sort derived quantities so that each uses only earlier ones; a circle is an error."""
     done: dict[str, Expression] = {}
     rest = dict(derived)
+    uses = {name: {s.name for s in e.value.free_symbols} for name, e in derived.items()}
     while rest:
-        ready = [n for n, e in rest.items() if not any(s.name in rest for s in e.value.free_symbols)]
+        ready = [n for n in rest if uses[n].isdisjoint(rest)]
         if not ready:
             name, e = next(iter(rest.items()))
             raise RowError("evolve", f"'{name}' is defined through itself; a state is written  d{name}/dt = ...",

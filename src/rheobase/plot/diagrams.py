@@ -39,6 +39,7 @@ def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None
     >>> [t.get_text() for t in ax.texts]
     ['LIF', 'evolve', 'tau dv/dt = -v', 'threshold', 'v > theta']
     """
+    import re
     import textwrap
 
     lines = [line for line in text.splitlines() if line.strip()]
@@ -52,7 +53,9 @@ def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None
             continue
         if not name and cells and cells[-1] == ("", ""):
             continue
-        pieces = textwrap.wrap(value, _WIDE) or [""]
+        kept = value.replace(" = ", "\0=\0") if name == "parameters" or "," in value else value  # no break within "tau = 20 ms"
+        kept = re.sub(r"(?<=\0)([^,\0]*)", lambda m: m[0].replace(" ", "\0"), kept)
+        pieces = [piece.replace("\0", " ") for piece in textwrap.wrap(kept, _WIDE)] or [""]
         cells += [(name, pieces[0]), *(("", piece) for piece in pieces[1:])]
     cells = [c for c in cells if c != ("", "")]
     height = len(cells) + 2

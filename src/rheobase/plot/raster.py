@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["raster"]
 
 _FEW_ROWS: Final = 60  # rows in which a spike can be a bar as high as the row
+_PIXELS: Final = 150_000  # of a usual figure
 _MANY: Final = 20_000  # spikes beyond which a mark is one pixel
 
 
@@ -66,6 +67,8 @@ def raster(times: np.ndarray, neurons: np.ndarray, n: int, until: float, axes: A
         elif style["marker"] == ".":
             style.setdefault("markersize", 3 if len(times) < 3_000 else 1.5)
             style.setdefault("markeredgewidth", 0)
+        else:  # more spikes than pixels: let them add up to a shade
+            style.setdefault("alpha", float(np.clip(_PIXELS / len(times), 0.02, 1.0)))
     axes.plot(times, neurons, rasterized=len(times) > _MANY, **style)
     axes.set_xlim(0, until)
     axes.set_ylim(-0.5, max(n, 1) - 0.5)

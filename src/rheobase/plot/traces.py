@@ -81,8 +81,8 @@ def traces(
     ax = chosen[[*values].index(home)]
     if threshold is not None and threshold[0] in values:
         ax.axhline(threshold[1], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        ax.annotate("threshold", (1, threshold[1]), xycoords=("axes fraction", "data"), xytext=(0, 2), textcoords="offset points",
-                    ha="right", va="bottom", fontsize=8, color=GREY)  # fmt: skip
+        ax.annotate("threshold", (1, threshold[1]), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+                    ha="left", va="center", fontsize=8, color=GREY)  # fmt: skip
     if spikes is not None and len(spikes) == n:
         _mark_spikes(ax, [np.asarray(spikes[i], dtype=float) for i in shown], threshold[1] if threshold is not None else None)
     more = f"{len(shown)} of {n} neurons drawn" if len(shown) < n else ""

@@ -100,8 +100,8 @@ def izhikevich_pattern(letter: str) -> tuple[Neuron, dict[str, Any], float, floa
         An `Izhikevich` with the panel's values; G and L have another parabola, R another du/dt.
     stimulus : dict
         ``starts`` (ms), ``values`` and ``slopes`` (per ms): from ``starts[k]`` to the next start, the current
-        is ``values[k] + slopes[k]*(t - starts[k])``. ``samples``, shape (until/dt + 1,), has it at the author's
-        steps 0, dt, 2 dt, ...; his conditions (10 < t < 13) leave out the first instant of a pulse.
+        is ``values[k] + slopes[k]*(t - starts[k])``. ``samples``, shape (until/dt + 1,), is for the author's
+        steps 0, dt, 2 dt, ...: his conditions (10 < t < 13) leave out the first instant of a pulse.
     dt : float
         The author's step in ms; the figure was made with it, by Euler's method with u after v.
     until : float
