@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 
 from rheobase.engines.clock import Clock
 from rheobase.engines.exact import Exact, is_exact
+from rheobase.engines.markov import simulate_markov
+from rheobase.engines.markov_run import MarkovRun
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.errors import InputError, nearest
+from rheobase.model.markov import MarkovNeuron
 from rheobase.model.neuron import Neuron
 from rheobase.run import Run
 from rheobase.units import to_number
@@ -30,8 +33,12 @@ class Engine(Protocol):
         ...
 
 
+@overload
+def simulate(model: MarkovNeuron, until: Any = None, **options: Any) -> MarkovRun: ...
+@overload
+def simulate(model: Neuron, until: Any = None, **options: Any) -> Run: ...
 def simulate(
-    model: Neuron,
+    model: Neuron | MarkovNeuron,
     until: Any = None,
     *,
     dt: Any = None,
@@ -43,12 +50,14 @@ def simulate(
     record_neurons: Any = None,
     n: int | None = None,
     **given: Any,
-) -> Run:
+) -> Run | MarkovRun:
     """Return the `Run` of a neuron, or of many at once.
 
     Parameters
     ----------
-    model : Neuron
+    model : Neuron or MarkovNeuron
+        A Markov-chain neuron is run exactly by `rheobase.engines.markov.simulate_markov`, which takes `until`,
+        `n`, `seed`, `record_every` (its occupancies) and inputs from here.
     until : time
         How long, in ms.
     dt, method : time, str, optional
@@ -82,6 +91,12 @@ def simulate(
     >>> simulate(LIF(), I="0.3 nA", until="100 ms", dt="0.1 ms").spikes[0]
     array([22., 46., 70., 94.])
     """
+    if isinstance(model, MarkovNeuron):
+        if until is None:
+            raise InputError("how long? give until=, for example until='1 s'")
+        bound = given.pop("bound", None)
+        chance = secrets.randbits(32) if seed is None else int(seed)
+        return simulate_markov(model, until, n or 1, seed=chance, inputs=given, every=record_every, bound=bound)
     if not isinstance(model, Neuron):
         raise InputError(f"simulate wants a Neuron, not {type(model).__name__}; write rb.Neuron(...) or take one such as rb.LIF()")
     if until is None:

@@ -360,7 +360,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = ["name", "evolve", "receive", "threshold", "reset", "hazard", "about", "source", "refractory",
+KEYS = ["name", "evolve", "receive", "threshold", "reset", "hazard", "about", "reference", "refractory",
 "parameters", "initial"]
 
 
@@ -450,10 +450,10 @@ def models(draw):
 @settings(max_examples=60)
 @given(model=models())
 def test_random_models_survive_print_and_json(model):
-    rows, candidates, about, source = model
+    rows, candidates, about, reference = model
     names = parse_rows(*(rows.get(k) for k in ("evolve", "receive", "threshold", "reset", "hazard"))).names()
     kept = {k: v for k, v in candidates.items() if k in names or k in STATES}
-    neuron = Neuron(**rows, **kept, about=about, source=source)
+    neuron = Neuron(**rows, **kept, about=about, reference=reference)
     assert Neuron.from_text(str(neuron)) == neuron
     assert Neuron.from_dict(json.loads(json.dumps(neuron.to_dict()))) == neuron
     assert hash(Neuron.from_text(str(neuron))) == hash(neuron)

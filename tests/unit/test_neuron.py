@@ -105,7 +105,7 @@ def test_copies_are_equal():
 
 def test_what_is_printed_reads_back():
     n = lif(name="cell", about="a: b, with commas",
-    source="A-B et al. (2001) very-hyphenated-" + "word " * 60)
+    reference="A-B et al. (2001) very-hyphenated-" + "word " * 60)
     assert Neuron.from_text(str(n)) == n
 
 

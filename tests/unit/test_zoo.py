@@ -1,4 +1,4 @@
-"""Every neuron of the zoo: it parses, prints, reads back, has a source, and says what the paper says."""
+"""Every neuron of the zoo: it parses, prints, reads back, has a reference, and says what the paper says."""
 
 import inspect
 import json
@@ -53,7 +53,7 @@ def model(request):
 def test_it_is_complete(model):
     name, neuron = model
     assert isinstance(neuron, Neuron)
-    assert neuron.source
+    assert neuron.reference
     assert neuron.threshold or neuron.hazard
     assert neuron.receive
     assert neuron.inputs == ()  # all that it needs has a value; I may be overridden
@@ -122,7 +122,7 @@ def test_lif_is_the_design_example():
         evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
         refractory="2 ms", tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV", v_r="-70 mV", I="0 nA",
     )  # fmt: skip
-    assert zoo.LIF().replace(name="neuron", source="") == example
+    assert zoo.LIF().replace(name="neuron", reference="") == example
 
 
 def test_the_form_of_lif_follows_from_its_values():

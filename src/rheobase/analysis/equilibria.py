@@ -12,7 +12,7 @@ import sympy
 from rheobase.analysis.setting import Setting
 from rheobase.model.expression import symbol
 
-__all__ = ["FixedPoint", "fixed_points", "name_stability", "scan_roots"]
+__all__ = ["FixedPoint", "describe", "exact_numbers", "fixed_points", "name_stability", "scan_roots"]
 
 _SCAN = 8001
 _STARTS = 41
@@ -84,54 +84,56 @@ def fixed_points(setting: Setting, ranges: Mapping[str, tuple[float, float]]) ->
     polynomial (whatever the ranges), by a scan of twice the range if not. Else Newton's method runs from a grid of starts.
     """
     x, y = (symbol(s) for s in setting.states)
-    numbers = _exact_numbers(setting)
+    numbers = exact_numbers(setting)
     rows = [e.subs(numbers, simultaneous=True) for e in setting.drift]
-    found: list[np.ndarray] | None = None
     for row, other in ((1, 0), (0, 1)):
         for gone, left in ((y, x), (x, y)):
             slope = sympy.diff(rows[row], gone)
             if slope == 0 or gone in slope.free_symbols:
                 continue
-            solved = (slope * gone - rows[row]) / slope
-            found = _on_curve(setting, rows[other], gone, left, solved, ranges)
-            if found is not None:
-                return _polish(setting, found)
+            rest = sympy.expand(rows[row] - slope * gone)
+            found = _at_roots(setting, sympy.together(rows[other].subs(gone, -rest / slope)), left, gone, -rest / slope, ranges)
+            # where the slope is zero the row says nothing about this state, and may hold all the same
+            for r in _roots(setting, slope, left, ranges) if left in slope.free_symbols else []:
+                if rest.subs(left, r) == 0 or abs(float(setting.number(rest, **{left.name: float(r)}))) < 1e-12:
+                    found += _at_roots(setting, rows[other].subs(left, r), gone, left, r, ranges)
+            return _polish(setting, found)
     return _polish(setting, _from_grid(setting, ranges))
 
 
-def _exact_numbers(setting: Setting) -> dict[sympy.Symbol, sympy.Rational]:
+def exact_numbers(setting: Setting) -> dict[sympy.Symbol, sympy.Rational]:
+    """Return the values as rational numbers."""
     # 0.04 means four hundredths, not the nearest binary fraction: then double roots are double
     return {symbol(n): sympy.Rational(repr(float(v))) for n, v in setting.values.items()} | {symbol("t"): sympy.Integer(0)}
 
 
-def _on_curve(
-    setting: Setting, row: Any, gone: sympy.Symbol, left: sympy.Symbol, solved: Any, ranges: Mapping[str, tuple[float, float]]
-) -> list[np.ndarray] | None:
-    order = {setting.states[0]: 0, setting.states[1]: 1}
-    h = row.subs(gone, sympy.expand(solved))
-    head, _ = sympy.fraction(sympy.together(h))
-    try:
-        poly = sympy.Poly(sympy.expand(head), left)
-        exact = all(c.is_Rational for c in poly.coeffs())
-    except (sympy.PolynomialError, sympy.CoercionFailed):
-        exact = False
-    if exact:
-        if poly.is_zero or poly.degree() < 1:
-            roots: list[float] = []
-        else:
-            roots = sorted({float(r.evalf(30)) for r in sympy.real_roots(poly)})
-    else:
-        low, high = ranges[left.name]
-        wide = high - low
-        roots = scan_roots(lambda z: np.broadcast_to(setting.number(h, **{left.name: z}), np.shape(z)), low - wide, high + wide)
+def _at_roots(
+    setting: Setting, h: Any, along: sympy.Symbol, other: sympy.Symbol, value: Any, ranges: Mapping[str, tuple[float, float]]
+) -> list[np.ndarray]:
+    """Return the points at the roots of h(along), with `other` = value there."""
     out = []
-    for r in roots:
-        point = np.empty(2)
-        point[order[left.name]] = r
-        point[order[gone.name]] = float(setting.number(solved, **{left.name: r}))
+    for r in _roots(setting, h, along, ranges):
+        both = {along.name: float(r), other.name: float(setting.number(value, **{along.name: float(r)}))}
+        point = np.array([both[s] for s in setting.states])
         if np.isfinite(point).all():
             out.append(point)
     return out
+
+
+def _roots(setting: Setting, h: Any, z: sympy.Symbol, ranges: Mapping[str, tuple[float, float]]) -> list[Any]:
+    """Return the real roots of h(z): exactly for a polynomial (or a quotient of two), by a scan of twice the range if not."""
+    head, _ = sympy.fraction(sympy.together(h))
+    try:
+        poly = sympy.Poly(sympy.expand(head), z)
+        if all(c.is_Rational for c in poly.coeffs()):
+            if poly.is_zero or poly.degree() < 1:
+                return []
+            return [r if r.is_Rational else float(r.evalf(30)) for r in dict.fromkeys(sympy.real_roots(poly))]
+    except (sympy.PolynomialError, sympy.CoercionFailed):
+        pass
+    low, high = ranges[z.name]
+    wide = high - low
+    return list(scan_roots(lambda x: np.broadcast_to(setting.number(h, **{z.name: x}), np.shape(x)), low - wide, high + wide))
 
 
 def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN) -> list[float]:
@@ -153,8 +155,11 @@ def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN)
         if abs(one(r)) <= 1e-6 * max(abs(values[k]), abs(values[k + 1])):  # a pole changes its sign too
             roots.append(float(r))
     size = np.abs(values)
-    dip = np.flatnonzero(ok[:-2] & ok[1:-1] & ok[2:] & (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:])
-                         & (values[:-2] * values[1:-1] > 0) & (values[1:-1] * values[2:] > 0)) + 1  # fmt: skip
+    a, b, c = size[:-2], size[1:-1], size[2:]
+    with np.errstate(all="ignore"):  # the lowest point of the parabola through three: most dips stay far from zero
+        lowest = b - (c - a) ** 2 / (8 * (a - 2 * b + c))
+        near = (b <= a) & (b <= c) & (lowest < 0.3 * b) & (values[:-2] * values[1:-1] > 0) & (values[1:-1] * values[2:] > 0)
+    dip = np.flatnonzero(near) + 1
     for k in dip:
         side = np.sign(values[k])
         found = minimize_scalar(lambda r, side=side: side * one(r), bounds=(z[k - 1], z[k + 1]), method="bounded",

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 import sympy
 
-from rheobase.analysis.equilibria import FixedPoint, describe, fixed_points
+from rheobase.analysis.equilibria import FixedPoint, describe, exact_numbers, fixed_points
 from rheobase.analysis.setting import Setting, read_setting
 from rheobase.derive.rest import is_current
 from rheobase.errors import InputError, nearest
@@ -198,28 +198,40 @@ def _nullcline(setting: Setting, state: str, x: str, y: str, ranges: Mapping[str
 
     xs, ys = np.linspace(*ranges[x], _GRID), np.linspace(*ranges[y], _GRID)
     X, Y = np.meshgrid(xs, ys)
-    row = (x, y).index(state)
-    values = _flow(setting, x, y, X, Y)[row]
-    scale = np.median(np.abs(values[np.isfinite(values)])) if np.isfinite(values).any() else 1.0
-    tamed = np.ma.masked_invalid(np.arcsinh(values / (scale or 1.0)))
     cell = np.array([xs[1] - xs[0], ys[1] - ys[0]])
     out = []
-    for line in contour_generator(xs, ys, tamed).lines(0.0):
-        points, good = _onto(setting, state, x, y, np.asarray(line, dtype=float), cell)
-        edges = np.flatnonzero(~good)
-        out += [part[np.all(np.isfinite(part), axis=1)] for part in np.split(np.where(good[:, None], points, np.nan), edges)]
+    for factor in _factors(setting, state):
+        values = np.broadcast_to(setting.number(factor, **{x: X, y: Y}), X.shape)
+        scale = np.median(np.abs(values[np.isfinite(values)])) if np.isfinite(values).any() else 1.0
+        tamed = np.ma.masked_invalid(np.arcsinh(values / (scale or 1.0)))
+        for line in contour_generator(xs, ys, tamed).lines(0.0):
+            points, good = _onto(setting, factor, x, y, np.asarray(line, dtype=float), cell)
+            edges = np.flatnonzero(~good)
+            out += [part[np.all(np.isfinite(part), axis=1)] for part in np.split(np.where(good[:, None], points, np.nan), edges)]
     return [part for part in out if len(part) > 1]
 
 
-def _onto(setting: Setting, state: str, x: str, y: str, points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the points moved onto the zero of the flow along its gradient, and whether they got there."""
-    i = setting.states.index(state)
-    columns = [setting.states.index(x), setting.states.index(y)]
+def _factors(setting: Setting, state: str) -> list[Any]:
+    """Return the factors of a row that can be zero: v*(1 - v - w) is a vertical line and a slanted one, not one bent line."""
+    row = setting.drift[setting.states.index(state)].subs(exact_numbers(setting), simultaneous=True)
+    moving = {symbol(s) for s in setting.states}
+    parts = []
+    for factor in sympy.Mul.make_args(sympy.factor(row)):
+        inner, power = factor.as_base_exp()
+        if inner.free_symbols & moving and not isinstance(inner, sympy.exp) and power.is_positive is not False:
+            parts.append(inner if inner != sympy.E else factor)
+    return parts
+
+
+def _onto(setting: Setting, row: Any, x: str, y: str, points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points moved onto the zero of a row along its gradient, and whether they got there."""
+    slopes = [sympy.diff(row, symbol(s)) for s in (x, y)]
     place = points.copy()
 
     def look(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        states = p if columns == [0, 1] else p[:, ::-1]
-        return setting.flow(states)[:, i], setting.jacobian(states)[:, i, :][:, columns] * cell
+        here = {x: p[:, 0], y: p[:, 1]}
+        f, *gradient = (np.broadcast_to(setting.number(e, **here), p.shape[:1]) for e in (row, *slopes))
+        return f, np.stack(gradient, axis=-1) * cell
 
     with np.errstate(all="ignore"):
         for _ in range(12):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import final
 
 from rheobase.derive.additive import additive_ports
-from rheobase.derive.integrate import Step, clamp_sets
+from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_step
+from rheobase.derive.structure import analyse
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["ClockSource", "clock_source"]
+__all__ = ["ClockSource", "clock_source", "print_clock"]
 
 _HEADER = '''"""{title}, written by rheobase from these rows:
 
@@ -154,6 +155,15 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     header = _HEADER.format(title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table)
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
     return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), ("exprel", *defined))
+
+
+def print_clock(neuron: Neuron, method: str = "auto") -> str:
+    """Return the loop for inputs that vary in time and spikes at every port."""
+    structure = analyse(neuron, neuron.inputs)
+    step = derive_step(neuron, structure, choose_method(structure, method))
+    names = {*neuron.parameters, *step.coefficients, *(f"_steps_{t}" for t in neuron.refractory)}
+    kinds = dict.fromkeys(names, "scalar") | dict.fromkeys(neuron.inputs, "both")
+    return clock_source(neuron, step, kinds, neuron.ports).text
 
 
 def _indent(lines: list[str], levels: int = 1) -> list[str]:

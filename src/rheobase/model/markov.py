@@ -72,7 +72,7 @@ class MarkovNeuron:
         be ``"a -> a"``: a spike that changes nothing, as a Poisson neuron's. None: a channel; no spikes.
     start : str or dict
         The state at t = 0, or the probability of each, ``{"rest": 0.8, "spike": 0.2}``.
-    name, about, source : str, optional
+    name, about, reference : str, optional
         For print.
     **parameters
         Numbers (coherent units), texts with unit, or arrays with one value a neuron.
@@ -126,7 +126,7 @@ class MarkovNeuron:
     start: str | Mapping[str, float]
     parameters: Mapping[str, Quantity]
     about: str
-    source: str
+    reference: str
     inputs: tuple[str, ...] = field(init=False)
     dimensions: Mapping[str, Dimension | None] = field(init=False)
     transitions: tuple[tuple[int, int], ...] = field(init=False)
@@ -141,7 +141,7 @@ class MarkovNeuron:
         *,
         name: str = "Markov neuron",
         about: str = "",
-        source: str = "",
+        reference: str = "",
         **parameters: Any,
     ) -> None:
         states = read_states(states)
@@ -164,7 +164,7 @@ class MarkovNeuron:
                 )
         fields = {
             "name": " ".join(str(name).split()), "about": " ".join(str(about).split()),
-            "source": " ".join(str(source).split()), "states": states, "rates": MappingProxyType(read),
+            "reference": " ".join(str(reference).split()), "states": states, "rates": MappingProxyType(read),
             "spike": spike, "start": read_start(start, states), "parameters": MappingProxyType(quantities),
             "inputs": find_inputs(read, quantities), "transitions": tuple(ends), "spiking": spiking,
             "dimensions": MappingProxyType(infer_dimensions(read, quantities)),
@@ -373,7 +373,7 @@ class MarkovNeuron:
         [0.143, 0.857]
         """
         fields: dict[str, Any] = {
-            k: getattr(self, k) for k in ("states", "spike", "start", "name", "about", "source")
+            k: getattr(self, k) for k in ("states", "spike", "start", "name", "about", "reference")
         }
         known = [*fields, "rates", *self.parameters, *self.inputs]
         given = dict(changes.get("rates") or {})
@@ -394,7 +394,7 @@ class MarkovNeuron:
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain JSON types; `from_dict` reads them back."""
         out: dict[str, Any] = {"name": self.name, "states": list(self.states), "rates": _plain_rates(self)}
-        out |= {k: getattr(self, k) for k in ("spike", "about", "source") if getattr(self, k)}
+        out |= {k: getattr(self, k) for k in ("spike", "about", "reference") if getattr(self, k)}
         out["start"] = self.start if isinstance(self.start, str) else dict(self.start)
         out["parameters"] = {n: q.to_dict() for n, q in self.parameters.items()}
         return out
@@ -407,7 +407,7 @@ class MarkovNeuron:
         >>> MarkovNeuron.from_dict(m.to_dict()) == m
         True
         """
-        allowed = ("name", "states", "rates", "spike", "start", "about", "source", "parameters")
+        allowed = ("name", "states", "rates", "spike", "start", "about", "reference", "parameters")
         if not isinstance(data, Mapping) or not {"states", "rates"} <= set(data):
             raise InputError("this is no Markov neuron: 'states' and 'rates' are wanted")
         for key in data:
@@ -443,8 +443,8 @@ class MarkovNeuron:
         units = {n: self.dimensions.get(n) for n in self.inputs}
         if units:
             add("input", [", ".join(n + (f" in {d.unit}" if d else "") for n, d in units.items())])
-        if self.source:
-            add("source", textwrap.wrap(self.source, 110))
+        if self.reference:
+            add("reference", textwrap.wrap(self.reference, 110))
         return "\n".join(lines)
 
     __repr__ = __str__

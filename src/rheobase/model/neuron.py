@@ -47,7 +47,7 @@ class Neuron:
         (``{"u": "2 ms"}``), several, or ``{"threshold": "5 ms"}`` to suspend the threshold alone.
     hazard : str, optional
         Escape noise in place of a threshold: the rate of firing, ``exp((v - theta)/delta_u)/tau_0``.
-    name, about, source : str, optional
+    name, about, reference : str, optional
         For print.
     **values
         Parameters, and initial values named as the states: numbers (coherent units: ms, mV, nA, nF, MOhm,
@@ -91,7 +91,7 @@ class Neuron:
     parameters: Mapping[str, Quantity]
     initial: Mapping[str, Quantity]
     about: str
-    source: str
+    reference: str
     rows: Rows = field(init=False)
     inputs: tuple[str, ...] = field(init=False)
     dimensions: Mapping[str, Dimension | None] = field(init=False)
@@ -107,7 +107,7 @@ class Neuron:
         *,
         name: str = "neuron",
         about: str = "",
-        source: str = "",
+        reference: str = "",
         **values: Any,
     ) -> None:
         rows = parse_rows(evolve, receive, threshold, reset, hazard)
@@ -117,7 +117,7 @@ class Neuron:
         initial = {n: q for n, q in quantities.items() if n in rows.states}
         parameters = {n: q for n, q in quantities.items() if n not in rows.states}
         self._set(
-            name=_read_name(name), about=_one_line(about, "about"), source=_one_line(source, "source"),
+            name=_read_name(name), about=_one_line(about, "about"), reference=_one_line(reference, "reference"),
             evolve=_tidy(evolve), threshold=_tidy(threshold), reset=_tidy(reset), hazard=_tidy(hazard), rows=rows,
             receive=MappingProxyType({port: _tidy(text) for port, text in ports.items()}),
             refractory=MappingProxyType(clamps), parameters=MappingProxyType(parameters),
@@ -171,7 +171,7 @@ class Neuron:
         fields: dict[str, Any] = {
             "evolve": self.evolve, "receive": dict(self.receive) or None, "threshold": self.threshold,
             "reset": self.reset, "hazard": self.hazard, "refractory": dict(self.refractory) or None,
-            "name": self.name, "about": self.about, "source": self.source,
+            "name": self.name, "about": self.about, "reference": self.reference,
             **self.parameters, **self.initial,
         }  # fmt: skip
         known = {*fields, *self.states, *self.inputs}
@@ -192,10 +192,21 @@ class Neuron:
                 del fields[key]
         return Neuron(**fields)
 
+    def source(self, method: str = "auto") -> str:
+        """Return the Python text that the clock engine runs for this neuron, printed from the rows.
+
+        >>> from rheobase.model.zoo import LIF
+        >>> print([line for line in LIF().source().splitlines() if line.startswith("def _fires")][0])
+        def _fires(v, theta):
+        """
+        from rheobase.emit.clock_loop import print_clock  # the one step up the layers: a value offers its own text
+
+        return print_clock(self, method)
+
     def to_dict(self) -> dict[str, Any]:
         """Return rows and values as plain JSON types; `from_dict` reads them back."""
         out: dict[str, Any] = {"name": self.name, "evolve": self.evolve, "receive": dict(self.receive)}
-        for key in ("threshold", "reset", "hazard", "about", "source"):
+        for key in ("threshold", "reset", "hazard", "about", "reference"):
             if getattr(self, key):
                 out[key] = getattr(self, key)
         out["refractory"] = dict(self.refractory)
@@ -211,7 +222,7 @@ class Neuron:
         >>> Neuron.from_dict(LIF().to_dict()) == LIF()
         True
         """
-        allowed = {"name", "evolve", "receive", "threshold", "reset", "hazard", "about", "source", "refractory",
+        allowed = {"name", "evolve", "receive", "threshold", "reset", "hazard", "about", "reference", "refractory",
                    "parameters", "initial"}  # fmt: skip
         if not isinstance(data, Mapping) or "evolve" not in data:
             raise InputError("this is no neuron: there is no 'evolve' row")

@@ -47,8 +47,8 @@ def write_table(neuron: Neuron) -> str:
             add(key, [line.replace("\0", " ") for line in wrapped])
     if neuron.inputs:
         add("input", [", ".join(n + (f" in {neuron.unit(n)}" if neuron.unit(n) else "") for n in neuron.inputs)])
-    if neuron.source:
-        add("source", textwrap.wrap(neuron.source, 110, break_long_words=False, break_on_hyphens=False))
+    if neuron.reference:
+        add("reference", textwrap.wrap(neuron.reference, 110, break_long_words=False, break_on_hyphens=False))
     return "\n".join(out)
 
 
@@ -62,7 +62,7 @@ def read_table(text: str) -> dict[str, Any]:
     name, _, about = lines[0].partition(":")
     found: dict[str, list[str]] = {}
     key = ""
-    known = (*_ROWS, "parameters", "start", "input", "source")
+    known = (*_ROWS, "parameters", "start", "input", "reference")
     for line in lines[1:]:
         word = line.split()[0]
         if line.startswith("  ") and not line.startswith("   ") and word in known:
@@ -84,7 +84,7 @@ def read_table(text: str) -> dict[str, Any]:
     for key, group in (("parameters", "parameters"), ("start", "initial")):
         items = _split(" ".join(found.get(key, [])))
         out[group] = {n: _quantity(v, n) for n, v in _pairs(items, "=")}
-    out["source"] = " ".join(found.get("source", []))
+    out["reference"] = " ".join(found.get("reference", []))
     return out
 
 

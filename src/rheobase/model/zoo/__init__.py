@@ -1,7 +1,7 @@
 """The zoo: published neurons, each as its four rows with its published values.
 
 Every function takes keywords and returns a `Neuron`. A keyword that names a row, an initial value or
-``name=``, ``about=``, ``source=`` replaces that part: ``IF(reset="v <- v - theta")``.
+``name=``, ``about=``, ``reference=`` replaces that part: ``IF(reset="v <- v - theta")``.
 """
 
 from rheobase.model.zoo.adaptive import ALIF, MAT, LIFsfa, MihalasNiebur

@@ -59,11 +59,11 @@ def ALIF(
                   theta <- theta + delta
       parameters  tau = 15 ms, tau_a = 50 ms, R = 4, theta_0 = 1, delta = 0.4, v_r = 0, I = 0
       start       v = 0, theta = 1
-      source      neuro4ml.github.io, week 1, abstract neuron models
+      reference   neuro4ml.github.io, week 1, abstract neuron models
     """
     return assemble(
         changes, name="ALIF", about="LIF, adaptive threshold",
-        source="neuro4ml.github.io, week 1, abstract neuron models",
+        reference="neuro4ml.github.io, week 1, abstract neuron models",
         evolve="tau dv/dt = R*I - v\ntau_a dtheta/dt = theta_0 - theta", receive="v <- v + w_i",
         threshold="v > theta",
         reset="v <- v_r\ntheta <- theta + delta", tau=tau, tau_a=tau_a, R=R, theta_0=theta_0, delta=delta,
@@ -118,7 +118,7 @@ def LIFsfa(
     """
     return assemble(
         changes, name="LIFsfa", about="LIF, spike-triggered adaptation current",
-        source=f"{BOOK}, section 6.1",
+        reference=f"{BOOK}, section 6.1",
         evolve="tau dv/dt = E_L - v + R*(I - w)\ntau_w dw/dt = -w", receive="v <- v + w_i",
         threshold="v > theta",
         reset="v <- v_r\nw <- w + b", refractory=refractory, tau=tau, tau_w=tau_w, R=R, E_L=E_L, theta=theta,
@@ -180,7 +180,7 @@ def MAT(
     """
     return assemble(
         changes, name="MAT", about="multi-timescale adaptive threshold, no reset of v",
-        source="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, "
+        reference="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, "
                "doi:10.3389/neuro.10.009.2009",
         evolve="tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\ntau_1 dtheta_1/dt = -theta_1\n"
                "tau_2 dtheta_2/dt = -theta_2\ntau_e dI_exc/dt = -I_exc\ntau_i dI_inh/dt = -I_inh",
@@ -255,7 +255,7 @@ def MihalasNiebur(
     """
     return assemble(
         changes, name="MihalasNiebur", about="generalised linear integrate-and-fire",
-        source="Mihalas & Niebur (2009) Neural Computation 21:704-718, doi:10.1162/neco.2008.12-07-680",
+        reference="Mihalas & Niebur (2009) Neural Computation 21:704-718, doi:10.1162/neco.2008.12-07-680",
         evolve="C dv/dt = I + I_1 + I_2 - G*(v - E_L)\ndtheta/dt = a*(v - E_L) - b*(theta - theta_inf)\n"
                "dI_1/dt = -k_1*I_1\ndI_2/dt = -k_2*I_2",
         receive="v <- v + w_i", threshold="v > theta",

@@ -165,12 +165,12 @@ def HH(
     if form == "squid":
         rows |= {"name": "HH", "about": "Hodgkin-Huxley, squid axon", "evolve": _SQUID,
         "receive": "v <- v + w_i",
-                 "source": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, "
+                 "reference": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, "
                            "doi:10.1113/jphysiol.1952.sp004764"}  # fmt: skip
     else:
         rows |= {"name": "HH", "about": "Hodgkin-Huxley, Traub-Miles pyramidal cell", "evolve": _TRAUB,
                  "receive": {"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
-                 "source": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, "
+                 "reference": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, "
                            "benchmark 3, doi:10.1007/s10827-007-0038-6"}  # fmt: skip
         values |= {"g_e": 0, "g_i": 0}
     neuron = Neuron(**rows, **values)

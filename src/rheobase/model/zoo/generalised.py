@@ -131,7 +131,7 @@ def GLIF(
         values |= {"a_v": a_v, "b_v": b_v, "theta_v": 0}
     return assemble(
         changes, name=f"GLIF{level}", about=f"generalised leaky integrate-and-fire, level {level}",
-        source="Teeter et al. (2018) Nature Communications 9:709, doi:10.1038/s41467-017-02717-4",
+        reference="Teeter et al. (2018) Nature Communications 9:709, doi:10.1038/s41467-017-02717-4",
         evolve="\n".join(evolve), receive="y <- y + exp(1)*w_i", threshold=threshold, reset="\n".join(reset),
         refractory=dict.fromkeys(clamped, "t_ref"), **values,
     )  # fmt: skip

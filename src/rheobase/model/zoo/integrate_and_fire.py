@@ -48,13 +48,13 @@ def IF(*, theta: Value = 1, v_r: Value = 0, I: Value = 0, **changes: Any) -> Neu
       reset       v <- v_r
       parameters  theta = 1, v_r = 0, I = 0
       start       v = 0
-      source      neuro4ml.github.io, week 1, abstract neuron models; Lapicque (1907)
+      reference   neuro4ml.github.io, week 1, abstract neuron models; Lapicque (1907)
     >>> IF(reset="v <- v - theta").parameters.keys()
     dict_keys(['theta', 'I'])
     """
     return assemble(
         changes, name="IF", about="perfect integrator",
-        source="neuro4ml.github.io, week 1, abstract neuron models; Lapicque (1907)",
+        reference="neuro4ml.github.io, week 1, abstract neuron models; Lapicque (1907)",
         evolve="dv/dt = I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
         theta=theta, v_r=v_r, I=I, v=0,
     )  # fmt: skip
@@ -107,11 +107,11 @@ def IAF(
       reset       v <- v - theta
       parameters  tau = 1 ms, R = 1, v_leak = 0, I_syn = 0, I_bias = 0.025, theta = 1, v_min = -1
       start       v = 0
-      source      Sinabs, quick introduction to spiking neural networks
+      reference   Sinabs, quick introduction to spiking neural networks
     """
     return assemble(
         changes, name="IAF", about="constant leak, soft reset",
-        source="Sinabs, quick introduction to spiking neural networks",
+        reference="Sinabs, quick introduction to spiking neural networks",
         evolve="tau dv/dt = -v_leak + R*(I_syn + I_bias)\nv >= v_min",
         receive="v <- v + w_i", threshold="v > theta", reset="v <- v - theta",
         tau=tau, R=R, v_leak=v_leak, I_syn=I_syn, I_bias=I_bias, theta=theta, v_min=v_min, v=0,
@@ -243,7 +243,7 @@ def LIF(
       reset       v <- v_r
       refractory  v: t_ref
       parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, t_ref = 2
-      ms source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics,
+      ms reference   Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics,
       doi:10.1017/CBO9781107447615, eq. (1.5)
     >>> LIF(C="1 nF").evolve
     'C dv/dt = -g_L*(v - E_L) + I'
@@ -256,6 +256,6 @@ def LIF(
         form = "conductance" if C is not ... or g_L is not ... else "tau"
     values = pick("LIF", form, {k: defaults for k, (_, defaults) in _LIF.items()}, given)
     return assemble(
-        changes, name="LIF", source=f"{BOOK}, eq. (1.5)", evolve=_LIF[form][0],
+        changes, name="LIF", reference=f"{BOOK}, eq. (1.5)", evolve=_LIF[form][0],
         receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r", **values,
     )  # fmt: skip

@@ -84,14 +84,14 @@ def QIF(
       reset       v <- v_r
       parameters  tau = 10 ms, v_peak = 1000, v_r = -1000, I = 0
       start       v = -1000
-      source      Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615,
+      reference   Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615,
       eq. (5.16)
     """
     given = {"tau": tau, "a": a, "E_L": E_L, "v_c": v_c, "R": R, "v_peak": v_peak, "v_r": v_r,
              "refractory": refractory, "I": I}  # fmt: skip
     values = pick("QIF", form, {k: defaults for k, (_, defaults) in _QIF.items()}, given)
     return assemble(
-        changes, name="QIF", about="quadratic integrate-and-fire", source=f"{BOOK}, eq. (5.16)",
+        changes, name="QIF", about="quadratic integrate-and-fire", reference=f"{BOOK}, eq. (5.16)",
         evolve=_QIF[form][0],
         receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r", v=values.get("E_L", values["v_r"]),
         **values,
@@ -146,7 +146,7 @@ def EIF(
     """
     return assemble(
         changes, name="EIF", about="exponential integrate-and-fire",
-        source="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, "
+        reference="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, "
                "doi:10.1523/JNEUROSCI.23-37-11628.2003",
         evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) + I", receive="v <- v + w_i",
         threshold="v > v_peak", reset="v <- v_r", refractory=refractory, C=C, g_L=g_L, E_L=E_L, v_T=v_T,
@@ -215,7 +215,7 @@ def AdEx(
     """
     return assemble(
         changes, name="AdEx", about="adaptive exponential integrate-and-fire",
-        source="Brette & Gerstner (2005) J. Neurophysiol. 94:3637-3642, doi:10.1152/jn.00686.2005",
+        reference="Brette & Gerstner (2005) J. Neurophysiol. 94:3637-3642, doi:10.1152/jn.00686.2005",
         evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\n"
                "tau_w dw/dt = a*(v - E_L) - w",
         receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r\nw <- w + b", refractory=refractory,
@@ -281,11 +281,11 @@ def Izhikevich(
                   u <- u + d
       parameters  a = 0.02, b = 0.2, c = -65, d = 8, k2 = 0.04, k1 = 5, k0 = 140, v_peak = 30, I = 0
       start       v = -70, u = -14
-      source      Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440
+      reference   Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440
     """
     neuron = Neuron(
         name="Izhikevich", about="simple model",
-        source="Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440",
+        reference="Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440",
         evolve="dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*(b*v - u)", receive="v <- v + w_i",
         threshold="v > v_peak", reset="v <- c\nu <- u + d",
         a=a, b=b, c=c, d=d, k2=k2, k1=k1, k0=k0, v_peak=v_peak, I=I, v=v, u=u,
@@ -346,7 +346,7 @@ def Izhikevich2007(
     """
     return assemble(
         changes, name="Izhikevich2007", about="simple model with units",
-        source="Izhikevich (2007) Dynamical Systems in Neuroscience, eqs. (8.5), (8.6), "
+        reference="Izhikevich (2007) Dynamical Systems in Neuroscience, eqs. (8.5), (8.6), "
                "doi:10.7551/mitpress/2526.001.0001",
         evolve="C dv/dt = k*(v - v_r)*(v - v_t) - u + I\ndu/dt = a*(b*(v - v_r) - u)", receive="v <- v + w_i",
         threshold="v > v_peak", reset="v <- c\nu <- u + d", C=C, k=k, v_r=v_r, v_t=v_t, a=a, b=b, c=c, d=d,

@@ -137,7 +137,7 @@ def izhikevich_pattern(letter: str) -> tuple[Neuron, dict[str, Any], float, floa
     about, a, b, c, d, v, other, dt, until, pieces, criterion = _TABLE[letter]
     neuron = Izhikevich(
         a=a, b=b, c=c, d=d, v=v, about=about, name=f"Izhikevich {letter}", **other,
-        source="Izhikevich (2004) IEEE Trans. Neural Networks 15:1063-1070, fig. 1, "
+        reference="Izhikevich (2004) IEEE Trans. Neural Networks 15:1063-1070, fig. 1, "
                "doi:10.1109/TNN.2004.832719",
     )  # fmt: skip
     t = np.arange(round(until / dt) + 1) * dt

@@ -54,7 +54,7 @@ def EscapeLIF(
     exp((v - theta)/delta_u)/tau_0
     """
     return assemble(
-        changes, name="EscapeLIF", about="LIF, escape noise", source=f"{BOOK}, section 9.1",
+        changes, name="EscapeLIF", about="LIF, escape noise", reference=f"{BOOK}, section 9.1",
         evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", hazard="exp((v - theta)/delta_u)/tau_0",
         reset="v <- v_r", refractory=refractory, tau=tau, R=R, E_L=E_L, theta=theta, delta_u=delta_u,
         tau_0=tau_0,
@@ -116,7 +116,7 @@ def SRM(
     """
     return assemble(
         changes, name="SRM", about="spike response model, escape noise",
-        source=f"{BOOK}, sections 6.4 and 9.1",
+        reference=f"{BOOK}, sections 6.4 and 9.1",
         evolve="tau dv/dt = E_L - v + R*(I_syn + I)\ntau_s dI_syn/dt = -I_syn\ntau_eta deta/dt = -eta",
         receive="I_syn <- I_syn + w_i", hazard="exp((v + eta - theta)/delta_u)/tau_0",
         reset="eta <- eta + eta_0",
@@ -202,7 +202,7 @@ def NoisyLIF(
         start = {"v": values["E_L"], "I_n": 0}
     return assemble(
         changes, name="NoisyLIF", about="LIF, white noise" if form == "white" else "LIF, coloured noise",
-        source=f"{BOOK}, section 8.1", evolve=evolve, receive="v <- v + w_i", threshold="v > theta",
+        reference=f"{BOOK}, section 8.1", evolve=evolve, receive="v <- v + w_i", threshold="v > theta",
         reset="v <- v_r",
         **values, **start,
     )  # fmt: skip

@@ -53,7 +53,7 @@ _MEMBRANE: Final = ("tau", "R", "E_L", "theta", "v_r", "refractory", "I")
 def _build(
     name: str,
     about: str,
-    source: str,
+    reference: str,
     rows: tuple[tuple[str, Any], tuple[str, Any]],
     given: Mapping[str, Value],
     changes: Mapping[str, Any],
@@ -70,7 +70,7 @@ def _build(
     v in times.items() if k not in second})
     start = {line.partition("/dt")[0].partition(" d")[2]: 0 for line in evolve.splitlines()[1:]}
     return assemble(
-        changes, name=name, about=about, source=source, evolve=evolve, receive=receive, threshold="v > theta",
+        changes, name=name, about=about, reference=reference, evolve=evolve, receive=receive, threshold="v > theta",
         reset="v <- v_r", v=given["E_L"], **values, **start,
     )  # fmt: skip
 
@@ -137,7 +137,7 @@ def LIFexp(
       refractory  v: t_ref
       parameters  tau = 20 ms, R = 100 MOhm, E_L = -70 mV, theta = -50 mV, v_r = -70 mV, I = 0 nA, tau_s = 5
       ms, t_ref = 2 ms start       v = -70 mV, I_syn = 0
-      source      Rotter & Diesmann (1999) Biol. Cybern. 81:381-402, doi:10.1007/s004220050570
+      reference   Rotter & Diesmann (1999) Biol. Cybern. 81:381-402, doi:10.1007/s004220050570
     >>> LIFexp(tau_e="3 ms", tau_i="7 ms").ports
     ('exc', 'inh')
     """
@@ -312,7 +312,7 @@ def CUBA(
     """
     return assemble(
         changes, name="CUBA", about="LIF, exponential current-based synapses",
-        source=f"{_BRETTE}, benchmark 2",
+        reference=f"{_BRETTE}, benchmark 2",
         evolve="tau_m dv/dt = E_L - v + g_e + g_i\ntau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
         receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
         reset="v <- v_r",
@@ -376,7 +376,7 @@ def COBA(
     """
     return assemble(
         changes, name="COBA", about="LIF, exponential conductance-based synapses",
-        source=f"{_BRETTE}, benchmark 1",
+        reference=f"{_BRETTE}, benchmark 1",
         evolve="C dv/dt = g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v) + I\n"
                "tau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
         receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
