@@ -1,13 +1,13 @@
 # %% [markdown]
 # # Leaky buckets
 #
-# Water pours into a bucket at a rate I and leaks through a hole that stretches with the weight above it. The
-# level v is the neuron's potential:
+# Water pours into a bucket at a rate I and leaks through a hole that stretches with the weight above it.
+# The level v is the neuron's potential:
 #
 #     tau dv/dt = I - v
 #
-# A large tau is a stiff hole. Left alone, the level falls to 37 % of what it was within tau; with the tap on,
-# it creeps towards I.
+# A large tau is a stiff hole. Left alone, the level falls to 37 % of what it was within tau; with the
+# tap on, it creeps towards I.
 
 # %%
 from pathlib import Path
@@ -23,8 +23,8 @@ bucket = rb.Neuron(evolve="tau dv/dt = I - v", name="bucket", tau=TAUS, v=0)
 
 # %% [markdown]
 # ## Filling and leaking
-# Three buckets under the same tap, which is closed after three seconds. At the start each rises by I/tau per
-# ms; once the tap is closed it falls by v/tau. So at equal levels the three leak as 6 : 3 : 1.
+# Three buckets under the same tap, which is closed after three seconds. At the start each rises by I/tau
+# per ms; once the tap is closed it falls by v/tau. So at equal levels the three leak as 6 : 3 : 1.
 
 
 # %%
@@ -34,7 +34,9 @@ def filling() -> tuple[Any, list[Any]]:
     on, off = run.t <= 3000, run.t >= 3000
     full = 60 * -np.expm1(-run.t / TAUS[:, None])
     np.testing.assert_allclose(run.v[:, on], full[:, on], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(run.v[:, off], full[:, [300]] * np.exp(-(run.t[off] - 3000) / TAUS[:, None]), rtol=1e-12)
+    np.testing.assert_allclose(
+        run.v[:, off], full[:, [300]] * np.exp(-(run.t[off] - 3000) / TAUS[:, None]), rtol=1e-12
+    )
     slopes = 60 / TAUS  # of v at t = 0, when the bucket is empty
     np.testing.assert_allclose(slopes / slopes[2], [6, 3, 1])
     half_lives = TAUS * np.log(2)
@@ -64,17 +66,25 @@ def drawn() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## Firing
-# At the brim (100) the bucket fires, is emptied, and for three seconds takes no water. With a tap at 150 and
-# tau = 2 s the first spike comes after tau ln(150/50) = 2197.22 ms, the others every 5197.22 ms: the refractory
-# period is added. The brim counts as reached at equality, `v >= v_th`. A tap at 100 comes ever closer to the
-# brim and never gets there.
+# At the brim (100) the bucket fires, is emptied, and for three seconds takes no water. With a tap at 150
+# and tau = 2 s the first spike comes after tau ln(150/50) = 2197.22 ms, the others every 5197.22 ms: the
+# refractory period is added. The brim counts as reached at equality, `v >= v_th`. A tap at 100 comes
+# ever closer to the brim and never gets there.
 
 
 # %%
 def firing() -> tuple[Any, list[Any]]:
     """A bucket that fires and is refractory"""
-    fires = rb.Neuron(evolve="tau dv/dt = I - v", threshold="v >= v_th", reset="v <- 0", refractory="3 s", name="firing bucket",
-                      tau="2 s", v_th=100, v=0)  # fmt: skip
+    fires = rb.Neuron(
+        evolve="tau dv/dt = I - v",
+        threshold="v >= v_th",
+        reset="v <- 0",
+        refractory="3 s",
+        name="firing bucket",
+        tau="2 s",
+        v_th=100,
+        v=0,
+    )
     run = rb.simulate(fires, I=150, until="30 s", record_every="10 ms")
     first, interval = 2000 * np.log(3), 2000 * np.log(3) + 3000
     assert len(run.spikes[0]) == 6
@@ -86,7 +96,9 @@ def firing() -> tuple[Any, list[Any]]:
     ax.axhline(100, color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.vlines(run.spikes[0] / 1000, 103, 120, color=plot.COLOURS[0], linewidth=1.5)
     for k, t in enumerate(run.spikes[0] / 1000):
-        ax.axvspan(t, t + 3, color=plot.COLOURS[4], alpha=0.2, linewidth=0, label="refractory" if k == 0 else None)
+        ax.axvspan(
+            t, t + 3, color=plot.COLOURS[4], alpha=0.2, linewidth=0, label="refractory" if k == 0 else None
+        )
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
     ax.set(xlabel="time (s)", ylabel="level v (%)", xlim=(0, 30), ylim=(0, 124))
     return figure, [run]
@@ -94,8 +106,8 @@ def firing() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## The same equation in volts
-# A resistor and a capacitor side by side share the current, I = I_R + I_C = v/R + C dv/dt. With tau = R C and
-# R I in the place of I that is the bucket again, to the last digit.
+# A resistor and a capacitor side by side share the current, I = I_R + I_C = v/R + C dv/dt. With tau = R
+# C and R I in the place of I that is the bucket again, to the last digit.
 
 
 # %%
@@ -104,13 +116,17 @@ def circuit() -> tuple[Any, list[Any]]:
     rc = rb.Neuron(evolve="C dv/dt = I - v/R", name="RC circuit", R="10 MOhm", C="50 nF")
     pulse = rb.step("6 nA", on="200 ms", off="2 s")
     run = rb.simulate(rc, I=pulse, until="3 s", record_every="5 ms", v="0 mV")
-    same = rb.simulate(bucket.replace(tau=500.0), I=rb.step(60, on=200, off=2000), until="3 s", record_every="5 ms")
+    same = rb.simulate(
+        bucket.replace(tau=500.0), I=rb.step(60, on=200, off=2000), until="3 s", record_every="5 ms"
+    )
     np.testing.assert_allclose(run.v, same.v, rtol=1e-12, atol=1e-12)
     current = np.where((run.t >= 200) & (run.t < 2000), 6.0, 0.0)
     through = run.v / 10
     charging = current - through
     on = (run.t > 200) & (run.t < 2000)
-    np.testing.assert_allclose(charging[on], 6 * np.exp(-(run.t[on] - 200) / 500), rtol=1e-11)  # C dv/dt of the solution
+    np.testing.assert_allclose(
+        charging[on], 6 * np.exp(-(run.t[on] - 200) / 500), rtol=1e-11
+    )  # C dv/dt of the solution
 
     figure, (top, bottom) = plot.new_axes(2, sharex=True, size=(7, 4))
     top.plot(run.t, run.v, color=plot.COLOURS[0])

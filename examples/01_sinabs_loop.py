@@ -1,9 +1,9 @@
 # %% [markdown]
 # # The hundred-step loop
 #
-# The Sinabs introduction to spiking networks writes a LIF neuron as a loop over time: test the threshold, then
-# add dt/tau (i - v). It prints spikes at [47, 94]. The same rows with `method="euler"` and dt = 1 ms do the same
-# arithmetic.
+# The Sinabs introduction to spiking networks writes a LIF neuron as a loop over time: test the
+# threshold, then add dt/tau (i - v). It prints spikes at [47, 94]. The same rows with `method="euler"`
+# and dt = 1 ms do the same arithmetic.
 
 # %%
 from pathlib import Path
@@ -15,14 +15,16 @@ import rheobase as rb
 from rheobase import plot
 from rheobase.model.artificial import ArtificialNeuron
 
-lif = rb.Neuron(evolve="tau dv/dt = I - v", threshold="v >= theta", reset="v <- 0", name="LIF", tau="20 ms", theta=10, v=0)
+lif = rb.Neuron(
+    evolve="tau dv/dt = I - v", threshold="v >= theta", reset="v <- 0", name="LIF", tau="20 ms", theta=10, v=0
+)
 
 # %% [markdown]
 # ## Two conventions, one train
-# The loop tests at the *start* of step k the value that step k-1 left behind, and writes down k. rheobase tests
-# at the *end* of a step, and writes down the time of that end, t_k. Start of step 47 and end of the step from
-# t = 46 to t = 47 are the same instant, so both say 47; the traces agree in all 101 values, the reset at 47
-# included. One difference remains: the loop never tests its last value, v[100].
+# The loop tests at the *start* of step k the value that step k-1 left behind, and writes down k.
+# rheobase tests at the *end* of a step, and writes down the time of that end, t_k. Start of step 47 and
+# end of the step from t = 46 to t = 47 are the same instant, so both say 47; the traces agree in all 101
+# values, the reset at 47 included. One difference remains: the loop never tests its last value, v[100].
 #
 # The model's own answer, without a step, is a period of 20 ln 11 = 47.958 ms; smaller steps tend to it.
 
@@ -49,7 +51,11 @@ def loop() -> tuple[Any, list[Any]]:
     assert np.argmax(euler.v) == 46
     currents = np.array([9, 9.999, 10.5, 11, 12, 15, 20, 50, 200])
     many = rb.simulate(lif, I=currents, until=999, dt=1, method="euler", record=False)
-    assert many.spikes.count.tolist() == [len(run_loop(i, 1000)[0]) for i in currents] == [0, 0, 16, 21, 28, 45, 71, 199, 999]
+    assert (
+        many.spikes.count.tolist()
+        == [len(run_loop(i, 1000)[0]) for i in currents]
+        == [0, 0, 16, 21, 28, 45, 71, 199, 999]
+    )
     exact = rb.simulate(lif, I=11, until=100)
     np.testing.assert_allclose(exact.spikes[0], 20 * np.log(11) * np.array([1, 2]), rtol=1e-13)
     finer = [rb.simulate(lif, I=11, until=50, dt=dt, method="euler").spikes[0][0] for dt in (0.5, 0.1, 0.01)]
@@ -68,11 +74,11 @@ def loop() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## A constant leak
-# The page's second neuron sums its input and subtracts the threshold when it fires (`v <- v - theta`), so no
-# charge is lost. A bias of 0.025 reaches 1 after 40 steps: two spikes in 100. Its library numbers steps from 0
-# and stamps the step *during* which the threshold is reached, 39 and 79, where the loop above would have said 40
-# and 80, as rheobase does. In floating point 40 additions of 0.025 may stop a rounding error short of 1, and the
-# spike is a step late; the count is 2 all the same.
+# The page's second neuron sums its input and subtracts the threshold when it fires (`v <- v - theta`),
+# so no charge is lost. A bias of 0.025 reaches 1 after 40 steps: two spikes in 100. Its library numbers
+# steps from 0 and stamps the step *during* which the threshold is reached, 39 and 79, where the loop
+# above would have said 40 and 80, as rheobase does. In floating point 40 additions of 0.025 may stop a
+# rounding error short of 1, and the spike is a step late; the count is 2 all the same.
 
 
 # %%
@@ -91,10 +97,11 @@ def constant_leak() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## The staircase is a ReLU
-# How many spikes in 100 ms, against the bias: nothing for negative input, then floor(100 b). That is ReLU with
-# steps of one spike, and the reason why a trained ReLU network can be run with spikes. The page's layer may emit
-# several spikes in one step of 1 ms; here a neuron fires at most once a step, so the step is made 0.1 ms. With
-# 1 ms it would saturate at 100 spikes. The artificial neuron beside it, y = f(W x + b), has neither state nor time.
+# How many spikes in 100 ms, against the bias: nothing for negative input, then floor(100 b). That is
+# ReLU with steps of one spike, and the reason why a trained ReLU network can be run with spikes. The
+# page's layer may emit several spikes in one step of 1 ms; here a neuron fires at most once a step, so
+# the step is made 0.1 ms. With 1 ms it would saturate at 100 spikes. The artificial neuron beside it, y
+# = f(W x + b), has neither state nor time.
 
 
 # %%
@@ -114,7 +121,15 @@ def activation() -> tuple[Any, list[Any]]:
     figure, (left, right) = plot.new_axes(1, 2, size=(8, 3.4))
     left.plot(biases, 100 * y, color=plot.COLOURS[4], linewidth=2.5, label="100 ReLU(b)")
     left.step(biases, count, where="mid", color=plot.COLOURS[0], linewidth=1.2, label="step 0.1 ms")
-    left.step(biases, slow.spikes.count, where="mid", color=plot.COLOURS[1], linewidth=1, linestyle=":", label="step 1 ms")
+    left.step(
+        biases,
+        slow.spikes.count,
+        where="mid",
+        color=plot.COLOURS[1],
+        linewidth=1,
+        linestyle=":",
+        label="step 1 ms",
+    )
     left.set(xlabel="bias b", ylabel="spikes in 100 ms", title="spiking: IAF")
     left.legend(frameon=False, fontsize=9)
     z = np.linspace(-5, 5, 200)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A table of parameters becomes a neuron
 #
-# Membrane capacitance C, leak conductance g_L, resting potential V_L, threshold V_th, reset V_reset, refractory
-# period: the usual table for a LIF neuron, and its equation
+# Membrane capacitance C, leak conductance g_L, resting potential V_L, threshold V_th, reset V_reset,
+# refractory period: the usual table for a LIF neuron, and its equation
 #
 #     C dV/dt = -g_L (V - V_L) + I
 #
@@ -18,10 +18,20 @@ import rheobase as rb
 from rheobase import plot
 
 lif = rb.Neuron(
-    evolve="C dV/dt = -g_L*(V - V_L) + I", receive="V <- V + w_i", threshold="V >= V_th", reset="V <- V_reset",
-    refractory={"V": "2 ms"}, name="LIF", about="from a table of parameters",
-    C="200 pF", g_L="10 nS", V_L="-70 mV", V_th="-50 mV", V_reset="-65 mV", V="-70 mV",
-)  # fmt: skip
+    evolve="C dV/dt = -g_L*(V - V_L) + I",
+    receive="V <- V + w_i",
+    threshold="V >= V_th",
+    reset="V <- V_reset",
+    refractory={"V": "2 ms"},
+    name="LIF",
+    about="from a table of parameters",
+    C="200 pF",
+    g_L="10 nS",
+    V_L="-70 mV",
+    V_th="-50 mV",
+    V_reset="-65 mV",
+    V="-70 mV",
+)
 
 
 # %%
@@ -34,9 +44,9 @@ def parameters() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## With and without the leak
-# The leak holds a small current in check: below g_L (V_th - V_L) = 200 pA the neuron is silent for ever. Without
-# it (g_L = 0) any positive current fires the neuron sooner or later, after C (V_th - V_reset)/I + t_ref. Both
-# rates end at 1/t_ref = 500 Hz.
+# The leak holds a small current in check: below g_L (V_th - V_L) = 200 pA the neuron is silent for ever.
+# Without it (g_L = 0) any positive current fires the neuron sooner or later, after C (V_th - V_reset)/I
+# + t_ref. Both rates end at 1/t_ref = 500 Hz.
 
 
 # %%
@@ -53,10 +63,17 @@ def leak() -> tuple[Any, list[Any]]:
 
     figure, ax = plot.new_axes(size=(7, 3.2))
     formula = np.linspace(0.2, 1, 400)[1:]
-    ax.plot(1000 * formula, 1000 / (2 + 20 * np.log((formula / 0.01 - 5) / (formula / 0.01 - 20))), color=plot.COLOURS[0], linewidth=1)
+    ax.plot(
+        1000 * formula,
+        1000 / (2 + 20 * np.log((formula / 0.01 - 5) / (formula / 0.01 - 20))),
+        color=plot.COLOURS[0],
+        linewidth=1,
+    )
     ax.plot(1000 * I[:21], leaky.rate()[:21], "o", markersize=3.5, color=plot.COLOURS[0], label="with leak")
     ax.plot(1000 * I[1:21], 1000 / (0.2 * 15 / I[1:21] + 2), color=plot.COLOURS[1], linewidth=1)
-    ax.plot(1000 * I[:21], perfect.rate()[:21], "s", markersize=3.5, color=plot.COLOURS[1], label="without leak")
+    ax.plot(
+        1000 * I[:21], perfect.rate()[:21], "s", markersize=3.5, color=plot.COLOURS[1], label="without leak"
+    )
     ax.axvline(200, color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.set(xlabel=plot.label("I", "pA"), ylabel="rate (Hz)", xlim=(0, 1000), ylim=(0, None))
     ax.legend(frameon=False, fontsize=9, loc="lower right")
@@ -65,8 +82,8 @@ def leak() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## Variations
-# The quadratic neuron makes its own upstroke and needs no sharp threshold; a threshold that jumps at every spike
-# makes the intervals grow; a recovery variable with a shallow reset makes bursts.
+# The quadratic neuron makes its own upstroke and needs no sharp threshold; a threshold that jumps at
+# every spike makes the intervals grow; a recovery variable with a shallow reset makes bursts.
 
 
 # %%

@@ -1,15 +1,15 @@
 # %% [markdown]
 # # The three-phase neuron
 #
-# A tutorial builds a LIF neuron in TensorFlow that is, in each step of 1 ms, in one of three phases, asked for in
-# this order:
+# A tutorial builds a LIF neuron in TensorFlow that is, in each step of 1 ms, in one of three phases,
+# asked for in this order:
 #
 # 1. resting: while the rest time is positive, u stays at 0 and the rest time shrinks by dt;
 # 2. firing: if u > 1 (strictly), u is set to 0 and the rest time to 4 ms;
 # 3. integrating: otherwise u grows by dt (R I - u)/tau.
 #
-# So a value above the threshold is seen for one step before the neuron fires, and after firing u is 0 for
-# 1 + 4 steps.
+# So a value above the threshold is seen for one step before the neuron fires, and after firing u is 0
+# for 1 + 4 steps.
 
 # %%
 from pathlib import Path
@@ -22,7 +22,7 @@ from rheobase import plot
 
 
 def run_three_phases(current: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Return firing steps and trace of the rule as described, tau = 10 ms, dt = 1 ms; current[k] acts in step k."""
+    """Return firing steps and trace of the rule, tau = 10 ms, dt = 1 ms; current[k] acts in step k."""
     u, rest, fired, trace = 0.0, 0.0, [], [0.0]
     for k in range(1, len(current)):
         if rest > 0:
@@ -39,26 +39,43 @@ def run_three_phases(current: np.ndarray) -> tuple[list[int], np.ndarray]:
 # %% [markdown]
 # ## The rule as rows
 # "Tested one step later" is a second state: p follows u with time constant h, and with h = dt one Euler step
-# makes p exactly what u was a step ago. The threshold looks at p. That, with a rest of 4 ms, is the whole rule.
+# makes p exactly what u was a step ago. The threshold looks at p. That, with a rest of 4 ms, is the
+# whole rule.
 #
-# Beside it, the order that rheobase has everywhere: flow, deliver, fire, reset, all within the step. There the
-# neuron fires in the step in which it crosses, one earlier, and is at rest for 4 ms instead of 5, so each
-# interval is 1 ms shorter. A rest of 5 ms gives the rule's intervals back, each spike being stamped 1 ms earlier.
+# Beside it, the order that rheobase has everywhere: flow, deliver, fire, reset, all within the step.
+# There the neuron fires in the step in which it crosses, one earlier, and is at rest for 4 ms instead of
+# 5, so each interval is 1 ms shorter. A rest of 5 ms gives the rule's intervals back, each spike being
+# stamped 1 ms earlier.
 
 # %%
 three_phases = rb.Neuron(
-    evolve="tau du/dt = R*I - u\nh dp/dt = u - p", threshold="p > theta", reset="u <- 0\np <- 0", refractory={"u": "4 ms"},
-    name="three phases", tau="10 ms", h="1 ms", R=1, theta=1,
-)  # fmt: skip
+    evolve="tau du/dt = R*I - u\nh dp/dt = u - p",
+    threshold="p > theta",
+    reset="u <- 0\np <- 0",
+    refractory={"u": "4 ms"},
+    name="three phases",
+    tau="10 ms",
+    h="1 ms",
+    R=1,
+    theta=1,
+)
 usual = rb.Neuron(
-    evolve="tau du/dt = R*I - u", threshold="u > theta", reset="u <- 0", refractory={"u": "4 ms"}, name="usual order",
-    tau="10 ms", R=1, theta=1,
-)  # fmt: skip
+    evolve="tau du/dt = R*I - u",
+    threshold="u > theta",
+    reset="u <- 0",
+    refractory={"u": "4 ms"},
+    name="usual order",
+    tau="10 ms",
+    R=1,
+    theta=1,
+)
 
 
 def drive(current: np.ndarray) -> rb.Run:
-    """Return the rows' run; the rule's step k leads from t_k-1 to t_k, so it takes the current held from t_k-1 on."""
-    return rb.simulate(three_phases, I=rb.sampled(current[1:], dt=1), until=len(current) - 1, dt=1, method="euler")
+    """Return the rows' run; the rule's step k is the one from t_k-1 to t_k, with the current held there."""
+    return rb.simulate(
+        three_phases, I=rb.sampled(current[1:], dt=1), until=len(current) - 1, dt=1, method="euler"
+    )
 
 
 def draw_over(ax: Any, trace: np.ndarray, fired: Any, current: np.ndarray, title: str) -> None:
@@ -95,15 +112,21 @@ def square() -> tuple[Any, list[Any]]:
 
     figure, (top, bottom) = plot.new_axes(2, size=(7, 4.6), sharex=True)
     draw_over(top, run.u, fired, current, f"three phases: {', '.join(map(str, fired))} ms")
-    draw_over(bottom, other.u, other.spikes[0], current, f"usual order: {', '.join(f'{s:g}' for s in other.spikes[0])} ms")
+    draw_over(
+        bottom,
+        other.u,
+        other.spikes[0],
+        current,
+        f"usual order: {', '.join(f'{s:g}' for s in other.spikes[0])} ms",
+    )
     bottom.set_xlabel("time (ms); the current is shaded")
     return figure, [run, other]
 
 
 # %% [markdown]
 # ## A random current
-# A new Gaussian number, mean 1.5 and deviation 1.0, in every step. One realisation differs from the next; the
-# number of spikes hardly does: 10.4 +- 0.8.
+# A new Gaussian number, mean 1.5 and deviation 1.0, in every step. One realisation differs from the
+# next; the number of spikes hardly does: 10.4 +- 0.8.
 
 
 # %%
@@ -113,7 +136,9 @@ def random_current() -> tuple[Any, list[Any]]:
     t = np.arange(200)
     draws = np.where((t > 10) & (t < 180), rng.normal(1.5, 1.0, (200, 200)), 0.0)
     found = [run_three_phases(current) for current in draws]
-    run = rb.simulate(three_phases, I=rb.sampled(draws.T[1:], dt=1), until=199, dt=1, method="euler", record="u")
+    run = rb.simulate(
+        three_phases, I=rb.sampled(draws.T[1:], dt=1), until=199, dt=1, method="euler", record="u"
+    )
     for i, (fired, trace) in enumerate(found):
         assert run.spikes[i].tolist() == fired
         np.testing.assert_allclose(run.u[i], trace, rtol=1e-12, atol=1e-15)
@@ -133,12 +158,13 @@ def random_current() -> tuple[Any, list[Any]]:
 # %% [markdown]
 # ## Synapses
 # 25 synapses fire at random, 20 Hz each; a spike of weight w adds q/tau_s w to a current that decays by
-# exp(-dt/tau_s) in a step. The rule decays, adds the step's spikes, and lets u use the sum at once: in rheobase's
-# order, what is delivered at t_k acts on the flow that begins there, so the rule's spikes of step k are delivered
-# at t_k-1. Euler's method decays by 1 - dt/h_s, which is exp(-dt/tau_s) if h_s = dt/(1 - exp(-dt/tau_s)).
+# exp(-dt/tau_s) in a step. The rule decays, adds the step's spikes, and lets u use the sum at once: in
+# rheobase's order, what is delivered at t_k acts on the flow that begins there, so the rule's spikes of
+# step k are delivered at t_k-1. Euler's method decays by 1 - dt/h_s, which is exp(-dt/tau_s) if h_s =
+# dt/(1 - exp(-dt/tau_s)).
 #
-# The mean current, 25 x 20 Hz x 1.5 = 0.75, is below the threshold of 1: the neuron fires only when several
-# synapses happen to spike together.
+# The mean current, 25 x 20 Hz x 1.5 = 0.75, is below the threshold of 1: the neuron fires only when
+# several synapses happen to spike together.
 
 
 # %%
@@ -155,9 +181,13 @@ def synapses() -> tuple[Any, list[Any]]:
     fired, trace = run_three_phases(current)
 
     neuron = three_phases.replace(
-        evolve="tau du/dt = R*I - u\nh dp/dt = u - p\nh_s dI/dt = -I", receive="I <- I + q/tau_s*w_i",
-        h_s=1 / -np.expm1(-1 / tau_s), tau_s=tau_s, q=q, I=0,
-    )  # fmt: skip
+        evolve="tau du/dt = R*I - u\nh dp/dt = u - p\nh_s dI/dt = -I",
+        receive="I <- I + q/tau_s*w_i",
+        h_s=1 / -np.expm1(-1 / tau_s),
+        tau_s=tau_s,
+        q=q,
+        I=0,
+    )
     when, which = np.nonzero(arrive)
     incoming = rb.spikes(when - 1.0, weight=weights[which])
     run = rb.simulate(neuron, spikes=incoming, until=steps - 1, dt=1, method="euler")

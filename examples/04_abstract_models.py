@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Abstract neurons, row by row
 #
-# The course "Neuroscience for machine learners" writes each neuron as a table of what happens when. Here a table
-# is the model: four of them, each one a row or two away from the one before.
+# The course "Neuroscience for machine learners" writes each neuron as a table of what happens when. Here
+# a table is the model: four of them, each one a row or two away from the one before.
 
 # %%
 from pathlib import Path
@@ -12,23 +12,35 @@ import numpy as np
 
 import rheobase as rb
 from rheobase import plot
-from rheobase.analysis.similarity import schreiber
 
-integrate = rb.Neuron(evolve="dv/dt = 0", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0",
-                      name="integrate and fire")  # fmt: skip
+integrate = rb.Neuron(
+    evolve="dv/dt = 0", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", name="integrate and fire"
+)
 leaky = integrate.replace(evolve="tau dv/dt = -v", tau="15 ms", name="leaky integrate and fire")
-synaptic = leaky.replace(evolve="tau dv/dt = R*I - v\ntau_I dI/dt = -I", receive="I <- I + w_i", R=4, tau_I="5 ms", I=0,
-                         name="LIF, exponential synapse")  # fmt: skip
-adaptive = leaky.replace(evolve="tau dv/dt = -v\ntau_a dtheta/dt = 1 - theta", threshold="v > theta",
-                         reset="v <- 0\ntheta <- theta + delta", tau_a="50 ms", delta=0.4, theta=1,
-                         name="LIF, adaptive threshold")  # fmt: skip
+synaptic = leaky.replace(
+    evolve="tau dv/dt = R*I - v\ntau_I dI/dt = -I",
+    receive="I <- I + w_i",
+    R=4,
+    tau_I="5 ms",
+    I=0,
+    name="LIF, exponential synapse",
+)
+adaptive = leaky.replace(
+    evolve="tau dv/dt = -v\ntau_a dtheta/dt = 1 - theta",
+    threshold="v > theta",
+    reset="v <- 0\ntheta <- theta + delta",
+    tau_a="50 ms",
+    delta=0.4,
+    theta=1,
+    name="LIF, adaptive threshold",
+)
 
 # %% [markdown]
 # ## Tables and traces
-# Input spikes come every 10 ms, for the last neuron every 2 ms. Without a leak nothing is forgotten, and the
-# fourth input of 0.3 fires the neuron. With a leak 0.6 must come three times. An exponential current makes the
-# jumps smooth, and the spike no longer falls on an input: 33.4537 ms is the root of an equation. With an adaptive
-# threshold regular input gives growing intervals.
+# Input spikes come every 10 ms, for the last neuron every 2 ms. Without a leak nothing is forgotten, and
+# the fourth input of 0.3 fires the neuron. With a leak 0.6 must come three times. An exponential current
+# makes the jumps smooth, and the spike no longer falls on an input: 33.4537 ms is the root of an
+# equation. With an adaptive threshold regular input gives growing intervals.
 
 
 # %%
@@ -50,13 +62,28 @@ def models() -> tuple[Any, list[Any]]:
         if "theta" in neuron.states:
             plot.traces(run.t, {"v": (run.v, "")}, axes=ax)
             ax.plot(run.t, run.theta, color=plot.COLOURS[1], linewidth=1, linestyle="--")
-            ax.annotate("threshold", (100, run.theta[-1]), xytext=(4, 0), textcoords="offset points", fontsize=8, va="center",
-                        color=plot.COLOURS[1], annotation_clip=False)  # fmt: skip
+            ax.annotate(
+                "threshold",
+                (100, run.theta[-1]),
+                xytext=(4, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+                color=plot.COLOURS[1],
+                annotation_clip=False,
+            )
             ax.vlines(run.spikes[0], 2.3, 2.6, color=plot.COLOURS[0], linewidth=1.2)
         else:
             run.plot("v", axes=ax)
             ax.set_title("", loc="left")
-        ax.plot(arriving.times, np.full(len(arriving.times), -0.15), "^", markersize=4, color=plot.COLOURS[4], clip_on=False)
+        ax.plot(
+            arriving.times,
+            np.full(len(arriving.times), -0.15),
+            "^",
+            markersize=4,
+            color=plot.COLOURS[4],
+            clip_on=False,
+        )
         ax.set(ylabel="v", xlabel="", ylim=(-0.25, None))
         runs.append(run)
     axes[-1, 1].set_xlabel("time (ms); triangles: input spikes")
@@ -67,39 +94,59 @@ def models() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## Why leak? Reliable spikes
-# 25 trials of one neuron, each with its own intrinsic noise, under the same current. With a constant current the
-# noise decides when spikes come, and trials drift apart. With a fluctuating current a leaky neuron fires at the
-# same moments in every trial: the leak forgets what the noise did. A perfect integrator remembers all of it and
-# is unreliable either way (Brette & Guigon 2003). Reliability is Schreiber's correlation of the trains, smoothed
-# over 3 ms: 1 for identical trials.
+# 25 trials of one neuron, each with its own intrinsic noise, under the same current. With a constant
+# current the noise decides when spikes come, and trials drift apart. With a fluctuating current a leaky
+# neuron fires at the same moments in every trial: the leak forgets what the noise did. A perfect
+# integrator remembers all of it and is unreliable either way (Brette & Guigon 2003). Reliability is
+# Schreiber's correlation of the trains, smoothed over 3 ms: 1 for identical trials.
 #
-# A leaky and a perfect integrator are one text here, `leak` being 1 or 0. Refractoriness suspends the threshold
-# alone; x goes on.
+# A leaky and a perfect integrator are one text here, `leak` being 1 or 0. Refractoriness suspends the
+# threshold alone; x goes on.
 
 # %%
 noisy = rb.Neuron(
-    evolve="tau dx/dt = a*I - leak*x + sigma*sqrt(2*tau)*xi", threshold="x > 1", reset="x <- 0",
-    refractory={"threshold": "5 ms"}, name="noisy integrator", tau="10 ms", sigma=0.03,
-    leak=np.repeat([1.0, 0.0], 25), a=np.repeat([0.65, 0.15], 25),
-)  # fmt: skip
+    evolve="tau dx/dt = a*I - leak*x + sigma*sqrt(2*tau)*xi",
+    threshold="x > 1",
+    reset="x <- 0",
+    refractory={"threshold": "5 ms"},
+    name="noisy integrator",
+    tau="10 ms",
+    sigma=0.03,
+    leak=np.repeat([1.0, 0.0], 25),
+    a=np.repeat([0.65, 0.15], 25),
+)
 
 
 def reliability() -> tuple[Any, list[Any]]:
     """Reliability of spike times: with and without leak, constant and fluctuating current"""
-    currents = {"constant": rb.step(1.5, on=10, off=950), "fluctuating": rb.ou(1.5, 1.0, "3 ms", frozen=True, on=10, off=950)}
-    runs = {k: rb.simulate(noisy, I=I, x=rb.uniform(0, 0.2), until="1 s", dt="0.1 ms", seed=4) for k, I in currents.items()}
+    currents = {
+        "constant": rb.step(1.5, on=10, off=950),
+        "fluctuating": rb.ou(1.5, 1.0, "3 ms", frozen=True, on=10, off=950),
+    }
+    runs = {
+        k: rb.simulate(noisy, I=I, x=rb.uniform(0, 0.2), until="1 s", dt="0.1 ms", seed=4)
+        for k, I in currents.items()
+    }
     figure, axes = plot.new_axes(4, 2, size=(8, 6.4), sharex=True, height_ratios=[1, 1.3, 1, 1.3])
     found = {}
     for column, (kind, run) in enumerate(runs.items()):
         for half, leak in enumerate(("leaky", "perfect")):
             trains = [run.spikes[i] for i in range(25 * half, 25 * half + 25)]
-            found[leak, kind] = schreiber(trains, sigma=3, start=500, until=1000)
+            found[leak, kind] = rb.schreiber(trains, sigma=3, start=500, until=1000)
             trace, dots = axes[2 * half, column], axes[2 * half + 1, column]
             for i in range(25 * half, 25 * half + 25, 3):
                 trace.plot(run.t, run.x[i], color=plot.COLOURS[half], linewidth=0.5, alpha=0.4)
-            plot.raster(np.concatenate(trains), np.repeat(np.arange(25), [len(s) for s in trains]), 25, until=1000, axes=dots,
-                        color=plot.COLOURS[half])  # fmt: skip
-            trace.set_title(f"{leak}, {kind} current: reliability {found[leak, kind]:.2f}", loc="left", fontsize=9)
+            plot.raster(
+                np.concatenate(trains),
+                np.repeat(np.arange(25), [len(s) for s in trains]),
+                25,
+                until=1000,
+                axes=dots,
+                color=plot.COLOURS[half],
+            )
+            trace.set_title(
+                f"{leak}, {kind} current: reliability {found[leak, kind]:.2f}", loc="left", fontsize=9
+            )
             trace.set_ylabel("x" if column == 0 else "")
             dots.set(xlabel="", ylabel="trial" if column == 0 else "", xlim=(500, 950), yticks=[0, 12, 24])
     for ax in axes[-1]:

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A first look
 #
-# A neuron is four rows: how it evolves, what an arriving spike does, when it fires, what happens then. Written
-# once, the rows are simulated and compared with what the books can calculate.
+# A neuron is four rows: how it evolves, what an arriving spike does, when it fires, what happens then.
+# Written once, the rows are simulated and compared with what the books can calculate.
 
 # %%
 from pathlib import Path
@@ -15,16 +15,25 @@ from rheobase import plot
 from rheobase.analysis.theory import lif_rate
 
 lif = rb.Neuron(
-    evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
-    refractory="2 ms", name="LIF", about="leaky integrate-and-fire",
-    tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV", v_r="-70 mV",
-)  # fmt: skip
+    evolve="tau dv/dt = E_L - v + R*I",
+    receive="v <- v + w_i",
+    threshold="v > theta",
+    reset="v <- v_r",
+    refractory="2 ms",
+    name="LIF",
+    about="leaky integrate-and-fire",
+    tau="20 ms",
+    R="100 MOhm",
+    E_L="-70 mV",
+    theta="-50 mV",
+    v_r="-70 mV",
+)
 
 # %% [markdown]
 # ## The answer to a step of current
-# 0.3 nA would bring v to -40 mV, above the threshold, so the neuron fires as long as the current lasts: first
-# after tau ln 3 = 21.97 ms, then every 21.97 + 2 ms, the two being the refractory period. No step size is
-# involved: each spike is the root of an equation.
+# 0.3 nA would bring v to -40 mV, above the threshold, so the neuron fires as long as the current lasts:
+# first after tau ln 3 = 21.97 ms, then every 21.97 + 2 ms, the two being the refractory period. No step
+# size is involved: each spike is the root of an equation.
 
 
 # %%
@@ -47,9 +56,9 @@ def step_response() -> tuple[Any, list[Any]]:
 
 # %% [markdown]
 # ## Rate against current
-# An array of currents is as many neurons. Below 0.2 nA, the rheobase, nothing happens; above it the rate is
-# 1/(t_ref + tau ln(R I/(R I - 20 mV))), bounded by 1/t_ref = 500 Hz. Lines are the formula, dots are counted
-# spikes: a count over one second is a whole number, at most 1 Hz off.
+# An array of currents is as many neurons. Below 0.2 nA, the rheobase, nothing happens; above it the rate
+# is 1/(t_ref + tau ln(R I/(R I - 20 mV))), bounded by 1/t_ref = 500 Hz. Lines are the formula, dots are
+# counted spikes: a count over one second is a whole number, at most 1 Hz off.
 
 
 # %%
@@ -67,8 +76,16 @@ def fi_curve() -> tuple[Any, list[Any]]:
         ax.plot(1000 * I, run.rate(), "o", markersize=4, color=colour, label=f"{t_ref:g} ms")
         runs.append(run)
     ax.axvline(200, color=plot.GREY, linewidth=0.8, linestyle="--")
-    ax.annotate("rheobase\n200 pA", (200, ax.get_ylim()[1]), xytext=(-5, 0), textcoords="offset points", ha="right", va="top",
-                fontsize=9, color=plot.GREY)  # fmt: skip
+    ax.annotate(
+        "rheobase\n200 pA",
+        (200, ax.get_ylim()[1]),
+        xytext=(-5, 0),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        fontsize=9,
+        color=plot.GREY,
+    )
     ax.set(xlabel=plot.label("I", "pA"), ylabel="rate (Hz)", xlim=(0, 1000), ylim=(0, None))
     ax.legend(title="refractory", frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, [*runs, "formula: Neuronal Dynamics, section 1.3"]

@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,11 +25,13 @@ __all__ = ["app", "main"]
 
 #: The examples that `rheobase demo` runs, in this order.
 _SHOWN: Final = (
-    "first_look", "00_buckets", "01_sinabs_loop", "02_lif_table", "03_three_phase", "04_abstract_models", "05_gallery",
-    "06_noise_and_chance",
+    "first_look", "00_buckets", "01_sinabs_loop", "02_lif_table", "03_three_phase", "04_abstract_models",
+    "05_gallery", "06_noise_and_chance",
 )  # fmt: skip
 #: The figures of `rheobase demo --quick`: one an example, none that compiles.
-_QUICK: Final = frozenset({"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"})
+_QUICK: Final = frozenset(
+    {"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"}
+)
 
 _CORE: Final = ("numpy", "scipy", "sympy", "numba", "matplotlib", "h5py", "typer", "rich", "tqdm")
 #: extra of pyproject.toml -> (distribution, what it is for)
@@ -45,8 +46,13 @@ _EXTRAS: Final = {
     "pandas": ("pandas", "runs as tables"),
 }
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, rich_markup_mode=None,
-                  help="Spiking neurons, written once as four rows.")  # fmt: skip
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Spiking neurons, written once as four rows.",
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,7 +63,9 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Spiking neurons, written once as four rows."""
 
@@ -76,8 +84,12 @@ class _Drawn:
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the pictures; it is made if it is not there.")] = Path("demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Only the figures that need no compiler: a few seconds.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; it is made if it is not there.")] = Path(
+        "demo"
+    ),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the figures that need no compiler: a few seconds.")
+    ] = False,
 ) -> None:
     """Draw the figures of the examples and check the numbers they state."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -99,15 +111,25 @@ def demo(
                 progress.advance(task)
     except RheobaseError as error:
         raise _fail(str(error)) from None
-    table = Table(title=f"{len(drawn)} pictures in {out}", title_justify="left", box=None, padding=(0, 1), header_style="bold")
+    table = Table(
+        title=f"{len(drawn)} pictures in {out}",
+        title_justify="left",
+        box=None,
+        padding=(0, 1),
+        header_style="bold",
+    )
     for heading in ("picture", "shows", "computed by"):
         table.add_column(heading, overflow="fold")
     table.add_column("s", justify="right")
     for one in drawn:
         table.add_row(one.path.name, one.shows, one.computed, f"{one.seconds:.1f}")
     console.print(table)
-    console.print(f"{perf_counter() - begin:.0f} s in all. Each figure checks the numbers its text states; all held."
-                  " The texts: examples/ in the source.", highlight=False, soft_wrap=True)  # fmt: skip
+    console.print(
+        f"{perf_counter() - begin:.0f} s in all. Each figure checks the numbers its text states; all held."
+        " The texts: examples/ in the source.",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _fail(message: str) -> typer.Exit:
@@ -122,17 +144,23 @@ def _make_folder(out: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise InputError(f"cannot write into {out} ({error.strerror}); give another folder with --out") from None
+        raise InputError(
+            f"cannot write into {out} ({error.strerror}); give another folder with --out"
+        ) from None
 
 
 def _load_example(stem: str) -> ModuleType:
-    """Return an example as a module: from beside this file (installed), or from the source tree (see docs/decisions/0003)."""
+    """Return an example as a module: from beside this file (installed), or from the source tree.
+
+    Why: docs/decisions/0003-examples.md.
+    """
     here = Path(__file__).resolve().parent
     for folder in (here / "examples", here.parents[1] / "examples"):
         path = folder / f"{stem}.py"
         if path.is_file():
             spec = importlib.util.spec_from_file_location(f"rheobase_example_{stem}", path)
-            assert spec is not None and spec.loader is not None
+            assert spec is not None
+            assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module
@@ -151,7 +179,9 @@ def _draw(name: str, draw: Callable[[], tuple[Any, list[Any]]], out: Path) -> _D
     try:
         figure, runs = draw()
     except AssertionError as error:
-        raise InputError(f"figure {name}: a number that its text states did not come out. {error}".strip()) from error
+        raise InputError(
+            f"figure {name}: a number that its text states did not come out. {error}".strip()
+        ) from error
     path = plot.save(figure, out / f"{name}.png")
     return _Drawn(path, (draw.__doc__ or "").strip(), _describe(runs), perf_counter() - begin)
 
@@ -181,17 +211,22 @@ def doctor() -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     table.add_row("rheobase", f"{rheobase.__version__} in {Path(rheobase.__file__).parent}")
-    table.add_row("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    table.add_row(
+        "Python",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    )
     found = {name: _version(name) for name in _CORE}
     table.add_row("packages", ", ".join(f"{name} {version}" for name, version in found.items() if version))
     if missing := [name for name, version in found.items() if not version]:
-        advice.append(f"missing: {', '.join(missing)}. Run: {Path(sys.executable).name} -m pip install {' '.join(missing)}")
+        advice.append(f"missing: {', '.join(missing)}; run: python -m pip install {' '.join(missing)}")
     table.add_row("compiled run", _check_compiler(advice))
     table.add_row("threading layers", _find_layers())
     table.add_row("cache", _check_cache(advice))
     for extra, (distribution, purpose) in _EXTRAS.items():
         version = _version(distribution)
-        table.add_row(f"optional: {extra}", f"{purpose}: {version or f'not installed; pip install {distribution}'}")
+        table.add_row(
+            f"optional: {extra}", f"{purpose}: {version or f'not installed; pip install {distribution}'}"
+        )
     console.print(table, highlight=False, markup=False)
     for line in advice:
         console.print(f"! {line}", style="bold", highlight=False, markup=False, soft_wrap=True)
@@ -212,14 +247,16 @@ def _check_compiler(advice: list[str]) -> str:
     values: dict[str, Any] = {"I": 0.3, "until": "30 ms", "record": False, "dt": "0.1 ms"}
     try:
         begin = perf_counter()
-        many = rheobase.simulate(rheobase.LIF(), n=200, **values)
+        many = rheobase.simulate(rheobase.LIF(), n=5000, **values)
         seconds = perf_counter() - begin
     except Exception as error:  # whatever goes wrong in there is what the user wants to read
         advice.append("compiling failed; try: pip install --force-reinstall numba llvmlite")
         return f"failed: {type(error).__name__}: {error}"
     one = rheobase.simulate(rheobase.LIF(), **values)
     if any(s.tolist() != one.spikes[0].tolist() for s in many.spikes):
-        advice.append("compiled code gives other spikes than plain Python; clear the cache folder and try again")
+        advice.append(
+            "compiled code gives other spikes than plain Python; clear the cache folder and try again"
+        )
         return "wrong spikes"
     return f"right, in {seconds:.1f} s"
 
@@ -249,7 +286,9 @@ def _check_cache(advice: list[str]) -> str:
         files, size, writable = [], 0.0, False
         advice.append(f"{folder}: {error.strerror}")
     if not writable:
-        advice.append("the cache folder cannot be written, so every process compiles anew; set RHEOBASE_CACHE to a folder that can")
+        advice.append(
+            f"{folder} cannot be written, so each process compiles anew; set RHEOBASE_CACHE to another folder"
+        )
     return f"{folder}, {len(files)} files, {size:.1f} MB{'' if writable else ', not writable'}"
 
 

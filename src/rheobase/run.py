@@ -59,6 +59,8 @@ class Run:
     method: str
     order: str
     seconds: Mapping[str, float]
+    values: Mapping[str, float | np.ndarray]  # parameters and held inputs as they were in this run
+    recorded: np.ndarray | None = None  # which neurons the traces are of; None: all
 
     def __getattr__(self, name: str) -> np.ndarray:
         if name.startswith("_") or name in Run.__dataclass_fields__:
@@ -86,12 +88,14 @@ class Run:
         for key in needed:
             if key in self.traces:
                 env[key] = self.traces[key]
-            elif key in self.model.parameters and isinstance(self.model.parameters[key].value, float | np.ndarray):
-                x = np.asarray(self.model.parameters[key].value)
-                env[key] = x[:, None] if x.ndim else float(x)
+            elif key in self.values:
+                x = np.asarray(self.values[key])
+                rows = x if x.ndim == 0 or self.recorded is None else x[self.recorded]
+                env[key] = rows[:, None] if x.ndim else float(x)
             else:
                 raise NotRecorded(f"{name} needs {key}, which was not recorded")
-        out = np.broadcast_to(np.asarray(evaluate(value, env)), (self.n, len(self.t)))
+        count = self.n if self.recorded is None else len(self.recorded)
+        out = np.broadcast_to(np.asarray(evaluate(value, env)), (count, len(self.t)))
         return out[0] if self.single else out
 
     @property
@@ -125,7 +129,8 @@ class Run:
             raise NotRecorded("no state was recorded; run with record='v', or use raster()")
         panels = {s: (self.traces[s] if s in self.traces else np.atleast_2d(self[s]), self.model.unit(s)) for s in names}
         limit = self._threshold()
-        return plot.traces(self.t, panels, spikes=[*self.spikes], threshold=limit, title=self.model.name, axes=axes)
+        trains = [self.spikes[int(i)] for i in (range(self.n) if self.recorded is None else self.recorded)]
+        return plot.traces(self.t, panels, spikes=trains, threshold=limit, title=self.model.name, axes=axes)
 
     def _threshold(self) -> tuple[str, float] | None:
         """Return (state, value) where the threshold row compares a state with a constant."""
@@ -135,8 +140,8 @@ class Run:
         value = rows.value.rhs
         if value.is_number:
             return rows.value.lhs.name, float(value)
-        q = self.model.parameters.get(value.name) if value.is_Symbol else None
-        return (rows.value.lhs.name, q.value) if q is not None and isinstance(q.value, float) else None
+        limit = self.values.get(value.name) if value.is_Symbol else None
+        return (rows.value.lhs.name, limit) if isinstance(limit, float) else None
 
     def raster(self, axes: Axes | None = None, **style: Any) -> Axes:
         """Draw a dot for every spike, time against neuron; return the axes."""
@@ -163,6 +168,8 @@ class Run:
             "seconds": dict(self.seconds),
         }  # fmt: skip
         arrays = {"times": self.spikes.times, "neurons": self.spikes.neurons, "t": self.t}
+        arrays |= {} if self.recorded is None else {"recorded": self.recorded}
+        arrays |= {f"value {s}": np.asarray(x) for s, x in self.values.items()}
         arrays |= {f"trace {s}": x for s, x in self.traces.items()} | {f"final {s}": x for s, x in self.final.items()}
         buffer = io.BytesIO()
         np.savez_compressed(buffer, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
@@ -212,4 +219,6 @@ def load(path: str | Path) -> Run:
         {k.removeprefix("trace "): x for k, x in arrays.items() if k.startswith("trace ")},
         {k.removeprefix("final "): x for k, x in arrays.items() if k.startswith("final ")},
         head["engine"], head["method"], head["order"], head["seconds"],
+        {k.removeprefix("value "): x if x.ndim else float(x) for k, x in arrays.items() if k.startswith("value ")},
+        arrays.get("recorded"),
     )  # fmt: skip

@@ -119,7 +119,7 @@ def simulate(
     recording = _recording(population, end, record, record_every, record_neurons, getattr(chosen, "dt", 0.1))
     result = chosen.run(population, end, recording)
     return Run(model, population.n, population.single, end, int(seed), result.spikes, result.t, result.traces, result.final,
-               result.engine, result.method, result.order, result.seconds)  # fmt: skip
+               result.engine, result.method, result.order, result.seconds, population.values, recording.neurons)  # fmt: skip
 
 
 def _is_count(value: Any, low: int) -> bool:

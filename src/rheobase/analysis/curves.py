@@ -63,8 +63,7 @@ class FiringCurve:
         """Draw the curve, with its closed form where there is one; return the axes."""
         from rheobase.plot import curves
 
-        label = f"{self.input} ({self.unit})" if self.unit else self.input
-        return curves.firing(self.I, self.f, self.analytic, label, self.model, axes)
+        return curves.firing(self.I, self.f, self.analytic, self.input, self.unit, self.model, axes)
 
     def __repr__(self) -> str:
         form = "with closed form" if self.analytic is not None else "no closed form"

@@ -128,12 +128,13 @@ def _roots(setting: Setting, h: Any, z: sympy.Symbol, ranges: Mapping[str, tuple
         if all(c.is_Rational for c in poly.coeffs()):
             if poly.is_zero or poly.degree() < 1:
                 return []
-            return [r if r.is_Rational else float(r.evalf(30)) for r in dict.fromkeys(sympy.real_roots(poly))]
+            return [r if r.is_Rational else r.evalf(30) for r in dict.fromkeys(sympy.real_roots(poly))]
     except (sympy.PolynomialError, sympy.CoercionFailed):
         pass
     low, high = ranges[z.name]
     wide = high - low
-    return list(scan_roots(lambda x: np.broadcast_to(setting.number(h, **{z.name: x}), np.shape(x)), low - wide, high + wide))
+    found = scan_roots(lambda x: np.broadcast_to(setting.number(h, **{z.name: x}), np.shape(x)), low - wide, high + wide)
+    return [sympy.Float(r) for r in found]
 
 
 def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN) -> list[float]:

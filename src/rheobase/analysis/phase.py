@@ -69,12 +69,11 @@ class PhasePlane:
         """Draw nullclines, flow, fixed points and the trajectories from `starts`; return the axes."""
         from rheobase.plot import phase
 
-        units = [self.setting.neuron.unit(s) for s in (self.x, self.y)]
-        labels = [f"{s} ({u})" if u else s for s, u in zip((self.x, self.y), units, strict=True)]
         points = [(p[self.x], p[self.y], p.kind) for p in self.fixed_points]
         paths = [self.trajectory(s, until)[1:] for s in starts]
-        return phase.plane(self.nullclines, points, self.field(), paths, self.x_range, self.y_range, labels,
-                           self.setting.neuron.name, axes)  # fmt: skip
+        unit = self.setting.neuron.unit
+        return phase.plane(self.nullclines, points, self.field(), paths, (self.x, unit(self.x), self.x_range),
+                           (self.y, unit(self.y), self.y_range), self.setting.neuron.name, axes)  # fmt: skip
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {p!r}" for p in self.fixed_points) or "\n  no fixed point"
@@ -134,6 +133,7 @@ def phase_plane(
             raise InputError(f"ranges: {s} = {wanted[s]!r} must be (low, high)")
     full = {**_default_ranges(setting, x, other, wanted), **wanted}
     points = [describe(setting, p) for p in fixed_points(setting, full)]
+    points = [p for p in points if all(low <= p[s] <= high for s, (low, high) in wanted.items())]
     for s in (x, other):
         inside = [p[s] for p in points]
         if s not in wanted and inside:

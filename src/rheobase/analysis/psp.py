@@ -63,8 +63,7 @@ class PostsynapticPotential:
         """Draw the course with its peak; return the axes."""
         from rheobase.plot import curves
 
-        label = f"{self.state} - rest ({self.unit})" if self.unit else f"{self.state} - rest"
-        return curves.course(self.t, self.v, self.peak_time, self.peak, label, self.model, axes)
+        return curves.course(self.t, self.v, self.peak_time, self.peak, self.state, self.unit, self.model, axes)
 
     def __repr__(self) -> str:
         return (f"PSP of {self.model}: peak {self.peak:.6g} {self.unit} at {self.peak_time:.6g} ms,"

@@ -68,9 +68,8 @@ class StrengthDuration:
         """Draw the curve with rheobase and chronaxie; return the axes."""
         from rheobase.plot import curves
 
-        label = f"{self.input} ({self.unit})" if self.unit else self.input
-        return curves.strength(self.durations, self.amplitudes, self.analytic, self.rheobase, self.chronaxie, label,
-                               self.model, axes)  # fmt: skip
+        return curves.strength(self.durations, self.amplitudes, self.analytic, self.rheobase, self.chronaxie, self.input,
+                               self.unit, self.model, axes)  # fmt: skip
 
 
 def strength_duration(

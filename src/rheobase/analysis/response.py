@@ -69,8 +69,7 @@ class FrequencyResponse:
         """Draw gain above phase; return the two axes."""
         from rheobase.plot import curves
 
-        label = f"|{self.state}/{self.input}| ({self.unit})" if self.unit else f"|{self.state}/{self.input}|"
-        return curves.bode(self.frequencies, self.gain, self.phase, label, self.model, axes)
+        return curves.bode(self.frequencies, self.gain, self.phase, f"|{self.state}/{self.input}|", self.unit, self.model, axes)
 
 
 def gain(model: Neuron, frequencies: Any, state: str = "v", input: str | None = None, **given: Any) -> FrequencyResponse:

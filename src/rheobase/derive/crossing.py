@@ -527,16 +527,16 @@ def search_general(
     windows = 0
     settled = math.inf
     while windows < 2000 or until < math.inf:
-        g_high, slope_high, curve_high, _ = read_general(f, o, p, q, a, high, w)
+        g_high, slope_high, curve_high, g_size = read_general(f, o, p, q, a, high, w)
         h = high - low
-        error = start_error * math.exp(min(700.0, f[extra + 2] * high))
-        error += 32.0 * n * UNIT * bound_general(f, a, n, p, q, 0, h, w, zl)
+        noise = start_error * math.exp(min(700.0, f[extra + 2] * high)) + 4.0 * UNIT * g_size
+        error = noise + 4.0 * UNIT * bound_general(f, a, n, p, q, 0, h, w, zl)
         second = bound_general(f, a, n, p, q, 2, h, w, zl)
         bump = second * h * h / 8.0
         if not (max(g_low, g_high) + bump < -error - tolerance):
             monotone = abs(slope_low) > second * h
             bent = abs(curve_low) > bound_general(f, a, n, p, q, 3, h, w, zl) * h
-            if not (monotone or bent or bump <= error or depth >= 200):
+            if not (monotone or bent or bump <= noise or depth >= 200):
                 w[stack + depth] = high
                 depth += 1
                 high = 0.5 * (low + high)
@@ -879,7 +879,7 @@ def _pack_general(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray
     for _ in range(3):
         rows.append(rows[-1] @ modal.blocks)
     scales, undamped = np.ones(n), []
-    reach = 0.0
+    reach = growth = 0.0
     spans = zip(modal.kinds, modal.starts[:-1], modal.starts[1:], strict=True)
     for place, (kind, i, j) in enumerate(spans):
         block = modal.blocks[i:j, i:j]
@@ -895,11 +895,12 @@ def _pack_general(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray
         out[8 * n + place] = norm if seen else 0.0
         if seen:
             reach = max(reach, float(np.abs(block).sum(axis=1).max()))
+            growth = max(growth, float(modal.nodes[i:j].max()))
     out[: 4 * n] = np.concatenate(rows)
     out[9 * n : 10 * n] = scales
     out[10 * n] = 0.5 / reach
     out[10 * n + 1] = -1.0 if len(undamped) > 1 else max(undamped, default=0.0)
-    out[10 * n + 2] = max(0.0, float(out[8 * n : 9 * n].max()))
+    out[10 * n + 2] = growth
     power: Floats = c
     size: Floats = np.abs(c)
     m = np.abs(modal.matrix)

@@ -23,7 +23,7 @@ def is_current(name: str) -> bool:
 def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     """Return each state's value at rest, shape (n,).
 
-    The fixed point of the flow with inputs at zero (currents such as I at the model's own default). If there
+    The fixed point of the flow without input: currents (names I, I_e, ...) at the model's own default, or at 0. If there
     is none, or it is unstable or already above threshold, a state starts where a constant reset row puts it,
     and at 0 if there is no such row.
 
@@ -34,6 +34,7 @@ def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, n
     """
     env: dict[str, Any] = dict.fromkeys(neuron.inputs, 0.0)
     env |= values
+    env |= {u: 0.0 for u in neuron.inputs if is_current(u)}
     for name, q in neuron.parameters.items():
         if is_current(name) or name not in values:  # what varies in time counts as the model has it
             env[name] = q.value if isinstance(q.value, float | np.ndarray) else env.get(name, 0.0)

@@ -68,7 +68,8 @@ def run({arguments}):
         _fires = False
         _stop = _next
 {search}
-        while _sample < len(_samples) and (_samples[_sample] < _stop or _samples[_sample] >= _until <= _stop and not _fires):
+        _last = _event >= _last_event or _event_times[_event] > _until  # else something arrives at _until itself
+        while _sample < len(_samples) and (_samples[_sample] < _stop or _samples[_sample] >= _until <= _stop and _last and not _fires):
             propagate_state(_x, min(_samples[_sample], _stop) - _t, _f, _table, _p, _places, _w, _y)
             for _j in range(len(_trace)):
                 _trace[_j, _sample] = _y[_j]
@@ -87,7 +88,7 @@ def run({arguments}):
             if _same > 10000:
                 return -2
 {reset}
-        elif _t >= _until:
+        elif _t >= _until and _last:
             return _count
 '''
 

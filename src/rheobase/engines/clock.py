@@ -113,9 +113,10 @@ def _source(neuron: Neuron, step_method: str, varying: tuple[str, ...], kinds: t
 class ClockRun:
     """A run in progress: states, counters, buffers; `advance` carries it forward by any number of steps."""
 
-    def __init__(self, population: Population, engine: Clock, recording: Recording, total: int) -> None:
+    def __init__(self, population: Population, engine: Clock, recording: Recording, total: int, fed: tuple[str, ...] = ()) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
+        self.fed = fed  # ports that a network fills
         neuron, n, dt = population.neuron, population.n, engine.dt
         varying = tuple(sorted(population.inputs))
         structure = analyse(neuron, varying)
@@ -139,7 +140,7 @@ class ClockRun:
         self.values = values
         self.compiled = n * total > _SMALL
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
-        self.module, self.source = self._load()
+        self.module, self.source = self.load()
         self._deliver_at_zero()
         every, chosen = self.recording
         self.times = np.arange(0, total + 1, every) if chosen is not None else np.empty(0, dtype=np.int64)
@@ -151,13 +152,13 @@ class ClockRun:
         self.spike_neurons: list[np.ndarray] = []
         self.seconds = {"prepare": perf_counter() - begin, "compile": 0.0, "run": 0.0}
 
-    def _load(self) -> tuple[ModuleType, ClockSource]:
+    def load(self) -> tuple[ModuleType, ClockSource]:
         p = self.population
         probe = {u: sampler(0, 1).shape[1] for u, sampler in self.samplers.items()}
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
         kinds |= {f"_trace_{s}": "yes" for s in self.recording_states()}
-        _, source = _source(p.neuron, self.method, tuple(sorted(p.inputs)), tuple(sorted(kinds.items())), tuple(sorted(p.sources)))
+        _, source = _source(p.neuron, self.method, tuple(sorted(p.inputs)), tuple(sorted(kinds.items())), tuple(sorted({*p.sources, *self.fed})))
         path = write_module("clock", source.text)
         if self.compiled:
             return compiled_module(path, source.functions, ("advance",)), source
@@ -200,7 +201,7 @@ class ClockRun:
         try:
             while self.k < until_step:
                 stop = min(self.k + self.chunk, until_step)
-                shared = self._gather(self.k, stop)
+                shared = self.gather(self.k, stop)
                 parts = [blocks[w::threads] for w in range(threads)]
                 if not self.compiled:
                     found = [self._run_plain(workers[0], blocks, stop, shared)]
@@ -217,7 +218,7 @@ class ClockRun:
             if pool is not None:
                 pool.shutdown()
         self.seconds["run"] += perf_counter() - begin
-        self._check_finite()
+        self.check_finite()
 
     def _warm_up(self, worker: _Worker) -> None:
         if self.compiled and not getattr(self.module, "_warm", False):
@@ -238,11 +239,11 @@ class ClockRun:
             for x, old in zip(arrays, before, strict=True):
                 x[:] = old
         self.compiled = True
-        self.module, self.source = self._load()
+        self.module, self.source = self.load()
         self._warm_up(worker)
         return worker.run(blocks, self.k, stop, shared)
 
-    def _gather(self, k0: int, k1: int) -> dict[str, Any]:
+    def gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return what all blocks share in a chunk of steps: inputs, arrivals, which rows are recorded."""
         shared: dict[str, Any] = {}
         for u, sampler in self.samplers.items():
@@ -260,7 +261,7 @@ class ClockRun:
         shared["_record"] = record
         return shared
 
-    def _check_finite(self) -> None:
+    def check_finite(self) -> None:
         for s, x in self.states.items():
             if not np.isfinite(x).all():
                 i = int(np.flatnonzero(~np.isfinite(x))[0])
@@ -296,7 +297,7 @@ class _Worker:
 
     def warm_up(self) -> None:
         """Compile by a call that does nothing."""
-        self._call(0, 0, 0, 0, {**self.run_._gather(0, 1)})
+        self._call(0, 0, 0, 0, {**self.run_.gather(0, 1)})
 
     def run(self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
         found = []

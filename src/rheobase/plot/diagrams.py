@@ -17,7 +17,7 @@ _WIDE: Final = 62  # characters of a value in a table before the line is broken
 
 
 def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None) -> Axes:
-    """Return the axes in which a neuron's printed table is set as a picture.
+    r"""Return the axes in which a neuron's printed table is set as a picture.
 
     Parameters
     ----------
@@ -35,29 +35,11 @@ def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None
 
     Examples
     --------
-    >>> ax = table("LIF\\n  evolve      tau dv/dt = -v\\n  threshold   v > theta")
+    >>> ax = table("LIF\n  evolve      tau dv/dt = -v\n  threshold   v > theta")
     >>> [t.get_text() for t in ax.texts]
     ['LIF', 'evolve', 'tau dv/dt = -v', 'threshold', 'v > theta']
     """
-    import re
-    import textwrap
-
-    lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) < 2:
-        raise InputError("this is no table of a neuron; give str(neuron)")
-    cells: list[tuple[str, str]] = []
-    for line in lines[1:]:
-        name, value = line[2:14].strip(), line[14:].strip()
-        if rows is not None and (name or (cells[-1][0] if cells else "")) not in rows and name:
-            cells.append(("", ""))
-            continue
-        if not name and cells and cells[-1] == ("", ""):
-            continue
-        kept = value.replace(" = ", "\0=\0") if name == "parameters" or "," in value else value  # no break within "tau = 20 ms"
-        kept = re.sub(r"(?<=\0)([^,\0]*)", lambda m: m[0].replace(" ", "\0"), kept)
-        pieces = [piece.replace("\0", " ") for piece in textwrap.wrap(kept, _WIDE)] or [""]
-        cells += [(name, pieces[0]), *(("", piece) for piece in pieces[1:])]
-    cells = [c for c in cells if c != ("", "")]
+    heading, cells = _read_table(text, rows)
     height = len(cells) + 2
     if axes is None:
         axes = new_axes(size=(7.0, 0.3 + 0.21 * height))[1]
@@ -65,7 +47,7 @@ def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None
     axes.set_xlim(0, 1)
     axes.set_ylim(height, 0)
     at = 0.01, 0.19
-    axes.text(at[0], 0.7, lines[0], fontsize=10, fontweight="bold", va="center")
+    axes.text(at[0], 0.7, heading, fontsize=10, fontweight="bold", va="center")
     axes.plot([0, 1], [1.35, 1.35], color="black", linewidth=1.0, clip_on=False)
     for row, (name, value) in enumerate(cells):
         y = row + 2
@@ -76,6 +58,30 @@ def table(text: str, axes: Axes | None = None, rows: Sequence[str] | None = None
         axes.text(at[1], y, value, fontsize=8.5, family="monospace", va="center")
     axes.plot([0, 1], [height - 0.45, height - 0.45], color="black", linewidth=1.0, clip_on=False)
     return axes
+
+
+def _read_table(text: str, rows: Sequence[str] | None) -> tuple[str, list[tuple[str, str]]]:
+    """Return the heading and the lines (name of the row or nothing, statement) of a printed table."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < 2:
+        raise InputError("this is no table of a neuron; give str(neuron)")
+    cells, current = [], ""
+    for line in lines[1:]:
+        name, value = line[2:14].strip(), line[14:].strip()
+        current = name or current
+        if rows is None or current in rows:
+            first, *more = _break(value, whole=current in ("parameters", "start"))
+            cells += [(name, first), *(("", piece) for piece in more)]
+    return lines[0], cells
+
+
+def _break(value: str, whole: bool) -> list[str]:
+    """Return the lines of a long value; with `whole`, "tau = 20 ms" stays on one of them."""
+    import re
+    import textwrap
+
+    text = re.sub(r"(?<!,) ", "\0", value) if whole else value
+    return [piece.replace("\0", " ") for piece in textwrap.wrap(text, _WIDE)] or [""]
 
 
 def buckets(
@@ -123,13 +129,18 @@ def buckets(
     s = np.linspace(0, 1, 60)
     for k, level in enumerate(levels):
         full = min(level / threshold, 1.0)
-        left, right = k * 1.6 + 0.3 + 0.10 * (1 - s), k * 1.6 + 1.3 - 0.10 * (1 - s)  # walls from the bottom up
+        left, right = (
+            k * 1.6 + 0.3 + 0.10 * (1 - s),
+            k * 1.6 + 1.3 - 0.10 * (1 - s),
+        )  # walls from the bottom up
         x = np.linspace(left[0], right[0], 60)
         bottom = -(0.06 + 0.12 * full) * np.sin(np.pi * (x - x[0]) / (x[-1] - x[0]))
         wet = s <= full
         colour = COLOURS[1] if full >= 1 else COLOURS[5]
         if full > 0:
-            body = np.concatenate([np.c_[x, bottom], np.c_[right[wet], s[wet]], np.c_[left[wet], s[wet]][::-1]])
+            body = np.concatenate(
+                [np.c_[x, bottom], np.c_[right[wet], s[wet]], np.c_[left[wet], s[wet]][::-1]]
+            )
             axes.add_patch(Polygon(body, closed=True, facecolor=colour, alpha=0.75, edgecolor="none"))
         axes.plot(left, s, color="black", linewidth=1.5)
         axes.plot(right, s, color="black", linewidth=1.5)
@@ -137,8 +148,14 @@ def buckets(
         if leaks is not None and leaks[k] > 0:
             middle, low = (x[0] + x[-1]) / 2, bottom.min()
             length = 0.45 * leaks[k] / strongest
-            axes.plot([middle, middle], [low, low - length], color=COLOURS[5], linewidth=2 + 3 * leaks[k] / strongest,
-                      solid_capstyle="round", zorder=0)  # fmt: skip
+            axes.plot(
+                [middle, middle],
+                [low, low - length],
+                color=COLOURS[5],
+                linewidth=2 + 3 * leaks[k] / strongest,
+                solid_capstyle="round",
+                zorder=0,
+            )
         text = "fired" if full >= 1 else f"{level:.0f}"
         axes.text(k * 1.6 + 0.8, max(full / 2, 0.1), text, ha="center", va="center", fontsize=10)
         if names is not None:

@@ -19,8 +19,10 @@ _PIXELS: Final = 150_000  # of a usual figure
 _MANY: Final = 20_000  # spikes beyond which a mark is one pixel
 
 
-def raster(times: np.ndarray, neurons: np.ndarray, n: int, until: float, axes: Axes | None = None, **style: Any) -> Axes:
-    """Return the axes in which every spike is a mark: bars for few neurons, dots for many, pixels for very many.
+def raster(
+    times: np.ndarray, neurons: np.ndarray, n: int, until: float, axes: Axes | None = None, **style: Any
+) -> Axes:
+    """Return the axes in which every spike is a mark: a bar, a dot if there are many, a pixel if very many.
 
     Parameters
     ----------
@@ -60,7 +62,9 @@ def raster(times: np.ndarray, neurons: np.ndarray, n: int, until: float, axes: A
     style.setdefault("color", COLOURS[0])
     style.setdefault("linestyle", "none")
     if "marker" not in style:
-        style["marker"] = "|" if n <= _FEW_ROWS and len(times) <= _MANY else "." if len(times) <= _MANY else ","
+        style["marker"] = (
+            "|" if n <= _FEW_ROWS and len(times) <= _MANY else "." if len(times) <= _MANY else ","
+        )
         if style["marker"] == "|":
             style.setdefault("markersize", _row_height(axes, n))
             style.setdefault("markeredgewidth", 1.0)
@@ -75,7 +79,9 @@ def raster(times: np.ndarray, neurons: np.ndarray, n: int, until: float, axes: A
     if n == 1:
         axes.set_yticks([])
     else:
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        from matplotlib.ticker import MaxNLocator
+
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_xlabel("time (ms)")
     axes.set_ylabel("neuron")
     return axes

@@ -1,6 +1,6 @@
 """The look of all figures: colours everyone can tell apart, light axes, labels with units.
 
-Nothing here changes matplotlib's global settings; a figure of ours beside one of yours leaves yours as it was.
+Nothing here changes matplotlib's global settings; a figure of ours leaves yours as it was.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ __all__ = ["COLOURS", "GREY", "clean", "label", "new_axes", "save"]
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY: Final = "#767676"
 
-_GREEK: Final = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "Delta": "Δ", "eta": "η", "theta": "θ", "lambda": "λ", "mu": "μ",
-    "nu": "ν", "xi": "ξ", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω",
-}  # fmt: skip
+_GREEK: Final = dict(
+    alpha="α", beta="β", gamma="γ", delta="δ", Delta="Δ", eta="η", theta="θ", mu="μ", nu="ν", xi="ξ", rho="ρ",
+    sigma="σ", tau="τ", phi="φ", omega="ω",
+)  # fmt: skip
 _UNITS: Final = {"MOhm": "MΩ", "uS": "µS", "uA": "µA"}
 
 
 def label(name: str, unit: str = "") -> str:
-    """Return an axis label: Greek letters, subscripts, and the unit in brackets.
+    r"""Return an axis label: Greek letters, subscripts, and the unit in brackets.
 
     >>> label("v", "mV"), label("I_syn", "nA"), label("theta", "mV"), label("tau_m")
-    ('v (mV)', '$\\\\mathregular{I_{syn}}$ (nA)', 'θ (mV)', '$\\\\mathregular{τ_{m}}$')
+    ('v (mV)', '$\\mathregular{I_{syn}}$ (nA)', 'θ (mV)', '$\\mathregular{τ_{m}}$')
     """
     head, _, tail = name.partition("_")
     text = _GREEK.get(head, head)
@@ -41,7 +41,9 @@ def label(name: str, unit: str = "") -> str:
     return f"{text} ({_UNITS.get(unit, unit)})" if unit else text
 
 
-def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] | None = None, **options: Any) -> tuple[Figure, Any]:
+def new_axes(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] | None = None, **options: Any
+) -> tuple[Figure, Any]:
     """Return a figure and its axes, cleaned; `options` go to ``matplotlib.pyplot.subplots``.
 
     Axes come as one, (n,) or (rows, columns), as from ``subplots``.
@@ -69,7 +71,7 @@ def clean(axes: Axes) -> None:
     axes.yaxis.label.set_fontsize(10)
 
 
-def save(figure: Figure, path: str | Path, dots: int = 110, close: bool = True) -> Path:
+def save(figure: Figure, path: str | Path, dots: int = 100, close: bool = True) -> Path:
     """Write a figure to a file and return its path; the ending chooses the format (.png, .svg, .pdf).
 
     Parameters

@@ -55,7 +55,7 @@ def traces(
     Examples
     --------
     >>> t = np.arange(0, 50, 0.1)
-    >>> ax, = traces(t, {"v": (np.sin(t), "mV")}, threshold=("v", 0.9))
+    >>> (ax,) = traces(t, {"v": (np.sin(t), "mV")}, threshold=("v", 0.9))
     >>> ax.get_ylabel(), ax.get_xlabel()
     ('v (mV)', 'time (ms)')
     """
@@ -65,7 +65,9 @@ def traces(
     values = {name: np.atleast_2d(np.asarray(x, dtype=float)) for name, (x, _) in panels.items()}
     for name, x in values.items():
         if x.ndim != 2 or x.shape[1] != len(t):
-            raise InputError(f"{name} has shape {x.shape}; with {len(t)} times it must be (n_neurons, {len(t)})")
+            raise InputError(
+                f"{name} has shape {x.shape}; with {len(t)} times it must be (n_neurons, {len(t)})"
+            )
     chosen = _read_axes(axes, len(panels))
     home = threshold[0] if threshold is not None and threshold[0] in values else next(iter(values))
     n = max(len(x) for x in values.values())
@@ -73,7 +75,12 @@ def traces(
     for ax, (name, x) in zip(chosen, values.items(), strict=True):
         for colour, i in zip(_colours(len(shown)), shown, strict=True):
             if i < len(x):
-                ax.plot(*_thin(t, x[i]), color=colour, linewidth=1.2 if n == 1 else 0.8, alpha=1.0 if n < 4 else 0.75)
+                ax.plot(
+                    *_thin(t, x[i]),
+                    color=colour,
+                    linewidth=1.2 if n == 1 else 0.8,
+                    alpha=1.0 if n < 4 else 0.75,
+                )
         ax.set_ylabel(label(name, panels[name][1]))
     for ax in chosen[:-1]:
         ax.tick_params(labelbottom=False)
@@ -81,10 +88,23 @@ def traces(
     ax = chosen[[*values].index(home)]
     if threshold is not None and threshold[0] in values:
         ax.axhline(threshold[1], color=GREY, linewidth=0.8, linestyle="--", zorder=0)
-        ax.annotate("threshold", (1, threshold[1]), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
-                    ha="left", va="center", fontsize=8, color=GREY)  # fmt: skip
+        ax.annotate(
+            "threshold",
+            (1, threshold[1]),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
+            textcoords="offset points",
+            ha="left",
+            va="center",
+            fontsize=8,
+            color=GREY,
+        )
     if spikes is not None and len(spikes) == n:
-        _mark_spikes(ax, [np.asarray(spikes[i], dtype=float) for i in shown], threshold[1] if threshold is not None else None)
+        _mark_spikes(
+            ax,
+            [np.asarray(spikes[i], dtype=float) for i in shown],
+            threshold[1] if threshold is not None else None,
+        )
     more = f"{len(shown)} of {n} neurons drawn" if len(shown) < n else ""
     heading = ", ".join(s for s in (title, more) if s)
     if heading:
@@ -123,7 +143,8 @@ def _thin(t: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(t) // width
     pieces = x[: n * width].reshape(n, width)
     first = np.arange(n) * width
-    keep = np.sort(np.concatenate([first + np.argmin(pieces, axis=1), first + np.argmax(pieces, axis=1), np.arange(n * width, len(t))]))
+    ends = first + np.argmin(pieces, axis=1), first + np.argmax(pieces, axis=1)
+    keep = np.unique(np.concatenate([*ends, np.arange(n * width, len(t))]))
     return t[keep], x[keep]
 
 
@@ -138,5 +159,11 @@ def _mark_spikes(ax: Any, trains: list[np.ndarray], limit: float | None) -> None
     start = base + 0.03 * span
     for row, (train, colour) in enumerate(zip(trains, _colours(len(trains)), strict=True)):
         low = start + row * height
-        ax.vlines(train, low, low + height * (1.0 if len(trains) == 1 else 0.85), color=colour, linewidth=1.2 if len(trains) == 1 else 0.9)
+        ax.vlines(
+            train,
+            low,
+            low + height * (1.0 if len(trains) == 1 else 0.85),
+            color=colour,
+            linewidth=1.2 if len(trains) == 1 else 0.9,
+        )
     ax.set_ylim(top=max(ax.get_ylim()[1], start + len(trains) * height + 0.04 * span))
