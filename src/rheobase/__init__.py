@@ -56,6 +56,7 @@ from rheobase.model.distribution import exponential, gamma, lognormal, normal, u
 from rheobase.model.neuron import Neuron
 from rheobase.model.zoo import *  # noqa: F403  (the zoo lists its names in __all__)
 from rheobase.model.zoo import __all__ as _zoo
+from rheobase.network.network import Network
 from rheobase.network.inputs import decay, noise, ou, pulses, ramp, read_current, sampled, sine, step, zap
 from rheobase.network.sources import poisson, spikes
 from rheobase.run import Run, load
@@ -69,6 +70,7 @@ __all__ = [
     "Exact",
     "InputError",
     "Live",
+    "Network",
     "Neuron",
     "NotExact",
     "NotExportable",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-__all__ = ["Run", "load"]
+__all__ = ["NetworkRun", "Run", "load"]
 
 
 @final
@@ -191,6 +191,76 @@ class Run:
         )
 
 
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class NetworkRun:
+    """A run of a network: a `Run` for each population, ``run["E"]``, and all spikes together.
+
+    Attributes
+    ----------
+    populations : dict
+        Name -> `Run`; for spike sources, name -> `Spikes`.
+    offsets : dict
+        Name -> the number of the population's first neuron in the whole network.
+    until, seed, engine, seconds
+        As for `Run`.
+    """
+
+    populations: Mapping[str, Run | Spikes]
+    offsets: Mapping[str, int]
+    until: float
+    seed: int
+    engine: str
+    seconds: Mapping[str, float]
+
+    def __getitem__(self, name: str) -> Run | Spikes:
+        if name not in self.populations:
+            raise NotRecorded(f"there is no population '{name}'.{nearest(name, self.populations)} There are: {', '.join(self.populations)}")
+        return self.populations[name]
+
+    @property
+    def n(self) -> int:
+        """How many neurons and sources there are."""
+        return sum(p.n for p in self.populations.values())
+
+    @property
+    def spikes(self) -> Spikes:
+        """All spikes, neurons numbered through the network in the order of its populations."""
+        parts = [(p.spikes if isinstance(p, Run) else p, self.offsets[name]) for name, p in self.populations.items()]
+        times = np.concatenate([s.times for s, _ in parts])
+        return Spikes.from_table(times, np.concatenate([s.neurons + o for s, o in parts]), self.n)
+
+    def rate(self, start: float = 0.0) -> dict[str, float]:
+        """Return each population's mean rate in Hz."""
+        length = (self.until - start) / 1000.0
+        if not length > 0 or start < 0:
+            raise InputError(f"start = {start:g} ms must lie in 0 .. {self.until:g} ms")
+        trains = {name: p.spikes if isinstance(p, Run) else p for name, p in self.populations.items()}
+        return {name: float((s.times > start).sum() / s.n / length) for name, s in trains.items()}
+
+    def raster(self, axes: Axes | None = None, **style: Any) -> Axes:
+        """Draw a dot for every spike, time against neuron; return the axes."""
+        from rheobase import plot
+
+        s = self.spikes
+        return plot.raster(s.times, s.neurons, s.n, until=self.until, axes=axes, **style)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return all spikes as a table with the columns population, neuron, time (ms). Needs pandas."""
+        try:
+            import pandas
+        except ImportError:
+            raise ImportError("to_pandas() needs pandas: pip install pandas") from None
+        parts = [pandas.DataFrame({"population": name, "neuron": s.neurons, "time": s.times})
+                 for name, p in self.populations.items() for s in [p.spikes if isinstance(p, Run) else p]]  # fmt: skip
+        return pandas.concat(parts, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
+
+    def __repr__(self) -> str:
+        rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in self.rate().items())
+        took = ", ".join(f"{k} {v:.3g} s" for k, v in self.seconds.items() if v > 0)
+        return f"Run of a network: {self.n} neurons, {self.until:g} ms; {rates}\n  engine {self.engine}; seed {self.seed}; {took}"
+
+
 def load(path: str | Path) -> Run:
     """Return the run that `Run.save` wrote.
 
@@ -201,7 +271,7 @@ def load(path: str | Path) -> Run:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             head = json.loads(str(data["head"]))
             if head.get("format") != "rheobase run" or head.get("version") != 1:
                 raise InputError(f"{path} holds no run of rheobase, or one of a newer version")

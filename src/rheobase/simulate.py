@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, overload
 
 import numpy as np
@@ -12,12 +12,15 @@ from rheobase.engines.clock import Clock
 from rheobase.engines.exact import Exact, is_exact
 from rheobase.engines.markov import simulate_markov
 from rheobase.engines.markov_run import MarkovRun
+from rheobase.engines.network import run_network
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError, nearest
 from rheobase.model.markov import MarkovNeuron
 from rheobase.model.neuron import Neuron
-from rheobase.run import Run
+from rheobase.network.network import Network
+from rheobase.run import NetworkRun, Run
 from rheobase.units import to_number
 
 __all__ = ["simulate"]
@@ -34,11 +37,13 @@ class Engine(Protocol):
 
 
 @overload
+def simulate(model: Network, until: Any = None, **options: Any) -> NetworkRun: ...
+@overload
 def simulate(model: MarkovNeuron, until: Any = None, **options: Any) -> MarkovRun: ...
 @overload
 def simulate(model: Neuron, until: Any = None, **options: Any) -> Run: ...
 def simulate(
-    model: Neuron | MarkovNeuron,
+    model: Neuron | Network | MarkovNeuron,
     until: Any = None,
     *,
     dt: Any = None,
@@ -50,12 +55,13 @@ def simulate(
     record_neurons: Any = None,
     n: int | None = None,
     **given: Any,
-) -> Run | MarkovRun:
-    """Return the `Run` of a neuron, or of many at once.
+) -> Run | NetworkRun | MarkovRun:
+    """Return the `Run` of a neuron, of many at once, or of a network.
 
     Parameters
     ----------
-    model : Neuron or MarkovNeuron
+    model : Neuron, Network or MarkovNeuron
+        A network runs on ``Clock(dt="0.1 ms")``; `record` may be a dict of populations.
         A Markov-chain neuron is run exactly by `rheobase.engines.markov.simulate_markov`, which takes `until`,
         `n`, `seed`, `record_every` (its occupancies) and inputs from here.
     until : time
@@ -97,8 +103,8 @@ def simulate(
         bound = given.pop("bound", None)
         chance = secrets.randbits(32) if seed is None else int(seed)
         return simulate_markov(model, until, n or 1, seed=chance, inputs=given, every=record_every, bound=bound)
-    if not isinstance(model, Neuron):
-        raise InputError(f"simulate wants a Neuron, not {type(model).__name__}; write rb.Neuron(...) or take one such as rb.LIF()")
+    if not isinstance(model, Neuron | Network):
+        raise InputError(f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...) or take one such as rb.LIF()")
     if until is None:
         raise InputError("how long? give until=, for example until='1 s'")
     end = to_number(until, "ms", "until")
@@ -114,6 +120,12 @@ def simulate(
         raise InputError(f"engine = {engine!r:.60} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()")
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
+    if isinstance(model, Network):
+        chosen = engine or Clock("0.1 ms" if dt is None else dt, method or "auto")
+        if n is not None or given:
+            name = "n" if n is not None else next(iter(given))
+            raise InputError(f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)")
+        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     recording = _recording(population, end, record, record_every, record_neurons, getattr(chosen, "dt", 0.1))
@@ -122,8 +134,43 @@ def simulate(
                result.engine, result.method, result.order, result.seconds, population.values, recording.neurons)  # fmt: skip
 
 
+def _simulate_network(net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any) -> NetworkRun:
+    if not isinstance(engine, Clock):
+        raise InputError(f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')")
+    step = None if every is None else to_number(every, "ms", "record_every")
+    cells = {name: part for name, part in net.populations.items() if isinstance(part.model, Neuron)}
+    wanted = record if isinstance(record, Mapping) else dict.fromkeys(cells, record)
+    for name in wanted:
+        if name not in cells:
+            raise InputError(f"record: there is no population '{name}'.{nearest(str(name), cells)} There are: {', '.join(cells)}")
+    recordings = {}
+    for name, part in cells.items():
+        states = wanted.get(name)
+        states = () if states is None or states is False else part.model.states if states is True else [states] if isinstance(states, str) else [*states]
+        for s in states:
+            if s not in part.model.states:
+                raise InputError(f"record = '{s}' is no state of {name}.{nearest(str(s), part.model.states)} States: {', '.join(part.model.states)}")
+        chosen = None if neurons is None else np.unique(np.asarray(neurons.get(name, []) if isinstance(neurons, Mapping) else neurons, dtype=np.int64))
+        if chosen is not None and len(chosen) and (chosen[0] < 0 or chosen[-1] >= part.n):
+            raise InputError(f"record_neurons: {name} has neurons 0 to {part.n - 1}")
+        recordings[name] = Recording(tuple(states), step, chosen)
+    results = run_network(net, engine, until, recordings, seed)
+    runs: dict[str, Run | Spikes] = {}
+    offsets, at = {}, 0
+    for name, part in net.populations.items():
+        offsets[name], at = at, at + part.n
+        r = results[name]
+        if not isinstance(part.model, Neuron):
+            runs[name] = r.spikes
+            continue
+        runs[name] = Run(part.model, part.n, False, until, seed, r.spikes, r.t, r.traces, r.final, r.engine, r.method, r.order, r.seconds,
+                         r.values, recordings[name].neurons)  # fmt: skip
+    first = next(r for r in runs.values() if isinstance(r, Run))
+    return NetworkRun(runs, offsets, until, seed, first.engine, first.seconds)
+
+
 def _is_count(value: Any, low: int) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and value >= low and float(value).is_integer()
+    return bool(isinstance(value, int | float | np.integer | np.floating) and value >= low and float(value).is_integer())
 
 
 def _choose(population: Population, dt: Any, method: str | None) -> Engine:

@@ -1,12 +1,15 @@
-"""Single populations as in Brian2, whose order of operations differs from ours; the differences are spelled out.
+"""Single populations as in Brian2, whose order of operations differs from ours; the differences are spelled
+out.
 
-In a step Brian2 records, updates the state, tests the threshold, delivers spikes, resets, and stamps all with the
+In a step Brian2 records, updates the state, tests the threshold, delivers spikes, resets, and stamps all
+with the
 start of the step. So
 
 - its time t is our t + dt for spikes by a current, and its sample at t is our state at t;
 - what arrives at t is in its state from t + dt on, where ours has it at t, and it is tested one step later:
   its spike by an input at t is stamped t + dt where ours is at t;
-- a refractory time of 2 ms takes the steps whose start lies less than 2 ms behind the spike's stamp, the first of
+- a refractory time of 2 ms takes the steps whose start lies less than 2 ms behind the spike's stamp, the
+first of
   which is the one that found the spike: one clamped step fewer than ours, so we are given 2 ms - dt.
 """
 
@@ -19,7 +22,10 @@ import pytest
 
 import rheobase as rb
 
-CASES = {c["id"]: c for c in json.loads((Path(__file__).parents[1] / "data" / "brian2_cases.json").read_text())["cases"]}
+CASES = {
+    c["id"]: c
+    for c in json.loads((Path(__file__).parents[1] / "data" / "brian2_cases.json").read_text())["cases"]
+}
 METHODS = {"exact": "exact", "euler": "euler", "rk4": "rk4", "exponential_euler": "exponential euler"}
 
 
@@ -34,11 +40,15 @@ def _given(case: dict[str, Any], *names: str, scale: float = 1.0) -> dict[str, A
 def _inputs(case: dict[str, Any], scale: float = 1.0, late: bool = True) -> Any:
     """Return the spikes that arrive, one step later than their time there."""
     (source,) = case["inputs"]
-    return rb.spikes(np.array(source["times_ms"]) + (case["dt_ms"] if late else 0.0), weight=source["w"] * scale)
+    return rb.spikes(
+        np.array(source["times_ms"]) + (case["dt_ms"] if late else 0.0), weight=source["w"] * scale
+    )
 
 
 def _run(case: dict[str, Any], model: rb.Neuron, **given: Any) -> rb.Run:
-    return rb.simulate(model, case["T_ms"], engine=rb.Clock(case["dt_ms"], METHODS[case["method"]]), record=True, **given)
+    return rb.simulate(
+        model, case["T_ms"], engine=rb.Clock(case["dt_ms"], METHODS[case["method"]]), record=True, **given
+    )
 
 
 def _check_spikes(case: dict[str, Any], run: rb.Run, tolerance: float) -> None:
@@ -50,10 +60,14 @@ def _check_spikes(case: dict[str, Any], run: rb.Run, tolerance: float) -> None:
         assert np.abs(ours - np.array(expected)).max(initial=0.0) <= tolerance + 1e-6
 
 
-def _check_trace(case: dict[str, Any], name: str, ours: np.ndarray, scale: float, rtol: float, skip: float = 0.0) -> None:
+def _check_trace(
+    case: dict[str, Any], name: str, ours: np.ndarray, scale: float, rtol: float, skip: float = 0.0
+) -> None:
     """Compare traces; samples nearer than `skip` ms to a spike are left out."""
     trace = case["trace"]
-    steps = np.rint((trace["t0_ms"] + trace["every_ms"] * np.arange(trace["count"])) / case["dt_ms"]).astype(int)
+    steps = np.rint((trace["t0_ms"] + trace["every_ms"] * np.arange(trace["count"])) / case["dt_ms"]).astype(
+        int
+    )
     values = np.atleast_2d(ours)[:, steps]
     expected = np.array(trace["values"][name])
     keep = np.ones(expected.shape, dtype=bool)
@@ -81,13 +95,16 @@ def test_lif_with_constant_current(name: str) -> None:
     _check_trace(case, "v", run.v, 1.0, 1e-9)
 
 
-SEEDS = [f"seed004_{m}_{method}" for m in ("LIF", "LIFexp", "ALIF") for method in ("euler", "exact")] + ["seed004_IF"]
+SEEDS = [f"seed004_{m}_{method}" for m in ("LIF", "LIFexp", "ALIF") for method in ("euler", "exact")] + [
+    "seed004_IF"
+]
 
 
 def _page_neuron(case: dict[str, Any]) -> tuple[rb.Neuron, str]:
     """Return the neuron in Brian2's order and the method that runs it.
 
-    What arrives waits in p, invisible to the test of its own step, and joins v in the next: the map of one step
+    What arrives waits in p, invisible to the test of its own step, and joins v in the next: the map of one
+    step
     in Euler's form, dx/dt = (x(t + h) - x(t))/h. A reset comes after the delivery, so it empties p too.
     """
     h = case["dt_ms"]
@@ -97,13 +114,34 @@ def _page_neuron(case: dict[str, Any]) -> tuple[rb.Neuron, str]:
 
     kind = case["id"].split("_")[1]
     if kind == "LIFexp":  # nothing that arrives is tested at once
-        return rb.Neuron("tau dv/dt = R*I - v\ntau_I dI/dt = -I", receive="I <- I + w_i", threshold="v > 1", reset="v <- 0",
-                         tau=15.0, tau_I=5.0, R=4.0), METHODS[case["method"]]  # fmt: skip
-    rows = {"evolve": "dv/dt = p/h - k*(v + p)\ndp/dt = -p/h", "receive": "p <- p + w_i", "threshold": "v > 1", "reset": "v <- 0; p <- 0",
-            "h": h, "k": rate(15.0) if kind != "IF" else 0.0}  # fmt: skip
+        return rb.Neuron(
+            "tau dv/dt = R*I - v\ntau_I dI/dt = -I",
+            receive="I <- I + w_i",
+            threshold="v > 1",
+            reset="v <- 0",
+            tau=15.0,
+            tau_I=5.0,
+            R=4.0,
+        ), METHODS[case["method"]]
+    rows = {
+        "evolve": "dv/dt = p/h - k*(v + p)\ndp/dt = -p/h",
+        "receive": "p <- p + w_i",
+        "threshold": "v > 1",
+        "reset": "v <- 0; p <- 0",
+        "h": h,
+        "k": rate(15.0) if kind != "IF" else 0.0,
+    }
     if kind == "ALIF":
-        rows |= {"evolve": rows["evolve"] + "\ndtheta/dt = k_T*(1 - theta)", "threshold": "v > theta", "reset": "v <- 0; p <- 0; theta <- theta + d",
-                 "k_T": rate(50.0), "d": [0.0, 0.4], "theta": 1.0, "v": 0.0, "p": 0.0}  # fmt: skip
+        rows |= {
+            "evolve": rows["evolve"] + "\ndtheta/dt = k_T*(1 - theta)",
+            "threshold": "v > theta",
+            "reset": "v <- 0; p <- 0; theta <- theta + d",
+            "k_T": rate(50.0),
+            "d": [0.0, 0.4],
+            "theta": 1.0,
+            "v": 0.0,
+            "p": 0.0,
+        }
     return rb.Neuron(**rows), "euler"
 
 
@@ -111,7 +149,9 @@ def _page_neuron(case: dict[str, Any]) -> tuple[rb.Neuron, str]:
 def test_page_neurons_with_regular_input(name: str) -> None:
     case = CASES[name]
     model, method = _page_neuron(case)
-    run = rb.simulate(model, case["T_ms"], engine=rb.Clock(case["dt_ms"], method), record=True, spikes=_inputs(case))
+    run = rb.simulate(
+        model, case["T_ms"], engine=rb.Clock(case["dt_ms"], method), record=True, spikes=_inputs(case)
+    )
     _check_spikes(case, run, 0.0)
     total = run.v + run.p if "p" in model.states else run.v
     _check_trace(case, "v", total, 1.0, 1e-9)
@@ -125,7 +165,12 @@ def test_our_own_order_fires_one_step_earlier_by_an_input(name: str) -> None:
     case = CASES[name]
     evolve = "tau dv/dt = -v" if "LIF" in name else "tau dv/dt = 0*v"
     model = rb.Neuron(evolve, receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
-    run = rb.simulate(model, case["T_ms"], engine=rb.Clock(case["dt_ms"], METHODS[case["method"]]), spikes=_inputs(case, late=False))
+    run = rb.simulate(
+        model,
+        case["T_ms"],
+        engine=rb.Clock(case["dt_ms"], METHODS[case["method"]]),
+        spikes=_inputs(case, late=False),
+    )
     np.testing.assert_allclose(run.spikes[0], np.array(case["spikes"][0]) - case["dt_ms"], rtol=0, atol=1e-9)
 
 
@@ -136,10 +181,24 @@ ADEX = ["adex_regular", "adex_bursting"]
 def test_adex(name: str) -> None:
     case = CASES[name]
     v_r, tau_w, b = {"adex_regular": (-70.6, 144.0, 0.0805), "adex_bursting": (-45.4, 20.0, 0.5)}[name]
-    model = rb.AdEx(C=0.281, g_L=0.03, E_L=-70.6, v_T=-50.4, Delta_T=2, tau_w=tau_w, a=0.004, v_r=v_r, b=b, v_peak=-40.4, v=-70.6, w=0)
+    model = rb.AdEx(
+        C=0.281,
+        g_L=0.03,
+        E_L=-70.6,
+        v_T=-50.4,
+        Delta_T=2,
+        tau_w=tau_w,
+        a=0.004,
+        v_r=v_r,
+        b=b,
+        v_peak=-40.4,
+        v=-70.6,
+        w=0,
+    )
     run = _run(case, model, I=np.array(case["initial"]["I"]) * 1e9)
     _check_spikes(case, run, 0.0)
-    # In the step that crosses, our stages stop at the threshold, where exp((v - V_T)/Delta_T) is still harmless.
+    # In the step that crosses, our stages stop at the threshold, where exp((v - V_T)/Delta_T) is still
+    # harmless.
     _check_trace(case, "v", run.v, 1.0, 2e-6, skip=1.0)
     _check_trace(case, "w", run.w, 1e3, 5e-6)  # in pA there
 
@@ -149,7 +208,9 @@ def test_izhikevich() -> None:
     given = _given(case, "I", "a", "b", "c", "d", "v", "u")
     run = _run(case, rb.Izhikevich(threshold="v >= v_peak"), **given)
     _check_spikes(case, run, 0.0)
-    _check_trace(case, "v", run.v, 1.0, 1e-8, skip=2.0)  # 1e-9 is stated, but 22 upstrokes multiply rounding errors
+    _check_trace(
+        case, "v", run.v, 1.0, 1e-8, skip=2.0
+    )  # 1e-9 is stated, but 22 upstrokes multiply rounding errors
     _check_trace(case, "u", run.u, 1.0, 1e-8)
 
 
@@ -166,16 +227,37 @@ HH = ["hh_dc_exponential_euler", "hh_dc_rk4", "seed004_HH_synaptic_exponential_e
 
 @pytest.mark.parametrize("name", HH)
 def test_hodgkin_huxley(name: str) -> None:
-    """The same rates, of Traub & Miles; an action potential is not reset, so the threshold is suspended for 3 ms."""
+    """The same rates, of Traub & Miles; an action potential is not reset, so the threshold is suspended for
+    3 ms."""
     case = CASES[name]
     model = rb.Neuron(
         "dv/dt = (g_L*(E_L - v) + g_e*(E_e - v) + g_Na*m**3*h*(E_Na - v) + g_K*n**4*(E_K - v) + I)/C\n"
-        "dm/dt = alpha_m*(1 - m) - beta_m*m\ndn/dt = alpha_n*(1 - n) - beta_n*n\ndh/dt = alpha_h*(1 - h) - beta_h*h\n"
+        "dm/dt = alpha_m*(1 - m) - beta_m*m\ndn/dt = alpha_n*(1 - n) - beta_n*n\n"
+        "dh/dt = alpha_h*(1 - h) - beta_h*h\n"
         "tau_e dg_e/dt = -g_e\nu = v - V_T\n"
-        "alpha_m = 0.32*4/exprel((13 - u)/4)\nbeta_m = 0.28*5/exprel((u - 40)/5)\nalpha_h = 0.128*exp((17 - u)/18)\n"
-        "beta_h = 4/(1 + exp((40 - u)/5))\nalpha_n = 0.032*5/exprel((15 - u)/5)\nbeta_n = 0.5*exp((10 - u)/40)",
-        receive="g_e <- g_e + w_i", threshold="v > -20", refractory={"threshold": 3.0}, g_L=0.01, E_L=-65.0, E_K=-90.0, E_Na=50.0, g_Na=20.0,
-        g_K=6.0, V_T=-63.0, C=0.2, E_e=0.0, tau_e=5.0, v=-65.0, m=0.0, h=0.0, n=0.0, g_e=0.0)  # fmt: skip
+        "alpha_m = 0.32*4/exprel((13 - u)/4)\nbeta_m = 0.28*5/exprel((u - 40)/5)\n"
+        "alpha_h = 0.128*exp((17 - u)/18)\n"
+        "beta_h = 4/(1 + exp((40 - u)/5))\n"
+        "alpha_n = 0.032*5/exprel((15 - u)/5)\nbeta_n = 0.5*exp((10 - u)/40)",
+        receive="g_e <- g_e + w_i",
+        threshold="v > -20",
+        refractory={"threshold": 3.0},
+        g_L=0.01,
+        E_L=-65.0,
+        E_K=-90.0,
+        E_Na=50.0,
+        g_Na=20.0,
+        g_K=6.0,
+        V_T=-63.0,
+        C=0.2,
+        E_e=0.0,
+        tau_e=5.0,
+        v=-65.0,
+        m=0.0,
+        h=0.0,
+        n=0.0,
+        g_e=0.0,
+    )
     given: dict[str, Any] = {"I": np.array(case["initial"]["I"]) * 1e9 if case["N"] > 1 else 0.0}
     if case["inputs"]:
         given["spikes"] = _inputs(case, 1e-3)  # nS

@@ -1,7 +1,9 @@
 """Every number of the seed tutorials that a clock can give, through the public surface.
 
-Where a page's loop has another order of operations than ours, the test says how it is written in rows. Numbers in
-continuous time (spikes to 1e-9 ms) are in test_seeds_exact.py, Markov chains and artificial neurons in test_markov.py.
+Where a page's loop has another order of operations than ours, the test says how it is written in rows.
+Numbers in
+continuous time (spikes to 1e-9 ms) are in test_seeds_exact.py, Markov chains and artificial neurons in
+test_markov.py.
 """
 
 import json
@@ -22,7 +24,7 @@ def _numbers(values: list[str]) -> np.ndarray:
     return np.array([float(x) for x in values])
 
 
-# 000: the leaky bucket ------------------------------------------------------------------------------------------------
+# 000: the leaky bucket ----------------------------------------------------------------------------
 
 
 def _bucket(**more: Any) -> rb.Neuron:
@@ -46,13 +48,17 @@ def test_bucket_fills(tau: str) -> None:
     run = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 50 * row["tau_ms"], dt=100, I=row["I"])
     np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"])
     assert run.v[-1] == pytest.approx(float(row["v_inf"]), rel=1e-12)
-    slope = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[1]  # one step of 1 ms
+    slope = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[
+        1
+    ]  # one step of 1 ms
     assert slope == pytest.approx(float(row["dv_dt_at_0"]), rel=1e-12)
 
 
 def test_bucket_leaks_in_proportion_to_its_level_and_to_one_over_tau() -> None:
     taus = np.array([500.0, 1000.0, 3000.0])
-    first = {v: rb.simulate(_bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)}
+    first = {
+        v: rb.simulate(_bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)
+    }
     np.testing.assert_allclose(first[10.0] / first[10.0][2], [6, 3, 1], rtol=1e-12)
     np.testing.assert_allclose(first[20.0] / first[10.0], 2, rtol=1e-12)
 
@@ -61,8 +67,11 @@ def test_resistor_and_capacitor_are_the_same_bucket() -> None:
     circuit = rb.Neuron("C dv/dt = I - v/R", C=50.0, R=10.0, v=0.0)
     drive = rb.step(2.0, on=100, off=900)
     run = rb.simulate(circuit, 2000, dt=10, I=drive)
-    np.testing.assert_allclose(run.v, rb.simulate(_bucket(tau=500, v=0), 2000, dt=10, I=drive * 10.0).v, rtol=0, atol=1e-12)
-    # I = I_R + I_C: C dv is what the current left over by the resistor brings in, here by the trapezoidal rule's mean
+    np.testing.assert_allclose(
+        run.v, rb.simulate(_bucket(tau=500, v=0), 2000, dt=10, I=drive * 10.0).v, rtol=0, atol=1e-12
+    )
+    # I = I_R + I_C: C dv is what the current left over by the resistor brings in, here by the
+    # trapezoidal rule's mean
     fine = rb.simulate(circuit, 50, dt=0.01, I=2.0)
     middle = (fine.v[1:] + fine.v[:-1]) / 2
     np.testing.assert_allclose(middle / 10 + 50 * np.diff(fine.v) / 0.01, 2.0, rtol=1e-9)
@@ -70,7 +79,14 @@ def test_resistor_and_capacitor_are_the_same_bucket() -> None:
 
 def test_bucket_fires_on_the_grid() -> None:
     row = SEEDS["S000.fire"]
-    model = _bucket(tau=row["tau_ms"], threshold="v >= theta", theta=row["vth"], reset="v <- 0", refractory=row["tref_ms"], v=0)
+    model = _bucket(
+        tau=row["tau_ms"],
+        threshold="v >= theta",
+        theta=row["vth"],
+        reset="v <- 0",
+        refractory=row["tref_ms"],
+        v=0,
+    )
     found = rb.simulate(model, 30_000, dt=1, I=row["I"]).spikes[0]
     late = found - _numbers(row["spikes_up_to_30000_ms"])
     assert len(found) == 6
@@ -86,14 +102,27 @@ def test_page_bucket_filled_by_a_click(tau: str) -> None:
     """A click adds 25 in each of ten frames of 10 ms, up to 100; only in a frame without water it leaks."""
     row = SEEDS[f"S000.widget.tau{tau}"]
     model = rb.Neuron("tau dv/dt = -leak*v\nv <= 100", receive="v <- v + w_i", tau=float(tau), v=0.0)
-    run = rb.simulate(model, 3100, dt=row["frame_ms"], leak=rb.step(1, on=90), spikes=rb.spikes(np.arange(0, 100, 10), weight=25))
+    run = rb.simulate(
+        model,
+        3100,
+        dt=row["frame_ms"],
+        leak=rb.step(1, on=90),
+        spikes=rb.spikes(np.arange(0, 100, 10), weight=25),
+    )
     np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 10], row["level"], rtol=0, atol=row["abs_tol"])
 
 
 def test_page_bucket_that_fires() -> None:
     row = SEEDS["S000.widget.fires"]
-    model = rb.Neuron("tau dv/dt = -leak*v\nv <= 100", receive="v <- v + w_i", threshold="v >= 100", reset="v <- 0",
-                      refractory=row["tref_ms"], tau=row["tau_ms"], v=0.0)  # fmt: skip
+    model = rb.Neuron(
+        "tau dv/dt = -leak*v\nv <= 100",
+        receive="v <- v + w_i",
+        threshold="v >= 100",
+        reset="v <- 0",
+        refractory=row["tref_ms"],
+        tau=row["tau_ms"],
+        v=0.0,
+    )
     frames = np.concatenate([np.arange(c, c + 100, 10) for c in row["clicks_ms"]])
     leak = 1 - rb.pulses(1, starts=np.array(row["clicks_ms"]) - 10.0, width=100)
     run = rb.simulate(model, 6000, dt=row["frame_ms"], leak=leak, spikes=rb.spikes(frames, weight=25))
@@ -108,11 +137,18 @@ def test_page_bucket_that_fires() -> None:
     assert fired == row["fire_times_ms"]
 
 
-# 001: sinabs ----------------------------------------------------------------------------------------------------------
+# 001: sinabs --------------------------------------------------------------------------------------
 
 
 def _loop(**more: Any) -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = -v + R*(I_syn + I_bias)", threshold="v >= 10", reset="v <- 0", R=1.0, v=0.0, **{"tau": 20.0} | more)
+    return rb.Neuron(
+        "tau dv/dt = -v + R*(I_syn + I_bias)",
+        threshold="v >= 10",
+        reset="v <- 0",
+        R=1.0,
+        v=0.0,
+        **{"tau": 20.0} | more,
+    )
 
 
 def test_loop_prints_47_and_94() -> None:
@@ -131,7 +167,9 @@ def test_loop_prints_47_and_94() -> None:
 
 
 def test_loop_for_other_currents() -> None:
-    rows = [r for r in SEEDS["S001.loop.sweep"]["rows"] if r["i_syn"] != 10]  # 10: whether v reaches 10 is rounding
+    rows = [
+        r for r in SEEDS["S001.loop.sweep"]["rows"] if r["i_syn"] != 10
+    ]  # 10: whether v reaches 10 is rounding
     run = rb.simulate(_loop(), 999, dt=1, method="euler", I_syn=[r["i_syn"] for r in rows], I_bias=0)
     assert run.spikes.count.tolist() == [r["n"] for r in rows]
     assert [s[:3].tolist() for s in run.spikes] == [r["first"] for r in rows]
@@ -149,7 +187,8 @@ def test_exact_steps_of_1_ms() -> None:
 
 
 def _iaf(reset: str) -> rb.Neuron:
-    """sinabs' spiking layer: v + input - threshold for each spike, not below -1; c counts several spikes a step."""
+    """sinabs' spiking layer: v + input - threshold for each spike, not below -1; c counts several spikes a
+    step."""
     return rb.Neuron("dv/dt = b\ndc/dt = 0*c\nv >= -1", threshold="v >= 1", reset=reset, v=0.0, c=0.0)
 
 
@@ -192,12 +231,25 @@ def test_one_call_is_many_steps() -> None:
     np.testing.assert_array_equal(run.v[1:], steps)
 
 
-# 002: current, threshold and reset in units ---------------------------------------------------------------------------
+# 002: current, threshold and reset in units -------------------------------------------------------
 
 
 def _textbook(**more: Any) -> rb.Neuron:
-    values: dict[str, Any] = {"C": "200 pF", "g_L": "10 nS", "V_L": "-70 mV", "V_th": "-50 mV", "V_reset": "-65 mV", "V": "-70 mV"}
-    return rb.Neuron("C dV/dt = -g_L*(V - V_L) + I", threshold="V >= V_th", reset="V <- V_reset", refractory={"V": "2 ms"}, **values | more)
+    values: dict[str, Any] = {
+        "C": "200 pF",
+        "g_L": "10 nS",
+        "V_L": "-70 mV",
+        "V_th": "-50 mV",
+        "V_reset": "-65 mV",
+        "V": "-70 mV",
+    }
+    return rb.Neuron(
+        "C dV/dt = -g_L*(V - V_L) + I",
+        threshold="V >= V_th",
+        reset="V <- V_reset",
+        refractory={"V": "2 ms"},
+        **values | more,
+    )
 
 
 def test_rate_against_current() -> None:
@@ -210,7 +262,9 @@ def test_rate_against_current() -> None:
             continue
         assert 0 <= train[0] - float(row["first_spike_ms"]) <= dt + 1e-9
         assert np.all(np.abs(np.diff(train) - float(row["isi_ms"])) <= dt + 1e-9)
-        assert 1000 / np.diff(train).mean() == pytest.approx(float(row["rate_Hz"]), rel=2 * dt / float(row["isi_ms"]))
+        assert 1000 / np.diff(train).mean() == pytest.approx(
+            float(row["rate_Hz"]), rel=2 * dt / float(row["isi_ms"])
+        )
 
 
 def test_units_are_understood() -> None:
@@ -239,20 +293,30 @@ def test_responses_add_below_threshold() -> None:
     np.testing.assert_allclose(both, alone[0] + alone[1], rtol=0, atol=1e-12)
 
 
-# 003: a separate step for firing --------------------------------------------------------------------------------------
+# 003: a separate step for firing ------------------------------------------------------------------
 
 
 def _tensorflow(dt: float, **more: Any) -> rb.Neuron:
-    """A potential above threshold is seen for a step, fires in the next, and rests for tau_rest after that: a dead time
+    """A potential above threshold is seen for a step, fires in the next, and rests for tau_rest after that:
+    a dead time
     of tau_rest + dt from the crossing. The page's firing step is our spike + dt."""
-    return rb.Neuron("tau du/dt = r*I - u", threshold="u > 1", reset="u <- 0", refractory={"u": 4.0 + dt}, **{"tau": 10.0, "r": 1.0, "u": 0.0} | more)
+    return rb.Neuron(
+        "tau du/dt = r*I - u",
+        threshold="u > 1",
+        reset="u <- 0",
+        refractory={"u": 4.0 + dt},
+        **{"tau": 10.0, "r": 1.0, "u": 0.0} | more,
+    )
 
 
 @pytest.mark.parametrize("dt", [1, 0.5, 0.1])
 def test_square_current(dt: float) -> None:
     """The page's step at t uses the current of t, so a pulse 10 < t < 30 is ours from 10 to 30 - dt."""
     row = SEEDS[f"S003.square.dt{dt:g}"]
-    current = sum((rb.step(a, on=on, off=off - dt) for a, on, off in ((1.2, 50, 100), (1.5, 120, 180))), rb.step(0.5, on=10, off=30 - dt))
+    current = sum(
+        (rb.step(a, on=on, off=off - dt) for a, on, off in ((1.2, 50, 100), (1.5, 120, 180))),
+        rb.step(0.5, on=10, off=30 - dt),
+    )
     run = rb.simulate(_tensorflow(dt), 200, dt=dt, method="euler", I=current)
     np.testing.assert_allclose(run.spikes[0], row["crossing_times_ms"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(run.spikes[0] + dt, row["fire_times_ms"], rtol=0, atol=1e-9)
@@ -260,7 +324,9 @@ def test_square_current(dt: float) -> None:
     assert run.u[: round(35 / dt)].max() == pytest.approx(row["max_u_first_pulse"], rel=1e-5)
     if row["U"]:
         expected = np.array(row["U"])
-        keep = ~np.isin(np.arange(200), row["crossing_times_ms"])  # the page shows the potential above threshold there
+        keep = ~np.isin(
+            np.arange(200), row["crossing_times_ms"]
+        )  # the page shows the potential above threshold there
         np.testing.assert_allclose(run.u[:200][keep], expected[keep], rtol=1e-5, atol=1e-9)
         assert np.all(expected[row["crossing_times_ms"]] > 1)
 
@@ -276,12 +342,25 @@ def test_random_current_drawn_once() -> None:
 def test_random_current_on_average() -> None:
     row = SEEDS["S003.random.stats"]
     n = 2000
-    run = rb.simulate(_tensorflow(1), 199, dt=1, method="euler", n=n, seed=1, I=rb.noise(1.5, 1, every=1, on=10, off=179), record=False)
-    assert run.spikes.count.mean() == pytest.approx(row["mean_spikes"], abs=5 * row["sd_spikes"] * math.sqrt(1 / n + 1 / row["n_seeds"]))
+    run = rb.simulate(
+        _tensorflow(1),
+        199,
+        dt=1,
+        method="euler",
+        n=n,
+        seed=1,
+        I=rb.noise(1.5, 1, every=1, on=10, off=179),
+        record=False,
+    )
+    assert run.spikes.count.mean() == pytest.approx(
+        row["mean_spikes"], abs=5 * row["sd_spikes"] * math.sqrt(1 / n + 1 / row["n_seeds"])
+    )
     assert run.spikes.count.std() == pytest.approx(row["sd_spikes"], rel=0.1)
     assert np.quantile(run.spikes.count, [0.01, 0.99]).tolist() == row["q01_q99"]
     gaps = np.concatenate([np.diff(s) for s in run.spikes])
-    assert gaps.mean() == pytest.approx(row["isi_mean"], abs=5 * row["isi_sd"] * math.sqrt(1 / len(gaps) + 1 / 37_000))
+    assert gaps.mean() == pytest.approx(
+        row["isi_mean"], abs=5 * row["isi_sd"] * math.sqrt(1 / len(gaps) + 1 / 37_000)
+    )
     assert gaps.std() / gaps.mean() == pytest.approx(row["isi_cv"], rel=0.05)
     assert gaps.std() / gaps.mean() < 0.35
     assert gaps.min() > 5  # tau_rest + dt
@@ -289,10 +368,22 @@ def test_random_current_on_average() -> None:
 
 
 def _synaptic() -> rb.Neuron:
-    """The page's order: the current decays and takes what arrives in a step, then the neuron steps with it. So what arrives
+    """The page's order: the current decays and takes what arrives in a step, then the neuron steps with it.
+    So what arrives
     at t is given to us at t - dt, and the current's decay of a step is that of the exponential."""
-    return rb.Neuron("tau du/dt = I_syn - u\ndI_syn/dt = -k*I_syn", receive="I_syn <- I_syn + w_i*q/tau_s", threshold="u > 1", reset="u <- 0",
-                     refractory={"u": 5.0}, tau=10.0, k=-math.expm1(-0.1), q=1.5, tau_s=10.0, u=0.0, I_syn=0.0)  # fmt: skip
+    return rb.Neuron(
+        "tau du/dt = I_syn - u\ndI_syn/dt = -k*I_syn",
+        receive="I_syn <- I_syn + w_i*q/tau_s",
+        threshold="u > 1",
+        reset="u <- 0",
+        refractory={"u": 5.0},
+        tau=10.0,
+        k=-math.expm1(-0.1),
+        q=1.5,
+        tau_s=10.0,
+        u=0.0,
+        I_syn=0.0,
+    )
 
 
 def test_synaptic_current_drawn_once() -> None:
@@ -314,7 +405,9 @@ def test_synaptic_current_drawn_once() -> None:
 
 
 def test_charge_of_one_spike() -> None:
-    model = rb.Neuron("dQ/dt = I\ntau_s dI/dt = -I", receive="I <- I + w_i*q/tau_s", tau_s=10.0, q=1.5, Q=0.0, I=0.0)
+    model = rb.Neuron(
+        "dQ/dt = I\ntau_s dI/dt = -I", receive="I <- I + w_i*q/tau_s", tau_s=10.0, q=1.5, Q=0.0, I=0.0
+    )
     run = rb.simulate(model, 400, dt=1, spikes=rb.spikes([0.0], weight=0.7))
     assert run.Q[-1] == pytest.approx(1.5 * 0.7, rel=1e-12)
     assert run.I[:-1].sum() / 1.5 / 0.7 == pytest.approx(1.0508331944775, rel=1e-12)
@@ -329,24 +422,39 @@ def test_synaptic_current_on_average() -> None:
     order = np.lexsort((neuron, step))
     neuron, step, synapse = neuron[order], step[order], synapse[order]
     table = rb.Spikes(step + 10.0, neuron, n)
-    run = rb.simulate(_synaptic(), 199, dt=1, method="euler", spikes=rb.spikes(table, weight=weights[neuron, step, synapse]), record="I_syn")
-    assert run.spikes.count.mean() == pytest.approx(row["mean_spikes"], abs=5 * row["sd_spikes"] * math.sqrt(1 / n + 1 / 3000))
-    assert np.mean(run.spikes.count == 0) == pytest.approx(row["frac_silent"], abs=5 * 0.46 * math.sqrt(1 / n + 1 / 3000))
+    run = rb.simulate(
+        _synaptic(),
+        199,
+        dt=1,
+        method="euler",
+        spikes=rb.spikes(table, weight=weights[neuron, step, synapse]),
+        record="I_syn",
+    )
+    assert run.spikes.count.mean() == pytest.approx(
+        row["mean_spikes"], abs=5 * row["sd_spikes"] * math.sqrt(1 / n + 1 / 3000)
+    )
+    assert np.mean(run.spikes.count == 0) == pytest.approx(
+        row["frac_silent"], abs=5 * 0.46 * math.sqrt(1 / n + 1 / 3000)
+    )
     assert arrived.sum() / n == pytest.approx(row["input_spikes_mean_theory"], rel=0.02)
     assert run.I_syn[:, 60:178].mean() == pytest.approx(row["mean_current_theory"], rel=0.03)
 
 
-# 004: neuro4ml --------------------------------------------------------------------------------------------------------
+# 004: neuro4ml ------------------------------------------------------------------------------------
 
 EVERY_10 = np.arange(10.0, 1001.0, 10.0)
 
 
 def _page_if(threshold: str = "v > 1") -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
+    return rb.Neuron(
+        "tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0
+    )
 
 
 def _page_lif() -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
+    return rb.Neuron(
+        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0
+    )
 
 
 def test_integrate_and_fire() -> None:
@@ -368,30 +476,54 @@ def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
 def test_leaky_integrate_and_fire() -> None:
     row, long = SEEDS["S004.LIF"], SEEDS["S004.LIF.long"]
     for method, rtol in (("exact", 1e-9), ("euler", 5e-3)):
-        run = rb.simulate(_page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"]))
+        run = rb.simulate(
+            _page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"])
+        )
         np.testing.assert_allclose(run.spikes[0], long["spikes_ms"], rtol=0, atol=1e-9)
         assert len(run.spikes[0]) == long["n"]
         expected = _numbers(row["v_just_after_input_before_reset"])
         np.testing.assert_allclose([run.v[100 * k] for k in (1, 2, 4, 5)], expected[[0, 1, 3, 4]], rtol=rtol)
         # the third is above threshold; without a threshold it is seen
-        free = rb.simulate(_page_lif().replace(threshold=None), 40, dt=0.1, method=method, spikes=rb.spikes(EVERY_10[:3], weight=row["w"]))
+        free = rb.simulate(
+            _page_lif().replace(threshold=None),
+            40,
+            dt=0.1,
+            method=method,
+            spikes=rb.spikes(EVERY_10[:3], weight=row["w"]),
+        )
         assert free.v[300] == pytest.approx(expected[2], rel=rtol)
 
 
 def test_smallest_weight_that_ever_fires() -> None:
     w = float(SEEDS["S004.LIF.critical_w"]["w"])
-    run = rb.simulate(_page_lif(), 1000, dt=1, spikes=rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-9), w * (1 + 1e-9)])))
+    run = rb.simulate(
+        _page_lif(),
+        1000,
+        dt=1,
+        spikes=rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-9), w * (1 + 1e-9)])),
+    )
     assert (run.spikes.count > 0).tolist() == [False, True]
 
 
 def _page_lifexp(threshold: str | None = "v > 1") -> rb.Neuron:
     rows = {"threshold": threshold, "reset": "v <- 0"} if threshold else {}
-    return rb.Neuron("tau dv/dt = R*I - v\ntau_I dI/dt = -I", receive="I <- I + w_i", tau=15.0, tau_I=5.0, R=4.0, v=0.0, I=0.0, **rows)
+    return rb.Neuron(
+        "tau dv/dt = R*I - v\ntau_I dI/dt = -I",
+        receive="I <- I + w_i",
+        tau=15.0,
+        tau_I=5.0,
+        R=4.0,
+        v=0.0,
+        I=0.0,
+        **rows,
+    )
 
 
 def test_exponential_synapses_on_the_grid() -> None:
     row = SEEDS["S004.LIFexp.long"]
-    run = rb.simulate(_page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False)
+    run = rb.simulate(
+        _page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False
+    )
     expected = _numbers(row["spikes_ms"])
     assert len(run.spikes[0]) == row["n"]
     assert np.abs(run.spikes[0] - expected).max() < 0.1
@@ -410,16 +542,30 @@ def test_one_postsynaptic_potential() -> None:
 @pytest.mark.parametrize("jump", ["0", "0.4"])
 def test_adaptive_threshold(jump: str) -> None:
     row = SEEDS[f"S004.ALIF.dvt{jump}"]
-    model = rb.Neuron("tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta", receive="v <- v + w_i", threshold="v > theta",
-                      reset="v <- 0; theta <- theta + d", tau=row["tau_ms"], tau_T=row["tauT_ms"], d=row["dvT"], R=1.0, v=0.0, theta=1.0)  # fmt: skip
+    model = rb.Neuron(
+        "tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta",
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- 0; theta <- theta + d",
+        tau=row["tau_ms"],
+        tau_T=row["tauT_ms"],
+        d=row["dvT"],
+        R=1.0,
+        v=0.0,
+        theta=1.0,
+    )
     run = rb.simulate(model, 150, dt=0.1, I=0, spikes=rb.spikes(np.arange(2.0, 151.0, 2.0), weight=row["w"]))
     np.testing.assert_allclose(run.spikes[0], row["spikes_ms"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(np.diff(run.spikes[0]), row["isi"], rtol=0, atol=1e-9)
-    np.testing.assert_allclose(run.theta[np.rint(run.spikes[0] * 10).astype(int)], _numbers(row["vT_after_spike"]), rtol=1e-12)
+    np.testing.assert_allclose(
+        run.theta[np.rint(run.spikes[0] * 10).astype(int)], _numbers(row["vT_after_spike"]), rtol=1e-12
+    )
     if jump == "0.4":
         assert np.all(np.diff(np.rint(np.diff(run.spikes[0]))) >= 0)
         long = SEEDS["S004.ALIF.long"]
-        run = rb.simulate(model, long["T_ms"], dt=1, I=0, spikes=rb.spikes(np.arange(2.0, 5001.0, 2.0), weight=row["w"]))
+        run = rb.simulate(
+            model, long["T_ms"], dt=1, I=0, spikes=rb.spikes(np.arange(2.0, 5001.0, 2.0), weight=row["w"])
+        )
         gaps = np.diff(run.spikes[0])
         assert len(run.spikes[0]) == long["n"]
         assert gaps[-10:].tolist() == long["last_isis"]
@@ -430,13 +576,27 @@ def test_adaptive_threshold(jump: str) -> None:
 @pytest.mark.parametrize("kind", ["LIF", "IF"])
 @pytest.mark.parametrize("drive", ["constant", "fluctuating"])
 def test_reliability(kind: str, drive: str) -> None:
-    """25 trials with noise of their own: a fluctuating current makes the leaky neuron reliable, and nothing else does."""
+    """25 trials with noise of their own: a fluctuating current makes the leaky neuron reliable, and nothing
+    else does."""
     from rheobase.analysis.similarity import schreiber
 
     row = SEEDS["S004.reliability"]["values"][f"{kind}_{drive}"]
-    evolve = {"LIF": "tau dx/dt = 0.65*I - x + sigma*sqrt(2*tau)*xi", "IF": "tau dx/dt = 0.15*I + sigma*sqrt(2*tau)*xi"}[kind]
-    model = rb.Neuron(evolve, threshold="x > 1", reset="x <- 0", refractory={"threshold": 5.0}, tau=10.0, sigma=0.03, x=rb.uniform(0, 0.2))
-    current = rb.step(1.5, on=10, off=950) if drive == "constant" else rb.ou(1.5, 1, 3, frozen=True, on=10, off=950)
+    evolve = {
+        "LIF": "tau dx/dt = 0.65*I - x + sigma*sqrt(2*tau)*xi",
+        "IF": "tau dx/dt = 0.15*I + sigma*sqrt(2*tau)*xi",
+    }[kind]
+    model = rb.Neuron(
+        evolve,
+        threshold="x > 1",
+        reset="x <- 0",
+        refractory={"threshold": 5.0},
+        tau=10.0,
+        sigma=0.03,
+        x=rb.uniform(0, 0.2),
+    )
+    current = (
+        rb.step(1.5, on=10, off=950) if drive == "constant" else rb.ou(1.5, 1, 3, frozen=True, on=10, off=950)
+    )
     found, counts = [], []
     for seed in range(4):
         run = rb.simulate(model, 1000, dt=0.1, method="euler", n=25, seed=seed, I=current, record=False)
@@ -457,8 +617,15 @@ def test_stationary_noise() -> None:
 
 def _escape(**more: Any) -> rb.Neuron:
     row = SEEDS["S004.escape"]
-    return rb.Neuron("tau du/dt = 0*u", hazard="rho_0*exp((u - theta)/Delta)", tau=1.0, rho_0=row["rho0_per_ms"], theta=row["theta"],
-                     Delta=row["Delta"], **more)  # fmt: skip
+    return rb.Neuron(
+        "tau du/dt = 0*u",
+        hazard="rho_0*exp((u - theta)/Delta)",
+        tau=1.0,
+        rho_0=row["rho0_per_ms"],
+        theta=row["theta"],
+        Delta=row["Delta"],
+        **more,
+    )
 
 
 @pytest.mark.parametrize("row", SEEDS["S004.escape"]["rows"], ids=lambda r: f"u {r['u']}")
@@ -472,8 +639,12 @@ def test_escape_noise_in_a_step(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("dead", [0.0, 20.0])
 def test_escape_noise_has_exponential_intervals(dead: float) -> None:
     rho = float(SEEDS["S004.escape"]["rows"][2]["rate_per_ms"])
-    run = rb.simulate(_escape(refractory={"threshold": dead}), 20_000, dt=0.1, n=20, seed=2, u=1.0, record=False)
+    run = rb.simulate(
+        _escape(refractory={"threshold": dead}), 20_000, dt=0.1, n=20, seed=2, u=1.0, record=False
+    )
     gaps = np.concatenate([np.diff(s) for s in run.spikes])
-    assert gaps.mean() == pytest.approx(1 / rho + dead + 0.05, rel=5 / math.sqrt(len(gaps)) / (1 + rho * dead))
+    assert gaps.mean() == pytest.approx(
+        1 / rho + dead + 0.05, rel=5 / math.sqrt(len(gaps)) / (1 + rho * dead)
+    )
     assert gaps.std() / gaps.mean() == pytest.approx(1 / (1 + rho * dead), rel=5 / math.sqrt(len(gaps)))
     assert gaps.min() > dead

@@ -25,8 +25,15 @@ def _spikes(model: rb.Neuron, until: float, **given: Any) -> rb.Spikes:
 
 def test_bucket_fires() -> None:
     row = SEEDS["S000.fire"]
-    model = rb.Neuron("tau dv/dt = I - v", threshold="v >= theta", reset="v <- 0", refractory=row["tref_ms"], tau=row["tau_ms"],
-                      theta=row["vth"], v=0)  # fmt: skip
+    model = rb.Neuron(
+        "tau dv/dt = I - v",
+        threshold="v >= theta",
+        reset="v <- 0",
+        refractory=row["tref_ms"],
+        tau=row["tau_ms"],
+        theta=row["vth"],
+        v=0,
+    )
     found = _spikes(model, 30_000, I=row["I"])[0]
     np.testing.assert_allclose(found, _numbers(row["spikes_up_to_30000_ms"]), rtol=0, atol=row["abs_tol_ms"])
     np.testing.assert_allclose(np.diff(found), float(row["isi_ms"]), rtol=0, atol=row["abs_tol_ms"])
@@ -40,22 +47,39 @@ def test_bucket_drains_and_fills(tau: str) -> None:
         row = SEEDS[f"S000.{key}.tau{tau}"]
         model = rb.Neuron("tau dv/dt = I - v", tau=row["tau_ms"], v=row.get("v0", 0.0))
         run = rb.simulate(model, 10_000, engine=rb.Exact(), I=I, record="v", record_every=100)
-        np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"], atol=1e-13)
+        np.testing.assert_allclose(
+            run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"], atol=1e-13
+        )
 
 
 def test_interval_of_20_log_11() -> None:
     row = SEEDS["S001.exact"]
-    model = rb.Neuron("tau dv/dt = -v + R*(I_syn + I_bias)", threshold="v >= 10", reset="v <- 0", tau=20.0, R=1.0, v=0.0)
+    model = rb.Neuron(
+        "tau dv/dt = -v + R*(I_syn + I_bias)", threshold="v >= 10", reset="v <- 0", tau=20.0, R=1.0, v=0.0
+    )
     found = _spikes(model, 1000, I_syn=11, I_bias=0)[0]
     np.testing.assert_allclose(found[:2], _numbers(row["spikes_100"]), rtol=0, atol=1e-11)
     np.testing.assert_allclose(np.diff(found), float(row["isi_ms"]), rtol=0, atol=1e-11)
-    assert _spikes(model, 100, I_syn=6, I_bias=5)[0].tolist() == _spikes(model, 100, I_syn=11, I_bias=0)[0].tolist()
+    assert (
+        _spikes(model, 100, I_syn=6, I_bias=5)[0].tolist()
+        == _spikes(model, 100, I_syn=11, I_bias=0)[0].tolist()
+    )
 
 
 def test_rate_against_current() -> None:
     rows = SEEDS["S002.fI"]["rows"]
-    model = rb.Neuron("C dV/dt = -g_L*(V - V_L) + I", threshold="V >= V_th", reset="V <- V_reset", refractory={"V": "2 ms"}, C="200 pF",
-                      g_L="10 nS", V_L="-70 mV", V_th="-50 mV", V_reset="-65 mV", V="-70 mV")  # fmt: skip
+    model = rb.Neuron(
+        "C dV/dt = -g_L*(V - V_L) + I",
+        threshold="V >= V_th",
+        reset="V <- V_reset",
+        refractory={"V": "2 ms"},
+        C="200 pF",
+        g_L="10 nS",
+        V_L="-70 mV",
+        V_th="-50 mV",
+        V_reset="-65 mV",
+        V="-70 mV",
+    )
     run = _spikes(model, 1000, I=[r["I_pA"] * 1e-3 for r in rows])
     for train, row in zip(run, rows, strict=True):
         if row["isi_ms"] is None:
@@ -65,7 +89,9 @@ def test_rate_against_current() -> None:
             np.testing.assert_allclose(np.diff(train), float(row["isi_ms"]), rtol=1e-9)
     idle = model.replace(g_L="0 nS")
     for row in SEEDS["S002.noleak"]["rows"]:
-        np.testing.assert_allclose(np.diff(_spikes(idle, 4 * row["isi_ms"], I=row["I_pA"] * 1e-3)[0]), row["isi_ms"], rtol=1e-9)
+        np.testing.assert_allclose(
+            np.diff(_spikes(idle, 4 * row["isi_ms"], I=row["I_pA"] * 1e-3)[0]), row["isi_ms"], rtol=1e-9
+        )
     assert not len(_spikes(idle, 1000, I=[0.0, -0.1]).times)
     # a huge current: the rate goes to 1/t_ref
     assert _spikes(model, 1000, I="1000 nA")[0].size == pytest.approx(500, abs=2)
@@ -73,8 +99,18 @@ def test_rate_against_current() -> None:
 
 def test_intervals_for_square_currents() -> None:
     row = SEEDS["S003.square.exact"]
-    model = rb.Neuron("tau du/dt = r*I - u", threshold="u > 1", reset="u <- 0", refractory={"u": 4.0}, tau=10.0, r=1.0, u=0.0)
-    for entry, train in zip(row["isi"], _spikes(model, 200, I=[float(e["I"]) for e in row["isi"]]), strict=True):
+    model = rb.Neuron(
+        "tau du/dt = r*I - u",
+        threshold="u > 1",
+        reset="u <- 0",
+        refractory={"u": 4.0},
+        tau=10.0,
+        r=1.0,
+        u=0.0,
+    )
+    for entry, train in zip(
+        row["isi"], _spikes(model, 200, I=[float(e["I"]) for e in row["isi"]]), strict=True
+    ):
         if entry["isi_ms"] is None:
             assert len(train) == 0
         else:
@@ -85,13 +121,20 @@ def test_intervals_for_square_currents() -> None:
 
 @pytest.mark.parametrize(("threshold", "key"), [("v > 1", "strict"), ("v >= 1", "inclusive")])
 def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
-    model = rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
-    assert _spikes(model, 100, spikes=rb.spikes(EVERY_10[:10], weight=0.25))[0].tolist() == SEEDS["S004.IF.edge"][key]
+    model = rb.Neuron(
+        "tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0
+    )
+    assert (
+        _spikes(model, 100, spikes=rb.spikes(EVERY_10[:10], weight=0.25))[0].tolist()
+        == SEEDS["S004.IF.edge"][key]
+    )
 
 
 def test_regular_input() -> None:
     row = SEEDS["S004.LIF.long"]
-    model = rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
+    model = rb.Neuron(
+        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0
+    )
     assert _spikes(model, 1000, spikes=rb.spikes(EVERY_10, weight=0.6))[0].tolist() == row["spikes_ms"]
     w = float(SEEDS["S004.LIF.critical_w"]["w"])
     pair = rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-12), w * (1 + 1e-12)]))
@@ -99,7 +142,16 @@ def test_regular_input() -> None:
 
 
 def _page_lifexp(**rows: Any) -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = R*I - v\ntau_I dI/dt = -I", receive="I <- I + w_i", tau=15.0, tau_I=5.0, R=4.0, v=0.0, I=0.0, **rows)
+    return rb.Neuron(
+        "tau dv/dt = R*I - v\ntau_I dI/dt = -I",
+        receive="I <- I + w_i",
+        tau=15.0,
+        tau_I=5.0,
+        R=4.0,
+        v=0.0,
+        I=0.0,
+        **rows,
+    )
 
 
 def test_exponential_synapses() -> None:
@@ -116,15 +168,32 @@ def test_exponential_synapses() -> None:
 def test_one_postsynaptic_potential() -> None:
     row = SEEDS["S004.LIFexp.psp"]
     peak = float(row["t_peak_ms"])
-    run = rb.simulate(_page_lifexp(), 2 * peak, engine=rb.Exact(), spikes=rb.spikes([0.0], weight=0.6), record="v", record_every=peak)
+    run = rb.simulate(
+        _page_lifexp(),
+        2 * peak,
+        engine=rb.Exact(),
+        spikes=rb.spikes([0.0], weight=0.6),
+        record="v",
+        record_every=peak,
+    )
     assert run.v[1] == pytest.approx(float(row["v_peak"]), rel=1e-12)
 
 
 @pytest.mark.parametrize("jump", ["0", "0.4"])
 def test_adaptive_threshold(jump: str) -> None:
     row = SEEDS[f"S004.ALIF.dvt{jump}"]
-    model = rb.Neuron("tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta", receive="v <- v + w_i", threshold="v > theta",
-                      reset="v <- 0; theta <- theta + d", tau=row["tau_ms"], tau_T=row["tauT_ms"], d=row["dvT"], R=1.0, v=0.0, theta=1.0)  # fmt: skip
+    model = rb.Neuron(
+        "tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta",
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- 0; theta <- theta + d",
+        tau=row["tau_ms"],
+        tau_T=row["tauT_ms"],
+        d=row["dvT"],
+        R=1.0,
+        v=0.0,
+        theta=1.0,
+    )
     given = {"I": 0, "spikes": rb.spikes(np.arange(2.0, 5001.0, 2.0), weight=row["w"])}
     found = _spikes(model, 150, **given)[0]
     assert found.tolist() == row["spikes_ms"]
@@ -137,16 +206,41 @@ def test_adaptive_threshold(jump: str) -> None:
 
 def test_half_life() -> None:
     model = rb.Neuron("tau dv/dt = I - v", tau=500.0, v=100.0)
-    assert rb.simulate(model, 500 * math.log(2), engine=rb.Exact(), I=0).final["v"][0] == pytest.approx(50, rel=1e-13)
+    assert rb.simulate(model, 500 * math.log(2), engine=rb.Exact(), I=0).final["v"][0] == pytest.approx(
+        50, rel=1e-13
+    )
 
 
 def test_what_arrives_at_the_very_end_counts() -> None:
     """As on a clock: delivered, tested, recorded and part of the final state."""
-    model = rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0.5", tau=10.0, v=0.0)
+    model = rb.Neuron(
+        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0.5", tau=10.0, v=0.0
+    )
     for weight in (0.6, 1.5):
-        given = {"spikes": rb.spikes([3.0, 5.0, 5.0], weight=[0.0, weight / 2, weight / 2]), "record": "v", "record_every": 1}
+        given = {
+            "spikes": rb.spikes([3.0, 5.0, 5.0], weight=[0.0, weight / 2, weight / 2]),
+            "record": "v",
+            "record_every": 1,
+        }
         exact = rb.simulate(model, 5, engine=rb.Exact(), **given)
         clock = rb.simulate(model, 5, engine=rb.Clock(0.5), **given)
         assert exact.spikes[0].tolist() == clock.spikes[0].tolist() == ([5.0] if weight > 1 else [])
         np.testing.assert_allclose(exact.v, clock.v, rtol=1e-13)
         np.testing.assert_allclose(exact.final["v"], clock.final["v"], rtol=1e-13)
+
+
+def test_names_of_pythons_own_functions() -> None:
+    model = rb.Neuron(
+        "tau dv/dt = len - v",
+        receive="v <- v + w_i*range",
+        threshold="v > 1",
+        reset="v <- len*range - 1",
+        tau=10.0,
+        len=1.5,
+        range=0.5,
+        v=0.0,
+    )
+    found = _spikes(model, 20, spikes=rb.spikes([5.0], weight=[0.1]))[0]
+    assert found == pytest.approx(
+        rb.simulate(model, 20, dt=0.01, spikes=rb.spikes([5.0], weight=0.1)).spikes[0], abs=0.04
+    )

@@ -12,22 +12,48 @@ from rheobase.engines import clock
 from rheobase.engines.population import prepare
 from rheobase.engines.result import Recording
 
-LINEAR = rb.Neuron("tau dv/dt = E - v + x + I\ntau_s dx/dt = -x", receive="x <- x + w_i", threshold="v > 1", reset="v <- 0",
-                   refractory=2.0, tau=10.0, tau_s=3.0, E=0.0, v=0.0, x=0.0)  # fmt: skip
-NOISY = rb.Neuron("tau dv/dt = I - v + s*sqrt(2*tau)*xi + x\ntau_s dx/dt = -x", receive="x <- x*0.9 + w_i", threshold="v > 1", reset="v <- 0",
-                  refractory=1.0, tau=10.0, tau_s=3.0, s=0.3, v=0.0, x=0.0)  # fmt: skip
+LINEAR = rb.Neuron(
+    "tau dv/dt = E - v + x + I\ntau_s dx/dt = -x",
+    receive="x <- x + w_i",
+    threshold="v > 1",
+    reset="v <- 0",
+    refractory=2.0,
+    tau=10.0,
+    tau_s=3.0,
+    E=0.0,
+    v=0.0,
+    x=0.0,
+)
+NOISY = rb.Neuron(
+    "tau dv/dt = I - v + s*sqrt(2*tau)*xi + x\ntau_s dx/dt = -x",
+    receive="x <- x*0.9 + w_i",
+    threshold="v > 1",
+    reset="v <- 0",
+    refractory=1.0,
+    tau=10.0,
+    tau_s=3.0,
+    s=0.3,
+    v=0.0,
+    x=0.0,
+)
 EVENTS = {"I": rb.ou(1.0, 0.5, 3), "spikes": rb.poisson(300, weight=0.2)}
 numbers = st.floats(-3, 3, allow_nan=False)
 taus = st.floats(0.5, 40)
 
 
 def _bits(run: rb.Run) -> tuple[bytes, ...]:
-    return (run.spikes.times.tobytes(), run.spikes.neurons.tobytes(), *(run.traces[s].tobytes() for s in run.traces), *(
-        run.final[s].tobytes() for s in run.final))  # fmt: skip
+    return (
+        run.spikes.times.tobytes(),
+        run.spikes.neurons.tobytes(),
+        *(run.traces[s].tobytes() for s in run.traces),
+        *(run.final[s].tobytes() for s in run.final),
+    )
 
 
 @given(taus, taus, numbers, numbers, numbers, numbers, st.sampled_from([0.1, 0.7, 5.0]))
-def test_two_steps_are_one_of_twice_the_length(tau: float, tau_s: float, v: float, x: float, E: float, I: float, dt: float) -> None:
+def test_two_steps_are_one_of_twice_the_length(
+    tau: float, tau_s: float, v: float, x: float, E: float, I: float, dt: float
+) -> None:
     model = LINEAR.replace(threshold=None, tau=tau, tau_s=tau_s, E=E)
     two = rb.simulate(model, 2 * dt, dt=dt, I=I, v=v, x=x).final
     one = rb.simulate(model, 2 * dt, dt=2 * dt, I=I, v=v, x=x).final
@@ -36,21 +62,32 @@ def test_two_steps_are_one_of_twice_the_length(tau: float, tau_s: float, v: floa
 
 
 @settings(max_examples=25)
-@given(st.lists(st.floats(0, 10), min_size=2, max_size=30), taus, st.floats(0, 5), st.sampled_from(["exact", "euler", "rk4"]))
-def test_more_current_never_makes_fewer_spikes(currents: list[float], tau: float, t_ref: float, method: str) -> None:
+@given(
+    st.lists(st.floats(0, 10), min_size=2, max_size=30),
+    taus,
+    st.floats(0, 5),
+    st.sampled_from(["exact", "euler", "rk4"]),
+)
+def test_more_current_never_makes_fewer_spikes(
+    currents: list[float], tau: float, t_ref: float, method: str
+) -> None:
     model = LINEAR.replace(tau=tau, t_ref=t_ref)
     counts = rb.simulate(model, 100, dt=0.25, method=method, I=np.sort(currents), record=False).spikes.count
     assert np.all(np.diff(counts) >= 0)
 
 
 @settings(max_examples=25)
-@given(st.lists(st.tuples(st.integers(0, 150), st.floats(-2, 4)), min_size=1, max_size=25), st.integers(1, 50))
+@given(
+    st.lists(st.tuples(st.integers(0, 150), st.floats(-2, 4)), min_size=1, max_size=25), st.integers(1, 50)
+)
 def test_later_inputs_make_later_spikes(arrivals: list[tuple[int, float]], shift: int) -> None:
     """At rest the neuron has no clock of its own."""
     steps, weights = np.array([a for a, _ in sorted(arrivals)]), [w for _, w in sorted(arrivals)]
     dt = 0.5
     first = rb.simulate(LINEAR, 100, dt=dt, I=0, spikes=rb.spikes(steps * dt, weight=weights)).spikes[0]
-    later = rb.simulate(LINEAR, 100 + shift * dt, dt=dt, I=0, spikes=rb.spikes((steps + shift) * dt, weight=weights)).spikes[0]
+    later = rb.simulate(
+        LINEAR, 100 + shift * dt, dt=dt, I=0, spikes=rb.spikes((steps + shift) * dt, weight=weights)
+    ).spikes[0]
     np.testing.assert_array_equal(np.rint(later / dt), np.rint(first / dt) + shift)
 
 
@@ -63,7 +100,15 @@ def test_order_of_the_neurons_does_not_matter(order: list[int], seed: int) -> No
     p = np.array(order)
 
     def run(i: np.ndarray) -> rb.Run:
-        return rb.simulate(LINEAR, 50, dt=0.5, I=I[i], tau=tau[i], v=v[i], spikes=rb.spikes([trains[j] for j in i], weight=0.5))
+        return rb.simulate(
+            LINEAR,
+            50,
+            dt=0.5,
+            I=I[i],
+            tau=tau[i],
+            v=v[i],
+            spikes=rb.spikes([trains[j] for j in i], weight=0.5),
+        )
 
     plain, mixed = run(np.arange(8)), run(p)
     assert plain.v[p].tobytes() == mixed.v.tobytes()
@@ -76,9 +121,13 @@ def test_order_of_the_neurons_does_not_matter(order: list[int], seed: int) -> No
 def test_many_neurons_are_many_runs(seed: int, method: str) -> None:
     rng = np.random.default_rng(seed)
     I, tau, w = rng.uniform(0, 3, 5), rng.uniform(5, 20, 5), rng.uniform(0, 1, 5)
-    together = rb.simulate(LINEAR, 30, dt=0.5, method=method, I=I, tau=tau, spikes=rb.spikes([[5.0, 9.0]] * 5, weight=w))
+    together = rb.simulate(
+        LINEAR, 30, dt=0.5, method=method, I=I, tau=tau, spikes=rb.spikes([[5.0, 9.0]] * 5, weight=w)
+    )
     for i in range(5):
-        alone = rb.simulate(LINEAR, 30, dt=0.5, method=method, I=I[i], tau=tau[i], spikes=rb.spikes([5.0, 9.0], weight=w[i]))
+        alone = rb.simulate(
+            LINEAR, 30, dt=0.5, method=method, I=I[i], tau=tau[i], spikes=rb.spikes([5.0, 9.0], weight=w[i])
+        )
         assert alone.spikes[0].tobytes() == together.spikes[i].tobytes()
         assert alone.v.tobytes() == together.v[i].tobytes()
 
@@ -86,7 +135,10 @@ def test_many_neurons_are_many_runs(seed: int, method: str) -> None:
 @settings(max_examples=8)
 @given(st.integers(0, 2**32 - 1), st.integers(513, 1100))
 def test_threads_do_not_change_a_bit(seed: int, n: int) -> None:
-    runs = [rb.simulate(NOISY, 20, engine=rb.Clock(0.5, threads=k), n=n, seed=seed, record="v", **EVENTS) for k in (1, 2, 3)]
+    runs = [
+        rb.simulate(NOISY, 20, engine=rb.Clock(0.5, threads=k), n=n, seed=seed, record="v", **EVENTS)
+        for k in (1, 2, 3)
+    ]
     assert _bits(runs[0]) == _bits(runs[1]) == _bits(runs[2])
     assert len(runs[0].spikes.times)
 

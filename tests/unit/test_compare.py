@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import rheobase as rb
-from rheobase.analysis.compare import _extra, _match
+from rheobase.analysis.compare import _match
+from rheobase.analysis.steps import _extra
 
 
 def test_partners_are_matched_once_and_in_order():
@@ -34,7 +35,9 @@ def test_the_same_engine_twice_differs_in_nothing():
 
 
 def test_clock_and_exact_differ_by_the_grid():
-    found = rb.compare(rb.LIF(), [rb.Exact(), rb.Clock("0.1 ms"), rb.Clock("0.05 ms")], until="100 ms", I="0.3 nA")
+    found = rb.compare(
+        rb.LIF(), [rb.Exact(), rb.Clock("0.1 ms"), rb.Clock("0.05 ms")], until="100 ms", I="0.3 nA"
+    )
     assert len([*found]) == 3
     coarse, fine, _ = found
     assert coarse.matched == fine.matched == 4
@@ -50,7 +53,9 @@ def test_clock_and_exact_differ_by_the_grid():
 
 def test_missing_and_invented_spikes_are_counted():
     # a coarse Euler step moves the spikes too far to be matched within 0.01 ms
-    [d] = rb.compare(rb.LIF(), [rb.Exact(), rb.Clock("1 ms", "euler")], until="100 ms", I="0.3 nA", tolerance="0.01 ms")
+    [d] = rb.compare(
+        rb.LIF(), [rb.Exact(), rb.Clock("1 ms", "euler")], until="100 ms", I="0.3 nA", tolerance="0.01 ms"
+    )
     assert d.matched + d.missed == 4
     assert d.missed >= 3
     assert d.invented >= 3
@@ -62,18 +67,18 @@ def test_one_engine_is_not_enough():
 
 
 @pytest.mark.parametrize(
-    ("model", "method", "state", "order", "inputs"),
+    ("model", "method", "state", "order", "coarse", "inputs"),
     [
-        (rb.LIF(), "euler", "v", 1, {"I": "0.3 nA"}),
-        (rb.LIF(), "heun", "v", 2, {"I": "0.3 nA"}),
-        (rb.LIF(), "rk4", "v", 4, {"I": "0.3 nA"}),
-        (rb.Izhikevich(), "rk4", "u", 4, {"I": 4.0}),
-        (rb.HH(), "exponential euler", "h", 1, {"I": 0.1}),
+        (rb.LIF(), "euler", "v", 1, 0.2, {"I": "0.3 nA"}),
+        (rb.LIF(), "heun", "v", 2, 0.4, {"I": "0.3 nA"}),
+        (rb.LIF(), "rk4", "v", 4, 2.0, {"I": "0.3 nA"}),
+        (rb.Izhikevich(), "rk4", "u", 4, 0.2, {"I": 4.0}),
+        (rb.HH(), "exponential euler", "h", 1, 0.2, {"I": 0.1}),
     ],
     ids=lambda x: getattr(x, "name", x) if not isinstance(x, dict) else "",
 )
-def test_the_measured_order_is_the_methods(model, method, state, order, inputs):
-    found = rb.check_dt(model, until="20 ms", method=method, dts=[0.4, 0.2, 0.1, 0.05], **inputs)
+def test_the_measured_order_is_the_methods(model, method, state, order, coarse, inputs):
+    found = rb.check_dt(model, until="20 ms", method=method, dts=coarse / 2.0 ** np.arange(4), **inputs)
     assert found.order[state] == pytest.approx(order, abs=0.25)
     assert found.method == method
 

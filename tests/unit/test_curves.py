@@ -98,10 +98,11 @@ def test_rheobase_by_runs_approaches_the_saddle_node_from_above():
     model = rb.AdEx(a=0, b=0)  # w stays zero: an EIF, but two states in the rows
     edge = rb.rheobase(rb.EIF())
     quick, patient = (rb.rheobase(model, until=u, rtol=1e-7) for u in ("200 ms", "2 s"))
-    assert edge < patient < quick
-    # the ghost of a saddle-node holds the neuron for pi/sqrt(drive * curvature)
-    tau, width = 281 / 30, 2.0 * 0.03
-    assert patient - edge == pytest.approx(2 * width * (np.pi * tau / 2000 / 2) ** 2 * 2 / 2, rel=0.1)
+    assert patient > edge
+    assert quick > patient
+    # near the saddle-node C dv/dt = (I - I_r) + g_L x^2/(2 Delta_T),
+    # which takes T = pi C sqrt(2 Delta_T/(g_L (I - I_r)))
+    assert patient - edge == pytest.approx(2 * 2.0 * (np.pi * 0.281 / 2000) ** 2 / 0.03, rel=0.05)
 
 
 def test_drive_through_eigenvectors_equals_the_matrix_exponential():
@@ -144,21 +145,27 @@ def test_default_currents_span_three_times_the_rheobase():
 def test_closed_form_of_the_rate_is_what_a_run_shows(model, currents):
     name = "I_bias" if "I_bias" in model.parameters else "I"
     engine = rb.Precise(1e-10) if model.name in ("QIF", "EIF") else rb.Exact()
+    if model.name == "IAF":  # bounded below, so only a clock runs it
+        engine = rb.Clock("0.001 ms")
     curve = rb.fi_curve(model, name, currents, until="600 ms", engine=engine)
     assert curve.analytic[0] == 0
     assert curve.f[0] == 0
-    assert 1e3 / curve.analytic[1:] == pytest.approx(curve.interval[1:], rel=1e-6)
+    assert 1e3 / curve.analytic[1:] == pytest.approx(
+        curve.interval[1:], rel=1e-4 if model.name == "IAF" else 1e-6
+    )
 
 
 def test_no_closed_form_where_none_is_known():
     assert rb.fi_curve(rb.AdEx(), currents=[0.5], until="50 ms").analytic is None
     assert rb.fi_curve(rb.LIFsfa(), currents=[0.5], until="50 ms").analytic is None
-    assert rb.fi_curve(rb.LIF(refractory={"threshold": "2 ms"}), currents=[0.5], until="50 ms").analytic is None
+    assert (
+        rb.fi_curve(rb.LIF(refractory={"threshold": "2 ms"}), currents=[0.5], until="50 ms").analytic is None
+    )
 
 
 def test_currents_may_carry_a_unit_and_must_carry_the_right_one():
     curve = rb.fi_curve(rb.LIF(), currents=["250 pA", "0.3 nA"], until="100 ms")
-    assert curve.I == pytest.approx([0.25, 0.3])
+    assert pytest.approx([0.25, 0.3]) == curve.I
     with pytest.raises(rb.InputError, match="currents are in mV"):
         rb.fi_curve(rb.LIF(), currents=["1 mV"])
     with pytest.raises(rb.InputError, match="start = 2000 ms"):
@@ -197,8 +204,14 @@ def test_strength_duration_refuses():
 
 def test_a_counter_of_two_halves_the_rate():
     # every second spike fires; reset is soft, so nothing is lost
-    rate_in, rate_out = rb.input_output(rb.IF(reset="v <- v - theta", threshold="v > 0.99*theta"), [0, 50, 200], weight=0.5,
-                                        trials=40, until="2 s")  # fmt: skip
+    rate_in, rate_out = rb.input_output(
+        rb.IF(reset="v <- v - theta", threshold="v > 0.99*theta"),
+        [0, 50, 200],
+        weight=0.5,
+        trials=40,
+        until="2 s",
+        engine=rb.Clock("0.1 ms"),
+    )
     assert rate_out[0] == 0
     assert rate_out[1:] / rate_in[1:] == pytest.approx([0.5, 0.5], abs=0.02)
 
@@ -222,8 +235,13 @@ def test_psp_of_a_jump_and_of_a_conductance():
     model = rb.COBA()
     port = model.ports[0]
     found = rb.psp(model, 0.002, port, until="30 ms", points=301)
-    run = rb.simulate(model.replace(threshold=None), until="30 ms", engine=rb.Precise(1e-11), record_every="0.1 ms",
-                      **{port: rb.spikes([0.0], weight=0.002)})  # fmt: skip
+    run = rb.simulate(
+        model.replace(threshold=None),
+        until="30 ms",
+        engine=rb.Precise(1e-11),
+        record_every="0.1 ms",
+        **{port: rb.spikes([0.0], weight=0.002)},
+    )
     assert found.v == pytest.approx(run.v - run.model.parameters["E_L"].value, abs=1e-7)
 
 
@@ -248,7 +266,9 @@ def test_gain_of_hodgkin_and_huxley_is_what_a_small_sine_shows():
     hertz = np.array([20.0, 67.0, 150.0])
     found = rb.gain(rb.HH(), hertz)
     sine = rb.sine(1e-3, hertz)
-    run = rb.simulate(model, I=sine, until="300 ms", dt="0.02 ms", method="rk4", record="v", record_every="0.1 ms")
+    run = rb.simulate(
+        model, I=sine, until="300 ms", dt="0.02 ms", method="rk4", record="v", record_every="0.1 ms"
+    )
     for k, f in enumerate(hertz):
         late = run.t > 300 - 1e3 / f * 2
         wave = np.exp(-2j * np.pi * 1e-3 * f * run.t[late])

@@ -43,7 +43,8 @@ def test_roots_by_scan_miss_neither_pairs_nor_double_ones():
 
 def test_all_fixed_points_where_lines_cross():
     found = rb.phase_plane(PREY, ranges={"v": (-0.5, 1.5), "w": (-0.5, 1.5)})
-    assert [(p["v"], p["w"]) for p in found.fixed_points] == pytest.approx([(0, 0), (0.3, 0.7), (1, 0)])
+    places = np.array([(p["v"], p["w"]) for p in found.fixed_points])
+    assert places == pytest.approx(np.array([(0, 0), (0.3, 0.7), (1, 0)]), abs=1e-12)
     assert [p.kind for p in found.fixed_points] == ["saddle", "stable focus", "saddle"]
     # v*(1 - v - w) is a vertical line and a slanted one, each whole
     vertical, slanted = sorted(found.nullclines["v"], key=lambda b: np.ptp(b[:, 0]))
@@ -69,7 +70,9 @@ def test_nullclines_lie_on_the_zeros_and_fixed_points_on_both(model):
         x = np.array([p[s] for s in found.setting.states])
         assert np.abs(found.setting.flow(x)).max() < 1e-10
         for state in ("v", "w"):
-            distance = min(np.hypot(b[:, 0] - p["v"], b[:, 1] - p["w"]).min() for b in found.nullclines[state])
+            distance = min(
+                np.hypot(b[:, 0] - p["v"], b[:, 1] - p["w"]).min() for b in found.nullclines[state]
+            )
             assert distance < 0.05
 
 
@@ -111,7 +114,10 @@ def test_bifurcations_of_other_neurons():
     assert rb.bifurcation(rb.QIF()).current == pytest.approx(rb.rheobase(rb.QIF()), rel=1e-12)
     # Hodgkin and Huxley: the eigenvalues really cross there
     hopf = rb.bifurcation(rb.HH()).lost
-    rates = [rb.gain(rb.HH().replace(threshold=None), [1], I=hopf.current * f).eigenvalues.real.max() for f in (0.98, 0.999)]
+    rates = [
+        rb.gain(rb.HH().replace(threshold=None), [1], I=hopf.current * f).eigenvalues.real.max()
+        for f in (0.98, 0.999)
+    ]
     assert rates[0] < rates[1] < 0
     with pytest.raises(rb.DidNotConverge):
         rb.gain(rb.HH(), [1], I=hopf.current * 1.001)
@@ -129,8 +135,16 @@ def test_trajectory_runs_from_its_start_with_resets():
 
 
 def test_synapses_at_rest_do_not_count_as_states():
-    model = rb.Neuron(evolve="tau dv/dt = -v - w + g\ntau_w dw/dt = v - w\ntau_s dg/dt = -g", receive="g <- g + w_i",
-                      tau=10, tau_w=30, tau_s=5, v=0, w=0, g=0)  # fmt: skip
+    model = rb.Neuron(
+        evolve="tau dv/dt = -v - w + g\ntau_w dw/dt = v - w\ntau_s dg/dt = -g",
+        receive="g <- g + w_i",
+        tau=10,
+        tau_w=30,
+        tau_s=5,
+        v=0,
+        w=0,
+        g=0,
+    )
     assert len(rb.phase_plane(model).fixed_points) == 1
 
 

@@ -1,7 +1,7 @@
 """Questions asked of models and of their spikes."""
 
 from rheobase.analysis.bifurcation import Bifurcation, Bifurcations, bifurcation
-from rheobase.analysis.compare import Comparison, Convergence, Difference, check_dt, compare
+from rheobase.analysis.compare import Comparison, Difference, compare
 from rheobase.analysis.curves import FiringCurve, InputOutput, fi_curve, input_output
 from rheobase.analysis.equilibria import FixedPoint
 from rheobase.analysis.pattern import Pattern, firing_pattern
@@ -18,6 +18,7 @@ from rheobase.analysis.similarity import (
     van_rossum,
     victor_purpura,
 )
+from rheobase.analysis.steps import Convergence, check_dt
 from rheobase.analysis.theory import siegert
 from rheobase.analysis.trains import cv, cv2, fano, isi, lv, psth, rate, spectrum, synchrony
 

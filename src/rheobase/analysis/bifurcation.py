@@ -45,7 +45,10 @@ class Bifurcation:
 
     def __repr__(self) -> str:
         place = ", ".join(f"{s} = {x:.6g}" for s, x in self.state.items())
-        return f"{self.kind} at {self.current:.10g} ({place}{f', {self.frequency:.4g} Hz' if self.frequency else ''})"
+        return (
+            f"{self.kind} at {self.current:.10g}"
+            f" ({place}{f', {self.frequency:.4g} Hz' if self.frequency else ''})"
+        )
 
 
 @final
@@ -101,13 +104,18 @@ class Bifurcations:
 
 
 def bifurcation(
-    model: Neuron, input: str | None = None, state: str = "v", range: tuple[float, float] | None = None, **given: Any
+    model: Neuron,
+    input: str | None = None,
+    state: str = "v",
+    range: tuple[float, float] | None = None,
+    **given: Any,
 ) -> Bifurcations:
-    r"""Return the currents at which a neuron's fixed points meet (saddle-node) or begin to oscillate (Andronov-Hopf).
+    r"""Return the currents at which fixed points meet (saddle-node) or begin to oscillate (Andronov-Hopf).
 
-    The fixed points form a curve over one state: the others follow from their own rows, the current from the row
-    in which it stands, :math:`I(v) = -f_0(v)/b(v)`. On that curve a saddle-node is a zero of the determinant of the
-    Jacobian, a Hopf point a zero of the product of the sums of two eigenvalues, taken by a complex pair.
+    The fixed points form a curve over one state: the others follow from their own rows, the current from the
+    row in which it stands, :math:`I(v) = -f_0(v)/b(v)`. On that curve a saddle-node is a zero of the
+    determinant of the Jacobian, a Hopf point a zero of the product of the sums of two eigenvalues, taken by a
+    complex pair.
 
     Parameters
     ----------
@@ -124,14 +132,15 @@ def bifurcation(
     Raises
     ------
     InputError
-        If the current does not stand in exactly one row, linearly, or another row is not linear in the other states.
+        If the current does not stand in exactly one row, linearly, or another row is not linear in the other
+        states.
     DidNotConverge
         If there is no bifurcation in the range.
 
     References
     ----------
-    Izhikevich (2007), Dynamical Systems in Neuroscience, chapters 4 and 6; Touboul & Brette (2008), Biol. Cybern.
-    99:319, for the AdEx.
+    Izhikevich (2007), Dynamical Systems in Neuroscience, chapters 4 and 6; Touboul & Brette (2008), Biol.
+    Cybern. 99:319, for the AdEx.
 
     Examples
     --------
@@ -148,17 +157,19 @@ def bifurcation(
     if not low < high:
         raise InputError(f"range = {range!r} must be (low, high)")
     i = setting.states.index(main)
-    points = []
-    for v in scan_roots(lambda z: np.linalg.det(curve.jacobian(z)), low, high):
-        points.append((v, "saddle-node", 0.0))
+    meeting = scan_roots(lambda z: np.linalg.det(curve.jacobian(z)), low, high)
+    points = [(v, "saddle-node", 0.0) for v in meeting]
     if len(setting.states) > 1:
         for v in scan_roots(lambda z: _pair_product(curve.jacobian(z)), low, high):
             values = np.linalg.eigvals(curve.jacobian(np.asarray(v)))
-            a, b = min(combinations(values, 2), key=lambda pair: abs(pair[0] + pair[1]))
+            a, _ = min(combinations(values, 2), key=lambda pair: abs(pair[0] + pair[1]))
             if abs(a.imag) > 1e-7 * np.abs(values).max():
                 points.append((v, "Andronov-Hopf", float(abs(a.imag) / (2 * np.pi) * 1e3)))
     if not points:
-        raise DidNotConverge(f"{model.name}: no bifurcation for {main} from {low:g} to {high:g} {model.unit(main)}; give range=(low, high)")
+        raise DidNotConverge(
+            f"{model.name}: no bifurcation for {main} from {low:g} to {high:g} {model.unit(main)}; give"
+            f" range=(low, high)"
+        )
     out = []
     edges = [low, *sorted(p[0] for p in points)]
     for v, kind, frequency in sorted(points):
@@ -213,8 +224,11 @@ class _Curve:
         holding = [s for s, e in zip(setting.states, setting.drift, strict=True) if free in e.free_symbols]
         if holding != [main]:
             where = " and ".join(f"d{s}/dt" for s in holding) or "no row"
-            raise InputError(f"{setting.free} stands in {where}; a bifurcation is looked for in a current that enters d{main}/dt"
-                             " alone. Give input= or state=")  # fmt: skip
+            raise InputError(
+                f"{setting.free} stands in {where}; a bifurcation is looked for in a current"
+                f" that enters d{main}/dt"
+                " alone. Give input= or state="
+            )
         flow = dict(zip(setting.states, setting.drift, strict=True))
         strength = sympy.diff(flow[main], free)
         if free in strength.free_symbols:
@@ -224,8 +238,11 @@ class _Curve:
         rows = sympy.Matrix([flow[s] for s in others])
         matrix = rows.jacobian(ys) if others else sympy.zeros(0, 0)
         if matrix.free_symbols & set(ys):
-            raise InputError(f"the rows of {', '.join(others)} are not linear in these states, so {main} does not determine the fixed"
-                             " point; phase_plane finds fixed points at a given current")  # fmt: skip
+            raise InputError(
+                f"the rows of {', '.join(others)} are not linear in these states, so {main}"
+                f" does not determine the fixed"
+                " point; phase_plane finds fixed points at a given current"
+            )
         right = -rows.subs(dict.fromkeys(ys, 0)) if others else sympy.zeros(0, 1)
         return _Curve(setting, main, others, matrix, right, flow[main].subs(free, 0), strength)
 
@@ -235,7 +252,9 @@ class _Curve:
         here = {self.main: v}
         y = np.zeros((*shape, 0))
         if m:
-            a = np.stack([np.broadcast_to(self.setting.number(e, **here), shape) for e in self.matrix], -1).reshape(*shape, m, m)
+            a = np.stack(
+                [np.broadcast_to(self.setting.number(e, **here), shape) for e in self.matrix], -1
+            ).reshape(*shape, m, m)
             r = np.stack([np.broadcast_to(self.setting.number(e, **here), shape) for e in self.right], -1)
             y = np.linalg.solve(a, r[..., None])[..., 0]
         parts = {s: y[..., k] for k, s in enumerate(self.others)} | {self.main: np.asarray(v, float)}
@@ -245,7 +264,9 @@ class _Curve:
         """Return the current for which v belongs to a fixed point."""
         x = self.states(v)
         here = {s: x[..., k] for k, s in enumerate(self.setting.states)}
-        return -np.asarray(self.setting.number(self.row, **here)) / np.asarray(self.setting.number(self.strength, **here))
+        return -np.asarray(self.setting.number(self.row, **here)) / np.asarray(
+            self.setting.number(self.strength, **here)
+        )
 
     def jacobian(self, v: Any) -> np.ndarray:
         """Return the Jacobian at the fixed point, shape (..., n_states, n_states)."""

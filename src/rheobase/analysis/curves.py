@@ -67,8 +67,11 @@ class FiringCurve:
 
     def __repr__(self) -> str:
         form = "with closed form" if self.analytic is not None else "no closed form"
-        return (f"f-I curve of {self.model}: {len(self.I)} currents, {self.input} = {self.I[0]:g} .. {self.I[-1]:g} {self.unit},"
-                f" {self.f.min():g} .. {self.f.max():g} Hz, {form}")  # fmt: skip
+        return (
+            f"f-I curve of {self.model}: {len(self.I)} currents, {self.input} = {self.I[0]:g} .."
+            f" {self.I[-1]:g} {self.unit},"
+            f" {self.f.min():g} .. {self.f.max():g} Hz, {form}"
+        )
 
 
 def fi_curve(
@@ -116,7 +119,7 @@ def fi_curve(
     >>> f
     array([ 0.,  0., 41., 99.])
     >>> fi_curve(LIF(), currents=[0.1, 0.2, 0.3, 0.6]).analytic.round(3)
-    array([ 0.   ,  0.   , 41.715, 98.925])
+    array([ 0.   ,  0.   , 41.715, 98.919])
     """
     name = pick_input(model, input)
     end, begin = to_number(until, "ms", "until"), to_number(start, "ms", "start")
@@ -126,8 +129,14 @@ def fi_curve(
         currents = _default_currents(model, name, given)
     quantity = read_quantity(currents, "currents")
     values = np.atleast_1d(np.asarray(quantity.value, dtype=float))
-    if model.name and quantity.dimension is not None and model.dimensions.get(name) not in (None, quantity.dimension):
-        raise InputError(f"currents are in {quantity.dimension.unit}, but {name} of {model.name} is in {model.unit(name)}")
+    if (
+        model.name
+        and quantity.dimension is not None
+        and model.dimensions.get(name) not in (None, quantity.dimension)
+    ):
+        raise InputError(
+            f"currents are in {quantity.dimension.unit}, but {name} of {model.name} is in {model.unit(name)}"
+        )
     try:
         analytic = rate_in_theory(read_setting(model, given, name), values)
     except InputError:  # arrays or time-varying inputs beside the current: legal in a run, but no closed form
@@ -136,8 +145,20 @@ def fi_curve(
     trains = [*run.spikes]
     first = np.array([t[0] if len(t) else np.nan for t in trains])
     interval = np.array([t[-1] - t[-2] if len(t) > 1 else np.nan for t in trains])
-    return FiringCurve(values, np.atleast_1d(run.rate(begin)), analytic, first, interval, model.name, name, model.unit(name),
-                       begin, end, run.engine, run.method)  # fmt: skip
+    return FiringCurve(
+        values,
+        np.atleast_1d(run.rate(begin)),
+        analytic,
+        first,
+        interval,
+        model.name,
+        name,
+        model.unit(name),
+        begin,
+        end,
+        run.engine,
+        run.method,
+    )
 
 
 def _default_currents(model: Neuron, name: str, given: dict[str, Any]) -> np.ndarray:
@@ -153,7 +174,11 @@ def _default_currents(model: Neuron, name: str, given: dict[str, Any]) -> np.nda
     for i, size in enumerate(sizes):
         if rates is not None and rates[i] >= 100.0:
             break
-        if rates is None and simulate(model, until=200.0, record=False, seed=0, **{**given, name: edge + size}).rate() >= 100.0:
+        if (
+            rates is None
+            and simulate(model, until=200.0, record=False, seed=0, **{**given, name: edge + size}).rate()
+            >= 100.0
+        ):
             break
     return np.linspace(edge, edge + size, _POINTS)
 

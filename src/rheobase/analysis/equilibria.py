@@ -47,7 +47,9 @@ class FixedPoint:
 
     def __repr__(self) -> str:
         place = ", ".join(f"{s} = {x:.6g}" for s, x in self.state.items())
-        values = ", ".join(f"{z.real:.4g}{z.imag:+.4g}i" if z.imag else f"{z.real:.4g}" for z in self.eigenvalues)
+        values = ", ".join(
+            f"{z.real:.4g}{z.imag:+.4g}i" if z.imag else f"{z.real:.4g}" for z in self.eigenvalues
+        )
         return f"{self.kind} at {place} (eigenvalues {values} /ms)"
 
 
@@ -60,7 +62,9 @@ def name_stability(jacobian: np.ndarray) -> tuple[np.ndarray, str]:
     values = values[np.lexsort((-values.imag, -values.real))]
     tiny = 1e-9 * np.linalg.norm(jacobian)
     turning = np.abs(values.imag) > 0
-    if np.any(np.abs(values) <= tiny) or (len(values) == 2 and abs(np.linalg.det(jacobian)) <= tiny * np.linalg.norm(jacobian)):
+    if np.any(np.abs(values) <= tiny) or (
+        len(values) == 2 and abs(np.linalg.det(jacobian)) <= tiny * np.linalg.norm(jacobian)
+    ):
         return values, "saddle-node"
     if turning.any() and np.all(np.abs(values.real[turning]) <= tiny):
         return values, "center"
@@ -80,8 +84,9 @@ def describe(setting: Setting, x: np.ndarray) -> FixedPoint:
 def fixed_points(setting: Setting, ranges: Mapping[str, tuple[float, float]]) -> list[np.ndarray]:
     """Return all fixed points of a flow with two states, shape (2,) each, sorted.
 
-    Where a row is linear in a state, the state is eliminated; the roots of what remains are found exactly if it is a
-    polynomial (whatever the ranges), by a scan of twice the range if not. Else Newton's method runs from a grid of starts.
+    Where a row is linear in a state, the state is eliminated; the roots of what remains are found exactly if
+    it is a polynomial (whatever the ranges), by a scan of twice the range if not. Else Newton's method runs
+    from a grid of starts.
     """
     x, y = (symbol(s) for s in setting.states)
     numbers = exact_numbers(setting)
@@ -92,10 +97,20 @@ def fixed_points(setting: Setting, ranges: Mapping[str, tuple[float, float]]) ->
             if slope == 0 or gone in slope.free_symbols:
                 continue
             rest = sympy.expand(rows[row] - slope * gone)
-            found = _at_roots(setting, sympy.together(rows[other].subs(gone, -rest / slope)), left, gone, -rest / slope, ranges)
+            found = _at_roots(
+                setting,
+                sympy.together(rows[other].subs(gone, -rest / slope)),
+                left,
+                gone,
+                -rest / slope,
+                ranges,
+            )
             # where the slope is zero the row says nothing about this state, and may hold all the same
             for r in _roots(setting, slope, left, ranges) if left in slope.free_symbols else []:
-                if rest.subs(left, r) == 0 or abs(float(setting.number(rest, **{left.name: float(r)}))) < 1e-12:
+                if (
+                    rest.subs(left, r) == 0
+                    or abs(float(setting.number(rest, **{left.name: float(r)}))) < 1e-12
+                ):
                     found += _at_roots(setting, rows[other].subs(left, r), gone, left, r, ranges)
             return _polish(setting, found)
     return _polish(setting, _from_grid(setting, ranges))
@@ -104,11 +119,18 @@ def fixed_points(setting: Setting, ranges: Mapping[str, tuple[float, float]]) ->
 def exact_numbers(setting: Setting) -> dict[sympy.Symbol, sympy.Rational]:
     """Return the values as rational numbers."""
     # 0.04 means four hundredths, not the nearest binary fraction: then double roots are double
-    return {symbol(n): sympy.Rational(repr(float(v))) for n, v in setting.values.items()} | {symbol("t"): sympy.Integer(0)}
+    return {symbol(n): sympy.Rational(repr(float(v))) for n, v in setting.values.items()} | {
+        symbol("t"): sympy.Integer(0)
+    }
 
 
 def _at_roots(
-    setting: Setting, h: Any, along: sympy.Symbol, other: sympy.Symbol, value: Any, ranges: Mapping[str, tuple[float, float]]
+    setting: Setting,
+    h: Any,
+    along: sympy.Symbol,
+    other: sympy.Symbol,
+    value: Any,
+    ranges: Mapping[str, tuple[float, float]],
 ) -> list[np.ndarray]:
     """Return the points at the roots of h(along), with `other` = value there."""
     out = []
@@ -121,7 +143,7 @@ def _at_roots(
 
 
 def _roots(setting: Setting, h: Any, z: sympy.Symbol, ranges: Mapping[str, tuple[float, float]]) -> list[Any]:
-    """Return the real roots of h(z): exactly for a polynomial (or a quotient of two), by a scan of twice the range if not."""
+    """Return the real roots of h(z): exactly for polynomials, else by a scan of twice the range."""
     head, _ = sympy.fraction(sympy.together(h))
     try:
         poly = sympy.Poly(sympy.expand(head), z)
@@ -133,19 +155,23 @@ def _roots(setting: Setting, h: Any, z: sympy.Symbol, ranges: Mapping[str, tuple
         pass
     low, high = ranges[z.name]
     wide = high - low
-    found = scan_roots(lambda x: np.broadcast_to(setting.number(h, **{z.name: x}), np.shape(x)), low - wide, high + wide)
+    found = scan_roots(
+        lambda x: np.broadcast_to(setting.number(h, **{z.name: x}), np.shape(x)), low - wide, high + wide
+    )
     return [sympy.Float(r) for r in found]
 
 
 def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN) -> list[float]:
-    """Return the roots of h between low and high: every change of sign, and pairs hidden between two grid points."""
+    """Return the roots of h: changes of sign, and pairs hidden between two points of the scan."""
     from scipy.optimize import brentq, minimize_scalar
 
     z = np.linspace(low, high, n)
     with np.errstate(all="ignore"):
         values = np.asarray(h(z), dtype=float)
     ok = np.isfinite(values)
-    roots = [float(r) for r in z[ok & (values == 0)]]
+    zero = values == 0
+    alone = ~(np.roll(zero, 1) | np.roll(zero, -1))  # a stretch of zeros is underflow
+    roots = [float(r) for r in z[ok & zero & alone]]
 
     def one(r: float) -> float:
         return float(h(np.asarray(r)))
@@ -157,17 +183,32 @@ def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN)
             roots.append(float(r))
     size = np.abs(values)
     a, b, c = size[:-2], size[1:-1], size[2:]
-    with np.errstate(all="ignore"):  # the lowest point of the parabola through three: most dips stay far from zero
+    with np.errstate(
+        all="ignore"
+    ):  # the lowest point of the parabola through three: most dips stay far from zero
         lowest = b - (c - a) ** 2 / (8 * (a - 2 * b + c))
-        near = (b <= a) & (b <= c) & (lowest < 0.3 * b) & (values[:-2] * values[1:-1] > 0) & (values[1:-1] * values[2:] > 0)
+        near = (
+            (b <= a)
+            & (b <= c)
+            & (lowest < 0.3 * b)
+            & (values[:-2] * values[1:-1] > 0)
+            & (values[1:-1] * values[2:] > 0)
+        )
     dip = np.flatnonzero(near) + 1
     for k in dip:
         side = np.sign(values[k])
-        found = minimize_scalar(lambda r, side=side: side * one(r), bounds=(z[k - 1], z[k + 1]), method="bounded",
-                                options={"xatol": 1e-12 * (1 + abs(z[k]))})  # fmt: skip
+        found = minimize_scalar(
+            lambda r, side=side: side * one(r),
+            bounds=(z[k - 1], z[k + 1]),
+            method="bounded",
+            options={"xatol": 1e-12 * (1 + abs(z[k]))},
+        )
         depth = max(size[k - 1], size[k + 1])
         if found.fun < -1e-13 * depth:
-            roots += [float(brentq(one, z[k - 1], found.x, xtol=1e-15)), float(brentq(one, found.x, z[k + 1], xtol=1e-15))]
+            roots += [
+                float(brentq(one, z[k - 1], found.x, xtol=1e-15)),
+                float(brentq(one, found.x, z[k + 1], xtol=1e-15)),
+            ]
         elif found.fun <= 1e-11 * depth:
             roots.append(float(found.x))
     return sorted(roots)
@@ -184,7 +225,11 @@ def _from_grid(setting: Setting, ranges: Mapping[str, tuple[float, float]]) -> l
     for _ in range(60):
         with np.errstate(all="ignore"):
             f, j = setting.flow(x), setting.jacobian(x)
-        good = np.isfinite(f).all(-1) & np.isfinite(j).all((-1, -2)) & (np.abs(np.linalg.det(np.where(np.isfinite(j), j, 0))) > 1e-300)
+        good = (
+            np.isfinite(f).all(-1)
+            & np.isfinite(j).all((-1, -2))
+            & (np.abs(np.linalg.det(np.where(np.isfinite(j), j, 0))) > 1e-300)
+        )
         x, f, j = x[good], f[good], j[good]
         if not len(x):
             return []

@@ -1,4 +1,4 @@
-"""How a linear functional of an affine flow answers a current switched on, and which current lifts it to zero."""
+"""How an affine flow answers a current that is switched on, and which current lifts it to the threshold."""
 
 from __future__ import annotations
 
@@ -36,8 +36,21 @@ def flow_matrix(a: np.ndarray, columns: np.ndarray, t: np.ndarray) -> tuple[np.n
         if np.linalg.cond(vectors) < 1e5:
             e = ((vectors * np.exp(values * t[:, None])[:, None, :]) @ np.linalg.inv(vectors)).real
             return e[:, :n, :n], e[:, :n, n:]
+        step = t[-1] / (len(t) - 1)
+        if np.allclose(t, step * np.arange(len(t)), rtol=0, atol=1e-12 * t[-1]):
+            e = _powers(expm(full * step), len(t))
+            return e[:, :n, :n], e[:, :n, n:]
     e = expm(full * t[:, None, None])
     return e[:, :n, :n], e[:, :n, n:]
+
+
+def _powers(p: np.ndarray, n: int) -> np.ndarray:
+    """Return p**0 .. p**(n-1), by doubling."""
+    out = np.eye(len(p))[None]
+    while len(out) < n:
+        out = np.concatenate([out, out @ p])
+        p = p @ p
+    return out[:n]
 
 
 @final
@@ -91,7 +104,7 @@ class Drive:
             at = np.linalg.solve(self.a, np.column_stack([self.b, self.c]))
             h, g0 = -self.k @ at[:, 0], self.d - self.k @ at[:, 1]
             return float(-g0 / h) if h > 0 else np.inf
-        # a perfect integrator: both grow, and their ratio has the limit that their Laplace transforms have at 0
+        # a perfect integrator: both grow, and their ratio tends to that of their Laplace transforms at 0
         s = symbol("s")
         n = len(self.x0)
         m = s * sympy.eye(n) - sympy.Matrix(n, n, [sympy.Rational(float(x)) for x in self.a.ravel()])
@@ -125,7 +138,9 @@ class Drive:
         best = at(when) if np.isfinite(ratio[k]) else np.inf
         corner = width is not None and when == width
         if 0 < k < len(t) - 1 and np.isfinite(best) and not corner:
-            inside = minimize_scalar(at, bounds=(t[k - 1], t[k + 1]), method="bounded", options={"xatol": 1e-9 * t[k]})
+            inside = minimize_scalar(
+                at, bounds=(t[k - 1], t[k + 1]), method="bounded", options={"xatol": 1e-9 * t[k]}
+            )
             if inside.fun < best:
                 best, when = float(inside.fun), float(inside.x)
         if width is None:

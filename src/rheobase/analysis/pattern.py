@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, final
 
 import numpy as np
@@ -29,8 +30,9 @@ class Pattern:
     Attributes
     ----------
     name : str
-        One of: silent, tonic spiking, phasic spiking, tonic bursting, phasic bursting, mixed mode, spike frequency
-        adaptation, accelerating, irregular spiking, transient spiking, spike latency, rebound spike, rebound burst.
+        One of: silent, tonic spiking, phasic spiking, tonic bursting, phasic bursting, mixed mode, spike
+        frequency adaptation, accelerating, irregular spiking, transient spiking, spike latency, rebound
+        spike, rebound burst.
     delayed : bool
         Whether the first spike comes late, compared with the intervals.
     criteria : dict
@@ -52,19 +54,29 @@ class Pattern:
         return f"{self}{rows}"
 
 
-def firing_pattern(spikes: Any, until: Any = None, on: Any = 0.0, off: Any = None, current: float | None = None, neuron: int = 0) -> Pattern:
+def firing_pattern(
+    spikes: Any,
+    until: Any = None,
+    on: Any = 0.0,
+    off: Any = None,
+    current: float | None = None,
+    neuron: int = 0,
+) -> Pattern:
     """Return the name of the firing pattern during a step of current from `on` to `off`.
 
-    The criteria, in the order in which they are tried; I_k are the intervals, a gap is an interval more than three times as long
-    as the median of those between two gaps:
+    The criteria, in the order in which they are tried; I_k are the intervals, a gap is an interval more than
+    three times as long as the median of those between two gaps:
 
     - *silent*: no spike from `on`.
-    - *rebound spike*, *rebound burst*: spikes only after `off`, one or more; *spike latency* if the current is positive.
-    - *phasic spiking*: one spike, then silence for more than a third of the step; *phasic bursting*: three or more at intervals
-      below a fifteenth of the step, without a gap, then silence; *transient spiking* if they are slower than that.
-    - *tonic bursting*: the intervals repeat with a period of 2 to 8 and a ratio above three; or two bursts of three spikes or
-      more with a gap between.
-    - *mixed mode*: two or more intervals at the beginning below half of the later ones, then a jump by 2.5, and no growth after.
+    - *rebound spike*, *rebound burst*: spikes only after `off`, one or more; *spike latency* if the current
+      is positive.
+    - *phasic spiking*: one spike, then silence for more than a third of the step; *phasic bursting*: three or
+      more at intervals below a fifteenth of the step, without a gap, then silence; *transient spiking* if
+      they are slower than that.
+    - *tonic bursting*: the intervals repeat with a period of 2 to 8 and a ratio above three; or two bursts of
+      three spikes or more with a gap between.
+    - *mixed mode*: two or more intervals at the beginning below half of the later ones, then a jump by 2.5,
+      and no growth after.
     - *tonic spiking*: from the third interval on all are equal within a tenth.
     - *spike frequency adaptation*, *accelerating*: intervals grow (last over first 1.25 or more), or shrink.
     - *irregular spiking*: CV and CV2 of the intervals above 0.2.
@@ -92,8 +104,8 @@ def firing_pattern(spikes: Any, until: Any = None, on: Any = 0.0, off: Any = Non
 
     References
     ----------
-    Izhikevich (2004), IEEE Trans. Neural Networks 15:1063, fig. 1; Naud et al. (2008), Biol. Cybern. 99:335; Gerstner et al.
-    (2014), Neuronal Dynamics, section 6.2.
+    Izhikevich (2004), IEEE Trans. Neural Networks 15:1063, fig. 1; Naud et al. (2008), Biol. Cybern. 99:335;
+    Gerstner et al. (2014), Neuronal Dynamics, section 6.2.
 
     Examples
     --------
@@ -127,7 +139,7 @@ def firing_pattern(spikes: Any, until: Any = None, on: Any = 0.0, off: Any = Non
     if interval.size and not name.startswith(("phasic", "transient")):
         usual = float(np.median(interval))
         if name == "tonic bursting":
-            usual = 0.8 / _LATE * float(np.median([b[0] - a[-1] for a, b in zip(bursts[:-1], bursts[1:], strict=True)]))
+            usual = 0.8 / _LATE * float(np.median([b[0] - a[-1] for a, b in pairwise(bursts)]))
         late = criteria["latency"] > _LATE * usual
     return Pattern(name, late, criteria, bursts)
 
@@ -149,21 +161,33 @@ def _gaps(interval: np.ndarray) -> np.ndarray:
 
 
 def _measure(
-    during: np.ndarray, after: np.ndarray, times: np.ndarray, interval: np.ndarray, bursts: tuple[np.ndarray, ...], on: float, off: float
+    during: np.ndarray,
+    after: np.ndarray,
+    times: np.ndarray,
+    interval: np.ndarray,
+    bursts: tuple[np.ndarray, ...],
+    on: float,
+    off: float,
 ) -> dict[str, float]:
     out: dict[str, float] = {
-        "n_spikes": int(during.size), "n_before": int(np.sum(times <= on)), "n_after": int(after.size),
+        "n_spikes": int(during.size),
+        "n_before": int(np.sum(times <= on)),
+        "n_after": int(after.size),
         "latency": float(during[0] - on) if during.size else float("nan"),
         "silence to the end": float(off - during[-1]) if during.size else off - on,
-    }  # fmt: skip
+    }
     if interval.size:
         half = interval[interval.size // 2 :]
         out |= {
-            "first interval": float(interval[0]), "last interval": float(interval[-1]), "last/first": float(interval[-1] / interval[0]),
-            "max/min": float(interval.max() / interval.min()), "cv": float(interval.std() / interval.mean()),
-            "cv of second half": float(half.std() / half.mean()), "gaps": len(bursts) - 1,
+            "first interval": float(interval[0]),
+            "last interval": float(interval[-1]),
+            "last/first": float(interval[-1] / interval[0]),
+            "max/min": float(interval.max() / interval.min()),
+            "cv": float(interval.std() / interval.mean()),
+            "cv of second half": float(half.std() / half.mean()),
+            "gaps": len(bursts) - 1,
             "spikes per burst": float(np.mean([len(b) for b in bursts])),
-        }  # fmt: skip
+        }
     if interval.size > 1:
         out["cv2"] = float(np.mean(2 * np.abs(np.diff(interval)) / (interval[1:] + interval[:-1])))
     return out
@@ -201,7 +225,7 @@ def _name(interval: np.ndarray, bursts: tuple[np.ndarray, ...], c: Mapping[str, 
 
 
 def _bursting(interval: np.ndarray, bursts: tuple[np.ndarray, ...]) -> bool:
-    """Return whether there are bursts with gaps between: two of three spikes at least, and none but the last of one spike."""
+    """Return whether there are two bursts of three spikes at least, and none but the last of one."""
     at = np.flatnonzero(_gaps(interval))
     sizes = [len(b) for b in bursts]
     if not at.size or min(sizes[:-1]) < 2 or sum(s >= 3 for s in sizes) < 2:
@@ -211,7 +235,7 @@ def _bursting(interval: np.ndarray, bursts: tuple[np.ndarray, ...]) -> bool:
 
 
 def _repeats(interval: np.ndarray) -> bool:
-    """Return whether the second half of the intervals repeats with a period of 2 to 8, max over min above 3 in it."""
+    """Return whether the later intervals repeat with a period of 2 to 8, their ratio being above 3."""
     half = interval[interval.size // 3 :]
     for period in range(2, 9):
         if half.size >= 2 * period and half.max() / half.min() > _GAP:

@@ -34,8 +34,8 @@ class PhasePlane:
         The states on the axes.
     x_range, y_range : (float, float)
     nullclines : dict
-        State -> list of branches, arrays (n_points, 2) of (x, y) on which its d/dt is zero. Branches that do not
-        touch within the ranges are separate.
+        State -> list of branches, arrays (n_points, 2) of (x, y) on which its d/dt is zero. Branches that do
+        not touch within the ranges are separate.
     fixed_points : tuple of FixedPoint
         All of them, sorted by x.
     """
@@ -62,7 +62,14 @@ class PhasePlane:
         model = self.setting.neuron
         how: dict[str, Any] = {"engine": engine} if engine is not None else {"dt": dt}
         begin = {self.x: float(start[0]), self.y: float(start[1])}
-        run = simulate(model, until=to_number(until, "ms", "until"), record=[self.x, self.y], seed=0, **how, **{**self.given, **begin})
+        run = simulate(
+            model,
+            until=to_number(until, "ms", "until"),
+            record=[self.x, self.y],
+            seed=0,
+            **how,
+            **{**self.given, **begin},
+        )
         return run.t, run[self.x], run[self.y]
 
     def plot(self, starts: Sequence[Sequence[float]] = (), until: Any = "200 ms", axes: Any = None) -> Any:
@@ -72,8 +79,16 @@ class PhasePlane:
         points = [(p[self.x], p[self.y], p.kind) for p in self.fixed_points]
         paths = [self.trajectory(s, until)[1:] for s in starts]
         unit = self.setting.neuron.unit
-        return phase.plane(self.nullclines, points, self.field(), paths, (self.x, unit(self.x), self.x_range),
-                           (self.y, unit(self.y), self.y_range), self.setting.neuron.name, axes)  # fmt: skip
+        return phase.plane(
+            self.nullclines,
+            points,
+            self.field(),
+            paths,
+            (self.x, unit(self.x), self.x_range),
+            (self.y, unit(self.y), self.y_range),
+            self.setting.neuron.name,
+            axes,
+        )
 
     def __repr__(self) -> str:
         lines = "".join(f"\n  {p!r}" for p in self.fixed_points) or "\n  no fixed point"
@@ -81,7 +96,11 @@ class PhasePlane:
 
 
 def phase_plane(
-    model: Neuron, x: str = "v", y: str | None = None, ranges: Mapping[str, tuple[float, float]] | None = None, **given: Any
+    model: Neuron,
+    x: str = "v",
+    y: str | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+    **given: Any,
 ) -> PhasePlane:
     """Return the phase plane of a neuron with two states at constant inputs.
 
@@ -104,7 +123,8 @@ def phase_plane(
 
     References
     ----------
-    Gerstner et al. (2014), Neuronal Dynamics, chapter 4; Izhikevich (2007), Dynamical Systems in Neuroscience, chapter 4.
+    Gerstner et al. (2014), Neuronal Dynamics, chapter 4; Izhikevich (2007), Dynamical Systems in
+    Neuroscience, chapter 4.
 
     Examples
     --------
@@ -116,12 +136,18 @@ def phase_plane(
     """
     setting = read_setting(_with_currents(model, given), given)
     if len(setting.states) != 2:
-        setting = setting.reduce()
+        setting = setting.reduce(x)
     if len(setting.states) != 2:
-        raise InputError(f"{model.name} has {len(setting.states)} states that move ({', '.join(setting.states)}); a phase plane has"
-                         " two. Hold some by giving them d/dt = 0")  # fmt: skip
+        raise InputError(
+            f"{model.name} has {len(setting.states)} states that move"
+            f" ({', '.join(setting.states)}); a phase plane has"
+            " two. Hold some by giving them d/dt = 0"
+        )
     if x not in setting.states:
-        raise InputError(f"x = '{x}' is no moving state of {model.name}.{nearest(x, setting.states)} States: {', '.join(setting.states)}")
+        raise InputError(
+            f"x = '{x}' is no moving state of {model.name}.{nearest(x, setting.states)} States:"
+            f" {', '.join(setting.states)}"
+        )
     other = next(s for s in setting.states if s != x)
     if y is not None and y != other:
         raise InputError(f"y = '{y}' must be the other state, {other}")
@@ -148,7 +174,9 @@ def phase_plane(
 
 def _with_currents(model: Neuron, given: Mapping[str, Any]) -> Neuron:
     if not isinstance(model, Neuron):
-        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.AdEx()")
+        raise InputError(
+            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.AdEx()"
+        )
     missing = [n for n in model.inputs if n not in given and not is_current(n)]
     if missing:
         raise InputError(f"{model.name} needs the input {missing[0]}: give {missing[0]}=")
@@ -161,7 +189,9 @@ def _flow(setting: Setting, x: str, y: str, X: np.ndarray, Y: np.ndarray) -> tup
     return flow[..., setting.states.index(x)], flow[..., setting.states.index(y)]
 
 
-def _default_ranges(setting: Setting, x: str, y: str, wanted: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+def _default_ranges(
+    setting: Setting, x: str, y: str, wanted: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
     neuron = setting.neuron
     places = [setting.start[x]]
     for j in neuron.rows.reset:
@@ -172,7 +202,9 @@ def _default_ranges(setting: Setting, x: str, y: str, wanted: Mapping[str, tuple
         g, v = setting.threshold[0], symbol(x)
         slope = sympy.diff(g, v)
         if {s.name for s in g.free_symbols} & set(setting.states) == {x} and v not in slope.free_symbols:
-            places.append(places[0] - float(setting.number(g, **{x: places[0]})) / float(setting.number(slope)))
+            places.append(
+                places[0] - float(setting.number(g, **{x: places[0]})) / float(setting.number(slope))
+            )
     low, high = min(places), max(places)
     pad = 0.15 * (high - low) if high > low else 1.0 + abs(low)
     out = {x: (low - pad, high + pad / 3)}
@@ -192,8 +224,10 @@ def _default_ranges(setting: Setting, x: str, y: str, wanted: Mapping[str, tuple
     return {**out, y: (float(low - pad), float(high + pad))}
 
 
-def _nullcline(setting: Setting, state: str, x: str, y: str, ranges: Mapping[str, tuple[float, float]]) -> list[np.ndarray]:
-    """Return the branches on which d state/dt = 0: contour lines of a grid, moved onto the curve by Newton's method."""
+def _nullcline(
+    setting: Setting, state: str, x: str, y: str, ranges: Mapping[str, tuple[float, float]]
+) -> list[np.ndarray]:
+    """Return the branches on which d state/dt = 0: contour lines of a grid, moved onto the curve."""
     from contourpy import contour_generator
 
     xs, ys = np.linspace(*ranges[x], _GRID), np.linspace(*ranges[y], _GRID)
@@ -207,23 +241,32 @@ def _nullcline(setting: Setting, state: str, x: str, y: str, ranges: Mapping[str
         for line in contour_generator(xs, ys, tamed).lines(0.0):
             points, good = _onto(setting, factor, x, y, np.asarray(line, dtype=float), cell)
             edges = np.flatnonzero(~good)
-            out += [part[np.all(np.isfinite(part), axis=1)] for part in np.split(np.where(good[:, None], points, np.nan), edges)]
+            out += [
+                part[np.all(np.isfinite(part), axis=1)]
+                for part in np.split(np.where(good[:, None], points, np.nan), edges)
+            ]
     return [part for part in out if len(part) > 1]
 
 
 def _factors(setting: Setting, state: str) -> list[Any]:
-    """Return the factors of a row that can be zero: v*(1 - v - w) is a vertical line and a slanted one, not one bent line."""
+    """Return the factors of a row that can be zero: v*(1 - v - w) is two straight lines, not one bent one."""
     row = setting.drift[setting.states.index(state)].subs(exact_numbers(setting), simultaneous=True)
     moving = {symbol(s) for s in setting.states}
     parts = []
     for factor in sympy.Mul.make_args(sympy.factor(row)):
         inner, power = factor.as_base_exp()
-        if inner.free_symbols & moving and not isinstance(inner, sympy.exp) and power.is_positive is not False:
+        if (
+            inner.free_symbols & moving
+            and not isinstance(inner, sympy.exp)
+            and power.is_positive is not False
+        ):
             parts.append(inner if inner != sympy.E else factor)
     return parts
 
 
-def _onto(setting: Setting, row: Any, x: str, y: str, points: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _onto(
+    setting: Setting, row: Any, x: str, y: str, points: np.ndarray, cell: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the points moved onto the zero of a row along its gradient, and whether they got there."""
     slopes = [sympy.diff(row, symbol(s)) for s in (x, y)]
     place = points.copy()

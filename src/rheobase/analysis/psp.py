@@ -63,11 +63,15 @@ class PostsynapticPotential:
         """Draw the course with its peak; return the axes."""
         from rheobase.plot import curves
 
-        return curves.course(self.t, self.v, self.peak_time, self.peak, self.state, self.unit, self.model, axes)
+        return curves.course(
+            self.t, self.v, self.peak_time, self.peak, self.state, self.unit, self.model, axes
+        )
 
     def __repr__(self) -> str:
-        return (f"PSP of {self.model}: peak {self.peak:.6g} {self.unit} at {self.peak_time:.6g} ms,"
-                f" rise {self.rise:.4g} ms, half width {self.half_width:.4g} ms")  # fmt: skip
+        return (
+            f"PSP of {self.model}: peak {self.peak:.6g} {self.unit} at {self.peak_time:.6g} ms,"
+            f" rise {self.rise:.4g} ms, half width {self.half_width:.4g} ms"
+        )
 
 
 def psp(
@@ -81,8 +85,8 @@ def psp(
 ) -> PostsynapticPotential:
     r"""Return the answer of a neuron at rest to one spike, as if it had no threshold.
 
-    For affine rows, :math:`x(t) - x_{rest} = e^{At}(x^+ - x_{rest})` with :math:`x^+` the state just after the
-    spike; peak, rise and width are roots of that, good to about 1e-12. Other rows are integrated by an
+    For affine rows, :math:`x(t) - x_{rest} = e^{At}(x^+ - x_{rest})` with :math:`x^+` the state just after
+    the spike; peak, rise and width are roots of that, good to about 1e-12. Other rows are integrated by an
     explicit Runge-Kutta method of order 8 with relative tolerance 1e-11.
 
     Parameters
@@ -121,8 +125,10 @@ def psp(
     """
     setting = read_setting(model, given)
     if state not in model.states:
-        raise InputError(f"state = '{state}' is no state of {model.name}.{nearest(state, model.states)}"
-                         f" States: {', '.join(model.states)}")  # fmt: skip
+        raise InputError(
+            f"state = '{state}' is no state of {model.name}.{nearest(state, model.states)}"
+            f" States: {', '.join(model.states)}"
+        )
     if int(points) != points or points < 2:
         raise InputError(f"points = {points!r} must be a whole number from 2")
     x = setting.x0
@@ -148,11 +154,16 @@ def _arrive(setting: Setting, rest: np.ndarray, weight: Any, port: str | None) -
         raise InputError(f"{model.name} has no receive row, so no spike arrives; give receive='v <- v + w_i'")
     name = model.ports[0] if port is None else port
     if name not in model.ports:
-        raise InputError(f"port = '{name}' is no port of {model.name}.{nearest(name, model.ports)} Ports: {', '.join(model.ports)}")
+        raise InputError(
+            f"port = '{name}' is no port of {model.name}.{nearest(name, model.ports)} Ports:"
+            f" {', '.join(model.ports)}"
+        )
     q = read_quantity(weight, "weight")
     wanted = model.dimensions.get(f"w_i:{name}")
     if q.dimension is not None and wanted is not None and q.dimension != wanted:
-        raise InputError(f"weight = {q} is in {q.dimension.unit}, but the weight at port {name} is in {wanted.unit}")
+        raise InputError(
+            f"weight = {q} is in {q.dimension.unit}, but the weight at port {name} is in {wanted.unit}"
+        )
     if not isinstance(q.value, float):
         raise InputError(f"weight = {q} must be one number")
     env: dict[str, Any] = dict(zip(model.states, rest.tolist(), strict=True))
@@ -175,16 +186,16 @@ def _affine(a: np.ndarray, kick: np.ndarray, i: int) -> tuple[Course, Course, fl
     nothing = np.zeros((len(kick), 0))
 
     def whole(t: np.ndarray) -> np.ndarray:
-        # in pieces that take the exact road of flow_matrix
-        t = np.atleast_1d(t)
-        return np.concatenate([flow_matrix(a, nothing, t[k : k + 64])[0] @ kick for k in range(0, len(t), 64)])
+        return flow_matrix(a, nothing, t)[0] @ kick
 
     stable = np.linalg.eigvals(a).real.max() < -1e-12
     area = float(-np.linalg.solve(a, kick)[i]) if stable else float("nan")
     return (lambda t: whole(t)[:, i]), (lambda t: (whole(t) @ a.T)[:, i]), area
 
 
-def _integrated(setting: Setting, rest: np.ndarray, kick: np.ndarray, i: int, until: float | None) -> tuple[Course, Course, float]:
+def _integrated(
+    setting: Setting, rest: np.ndarray, kick: np.ndarray, i: int, until: float | None
+) -> tuple[Course, Course, float]:
     from scipy.integrate import solve_ivp
 
     fast, slow = _scale(setting, rest)
@@ -193,11 +204,23 @@ def _integrated(setting: Setting, rest: np.ndarray, kick: np.ndarray, i: int, un
     def slopes(_: float, y: np.ndarray) -> np.ndarray:
         return np.append(setting.flow(y[:-1]), y[i] - rest[i])
 
-    done = solve_ivp(slopes, (0, end), np.append(rest + kick, 0.0), method="DOP853", rtol=1e-11, atol=1e-14 * (1 + np.abs(kick).max()),
-                     dense_output=True, first_step=min(1e-3 / fast, end), max_step=end / 50)  # fmt: skip
+    done = solve_ivp(
+        slopes,
+        (0, end),
+        np.append(rest + kick, 0.0),
+        method="DOP853",
+        rtol=1e-11,
+        atol=1e-14 * (1 + np.abs(kick).max()),
+        dense_output=True,
+        first_step=min(1e-3 / fast, end),
+        max_step=end / 50,
+    )
     if not done.success:
-        raise DidNotConverge(f"{setting.neuron.name}: without its threshold the state runs away after this spike ({done.message});"
-                             " try a smaller weight")  # fmt: skip
+        raise DidNotConverge(
+            f"{setting.neuron.name}: without its threshold the state runs away after this"
+            f" spike ({done.message});"
+            " try a smaller weight"
+        )
     course = done.sol
     area = float(done.y[-1, -1]) if until is None else float("nan")
     return (
@@ -208,18 +231,27 @@ def _integrated(setting: Setting, rest: np.ndarray, kick: np.ndarray, i: int, un
 
 
 def _measure(
-    at: Course, slope: Course, area: float, model: Neuron, state: str, rest: float, until: float | None, points: int,
+    at: Course,
+    slope: Course,
+    area: float,
+    model: Neuron,
+    state: str,
+    rest: float,
+    until: float | None,
+    points: int,
     scale: tuple[float, float],
-) -> PostsynapticPotential:  # fmt: skip
+) -> PostsynapticPotential:
     from scipy.optimize import brentq
 
     fast, slow = scale
     last = until if until is not None else 44.0 / slow
-    t = np.concatenate([[0.0], np.geomspace(min(1e-4 / fast, last / 10), last, 600)])
+    t = np.concatenate([[0.0], np.geomspace(min(1e-3 / fast, last / 10), last, 240)])
     v = at(t)
     k = int(np.argmax(np.abs(v)))
     if v[k] == 0 or not np.isfinite(v).all():
-        raise DidNotConverge(f"a spike at this port does not move {state} of {model.name}; looked until {last:g} ms")
+        raise DidNotConverge(
+            f"a spike at this port does not move {state} of {model.name}; looked until {last:g} ms"
+        )
     when = float(t[k])
     if 0 < k < len(t) - 1:
         low, high = float(t[k - 1]), float(t[k + 1])
@@ -248,4 +280,6 @@ def _measure(
         end = float(times[min(int(above[-1]) + 1, len(times) - 1)])
         end = end if share[-1] < 1e-3 else 100.0
     grid = np.linspace(0.0, end, points)
-    return PostsynapticPotential(grid, at(grid), rest, peak, when, rise, width, area, model.name, state, model.unit(state))
+    return PostsynapticPotential(
+        grid, at(grid), rest, peak, when, rise, width, area, model.name, state, model.unit(state)
+    )

@@ -68,8 +68,17 @@ class StrengthDuration:
         """Draw the curve with rheobase and chronaxie; return the axes."""
         from rheobase.plot import curves
 
-        return curves.strength(self.durations, self.amplitudes, self.analytic, self.rheobase, self.chronaxie, self.input,
-                               self.unit, self.model, axes)  # fmt: skip
+        return curves.strength(
+            self.durations,
+            self.amplitudes,
+            self.analytic,
+            self.rheobase,
+            self.chronaxie,
+            self.input,
+            self.unit,
+            self.model,
+            axes,
+        )
 
 
 def strength_duration(
@@ -83,8 +92,8 @@ def strength_duration(
 ) -> StrengthDuration:
     r"""Return the smallest rectangular pulse that makes a neuron fire, for each duration.
 
-    Found by sections of a bracket, all durations and amplitudes of a round in one run. For affine rows the closed form stands
-    beside it, :math:`\min_t -g_0(t)/h_d(t)` as for `rheobase`, which is for the LIF
+    Found by sections of a bracket, all durations and amplitudes of a round in one run. For affine rows the
+    closed form stands beside it, :math:`\min_t -g_0(t)/h_d(t)` as for `rheobase`, which is for the LIF
 
     .. math:: I(d) = \frac{I_{rheobase}}{1 - e^{-d/\tau}}, \qquad \mathrm{chronaxie} = \tau \ln 2
 
@@ -133,7 +142,9 @@ def strength_duration(
     width = np.unique(np.maximum(np.rint(asked / step), 1)) * step
     edge = rheobase(model, name, **given)
     if edge <= 0:
-        raise DidNotConverge(f"{model.name} fires at {name} = {edge:g} already; a threshold pulse needs a positive rheobase")
+        raise DidNotConverge(
+            f"{model.name} fires at {name} = {edge:g} already; a threshold pulse needs a positive rheobase"
+        )
 
     def fires(low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """Return which amplitudes between low and high make it fire, shape (n_durations, n_sections)."""
@@ -142,7 +153,14 @@ def strength_duration(
         times = np.concatenate([[0.0], np.unique(width)])
         on = times[:, None] < np.repeat(width, amplitude.shape[1])[None, :] - 1e-6 * step
         stimulus = sampled(np.where(on, amplitude.ravel(), 0.0), times=times)
-        run = simulate(model, until=float(width[-1] + after), engine=Clock(step), record=False, seed=0, **{**given, name: stimulus})
+        run = simulate(
+            model,
+            until=float(width[-1] + after),
+            engine=Clock(step),
+            record=False,
+            seed=0,
+            **{**given, name: stimulus},
+        )
         return np.asarray(run.spikes.count > 0).reshape(amplitude.shape)
 
     low = np.zeros_like(width)
@@ -154,7 +172,10 @@ def strength_duration(
         high = np.where(done, high, 2 * high)
     else:
         worst = width[~done][0]
-        raise DidNotConverge(f"no pulse of {worst:g} ms up to {high.max():g} {model.unit(name)} makes {model.name} fire within {after:g} ms")
+        raise DidNotConverge(
+            f"no pulse of {worst:g} ms up to {high.max():g} {model.unit(name)} makes {model.name} fire"
+            f" within {after:g} ms"
+        )
     while np.any(high - low > rtol * high):
         answer = fires(low, high)
         first = np.argmax(answer, axis=1)
@@ -181,7 +202,12 @@ def _in_closed_form(
         low /= 10
     while drive.smallest(high)[0] > 2 * edge and high < 1e6:
         high *= 10
-    chronaxie = brentq(lambda z: np.log(drive.smallest(float(np.exp(z)))[0] / (2 * edge)), np.log(low), np.log(high), xtol=1e-12)
+    chronaxie = brentq(
+        lambda z: np.log(drive.smallest(float(np.exp(z)))[0] / (2 * edge)),
+        np.log(low),
+        np.log(high),
+        xtol=1e-12,
+    )
     return amplitude, float(np.exp(chronaxie))
 
 

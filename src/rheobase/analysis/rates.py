@@ -9,6 +9,7 @@ import numpy as np
 import sympy
 
 from rheobase.analysis import theory
+from rheobase.analysis.equilibria import exact_numbers
 from rheobase.analysis.setting import Setting
 from rheobase.model.expression import symbol
 
@@ -36,7 +37,13 @@ class OneState:
 def one_state(setting: Setting) -> OneState | None:
     """Return the neuron as a flow from a reset to a threshold; None if it is not of that kind."""
     small, neuron = setting.reduce(), setting.neuron
-    if len(small.states) != 1 or small.threshold is None or small.free is None or small.structure.timed or neuron.noises:
+    if (
+        len(small.states) != 1
+        or small.threshold is None
+        or small.free is None
+        or small.structure.timed
+        or neuron.noises
+    ):
         return None
     name = small.states[0]
     x, u = symbol(name), symbol(small.free)
@@ -44,7 +51,7 @@ def one_state(setting: Setting) -> OneState | None:
     slope = sympy.diff(g, x)
     if {x, u} & slope.free_symbols or u in g.free_symbols or float(small.number(slope)) <= 0:
         return None
-    theta = small.x0[0] - float(small.number(g, **{name: small.x0[0]})) / float(small.number(slope))
+    theta = float(small.x0[0]) - float(small.number(g, **{name: small.x0[0]})) / float(small.number(slope))
     jumps = [j for j in neuron.rows.reset if j.state == name]
     if len(jumps) != 1 or set(neuron.refractory) - {name}:
         return None
@@ -92,24 +99,33 @@ def _linear(one: OneState, powers: list[Any], currents: np.ndarray) -> np.ndarra
     if one.u in powers[1].free_symbols:
         return None
     slope = float(one.number(powers[1]))
-    drive = np.broadcast_to(np.asarray(one.number(powers[0], currents), float), currents.shape)
     if slope == 0:
-        return _perfect(one, drive)
+        return _perfect(one, _exactly(one, powers[0], currents))
     if slope > 0:
         return None
-    # tau dx/dt = -x + tau*drive, and the current of the formula is the drive: R = tau, E_L = 0
-    tau = -1 / slope
-    return np.asarray(theory.lif_rate(drive, tau, tau, 0.0, one.theta, one.x_r, one.t_ref))
+    # the current of the formula is the speed at the threshold: E_L = theta, R = tau
+    tau, speed = (
+        -1 / slope,
+        _exactly(one, one.flow.subs(one.x, sympy.Rational(repr(float(one.theta)))), currents),
+    )
+    return np.asarray(theory.lif_rate(speed, tau, tau, one.theta, one.theta, one.x_r, one.t_ref))
+
+
+def _exactly(one: OneState, expression: Any, currents: np.ndarray) -> np.ndarray:
+    """Return the value at each current, in rational numbers: at the rheobase itself, zero is zero."""
+    held = {s: value for s, value in exact_numbers(one.setting).items() if s != one.u}
+    inner = expression.subs(held, simultaneous=True)
+    return np.array([float(inner.subs(one.u, sympy.Rational(repr(float(i))))) for i in currents])
 
 
 def _quadratic(one: OneState, powers: list[Any], currents: np.ndarray) -> np.ndarray | None:
     a, p = float(one.number(powers[2])), float(one.number(powers[1]))
     if a <= 0:
         return None
-    constant = np.broadcast_to(np.asarray(one.number(powers[0], currents), float), currents.shape)
     # a x^2 + p x + c = a (x + p/2a)^2 + (c - p^2/4a)
     middle = -p / (2 * a)
-    interval = theory.qif_isi(constant - p * p / (4 * a), 1.0, one.x_r, one.theta, a=a, E_L=middle, v_c=middle)
+    bottom = _exactly(one, powers[0] - powers[1] ** 2 / (4 * powers[2]), currents)
+    interval = theory.qif_isi(bottom, 1.0, one.x_r, one.theta, a=a, E_L=middle, v_c=middle)
     return np.asarray(1e3 / (one.t_ref + np.asarray(interval)))
 
 
@@ -118,7 +134,7 @@ def _exponential(one: OneState, currents: np.ndarray) -> np.ndarray | None:
     flow = sympy.expand(one.flow.rewrite(sympy.exp))
     terms = [e for e in sympy.Add.make_args(flow) if e.has(sympy.exp) and one.x in e.free_symbols]
     rest = flow - sympy.Add(*terms)
-    found = {}
+    found: dict[Any, list[Any]] = {}
     for e in terms:
         s = sympy.simplify(sympy.diff(e, one.x) / e)
         if {one.x, one.u} & s.free_symbols or one.u in e.free_symbols:

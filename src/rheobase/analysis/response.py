@@ -69,10 +69,20 @@ class FrequencyResponse:
         """Draw gain above phase; return the two axes."""
         from rheobase.plot import curves
 
-        return curves.bode(self.frequencies, self.gain, self.phase, f"|{self.state}/{self.input}|", self.unit, self.model, axes)
+        return curves.bode(
+            self.frequencies,
+            self.gain,
+            self.phase,
+            f"|{self.state}/{self.input}|",
+            self.unit,
+            self.model,
+            axes,
+        )
 
 
-def gain(model: Neuron, frequencies: Any, state: str = "v", input: str | None = None, **given: Any) -> FrequencyResponse:
+def gain(
+    model: Neuron, frequencies: Any, state: str = "v", input: str | None = None, **given: Any
+) -> FrequencyResponse:
     r"""Return gain and phase of a neuron below threshold, exact for the rows linearised at rest.
 
     .. math:: Z(\omega) = c^T\,(i\omega - A)^{-1}\,b,\qquad A = \frac{\partial f}{\partial x},\quad
@@ -99,7 +109,8 @@ def gain(model: Neuron, frequencies: Any, state: str = "v", input: str | None = 
 
     References
     ----------
-    Gerstner et al. (2014), Neuronal Dynamics, section 1.3; Richardson, Brunel & Hakim (2003), J. Neurophysiol. 89:2538.
+    Gerstner et al. (2014), Neuronal Dynamics, section 1.3; Richardson, Brunel & Hakim (2003), J.
+    Neurophysiol. 89:2538.
 
     Examples
     --------
@@ -110,8 +121,10 @@ def gain(model: Neuron, frequencies: Any, state: str = "v", input: str | None = 
     """
     name = pick_input(model, input)
     if state not in model.states:
-        raise InputError(f"state = '{state}' is no state of {model.name}.{nearest(state, model.states)}"
-                         f" States: {', '.join(model.states)}")  # fmt: skip
+        raise InputError(
+            f"state = '{state}' is no state of {model.name}.{nearest(state, model.states)}"
+            f" States: {', '.join(model.states)}"
+        )
     q = read_quantity(frequencies, "frequencies")
     if q.dimension is not None and q.dimension != parse_unit("Hz")[1]:
         raise UnitMismatch(f"frequencies are in {q.dimension.unit}; give Hz")

@@ -22,18 +22,25 @@ _SMALLEST, _DECADES, _EACH, _SECTIONS = 1e-6, 13, 12, 24
 
 
 def rheobase(
-    model: Neuron, input: str | None = None, until: Any = "2 s", rtol: float = 1e-9, engine: Engine | None = None, **given: Any
+    model: Neuron,
+    input: str | None = None,
+    until: Any = "2 s",
+    rtol: float = 1e-9,
+    engine: Engine | None = None,
+    **given: Any,
 ) -> float:
     r"""Return the smallest constant current, switched on at time 0, that makes a neuron fire.
 
-    The neuron starts at rest without the current. Rows with an affine flow and threshold have it in closed form,
+    The neuron starts at rest without the current. Rows with an affine flow and threshold have it in closed
+    form,
 
     .. math:: I_{rheobase} = \min_t \frac{-g_0(t)}{h(t)},\qquad g(x(t)) = g_0(t) + I\,h(t)
 
-    where g > 0 is the threshold row: for the LIF the value at :math:`t \to \infty`, :math:`(\theta - E_L)/R`; for
-    a neuron that overshoots its steady state an earlier one. A neuron with one state fires when its flow is positive all the
-    way, :math:`I = \max_v -f_0(v)/b(v)`, which is the saddle-node of the QIF and the EIF. Every other neuron is
-    run: upwards in a geometric series, then by sections, until the current is known to `rtol`.
+    where g > 0 is the threshold row: for the LIF the value at :math:`t \to \infty`, :math:`(\theta - E_L)/R`;
+    for a neuron that overshoots its steady state an earlier one. A neuron with one state fires when its flow
+    is positive all the way, :math:`I = \max_v -f_0(v)/b(v)`, which is the saddle-node of the QIF and the EIF.
+    Every other neuron is run: upwards in a geometric series, then by sections, until the current is known to
+    `rtol`.
 
     Parameters
     ----------
@@ -41,8 +48,8 @@ def rheobase(
     input : str, optional
         Which input or parameter is the current; I, or the only one, if not given.
     until : time
-        How long a run waits for a spike; only where there is no closed form. Near a saddle-node a neuron dwells
-        long, and a longer wait finds a slightly smaller current.
+        How long a run waits for a spike; only where there is no closed form. Near a saddle-node a neuron
+        dwells long, and a longer wait finds a slightly smaller current.
     rtol : float
         Relative precision of a search by runs.
     engine : engine, optional
@@ -64,7 +71,8 @@ def rheobase(
 
     References
     ----------
-    Lapicque (1907), J. Physiol. Pathol. Gen. 9:620; Izhikevich (2007), Dynamical Systems in Neuroscience, chapter 7.
+    Lapicque (1907), J. Physiol. Pathol. Gen. 9:620; Izhikevich (2007), Dynamical Systems in Neuroscience,
+    chapter 7.
 
     Examples
     --------
@@ -94,12 +102,19 @@ def rheobase(
 
 def _check_fires(model: Neuron) -> None:
     if model.hazard is not None:
-        raise DidNotConverge(f"{model.name} fires by a hazard, at any current with some probability; it has no rheobase")
+        raise DidNotConverge(
+            f"{model.name} fires by a hazard, at any current with some probability; it has no rheobase"
+        )
     if model.threshold is None:
-        raise DidNotConverge(f"{model.name} has no threshold row, so no current makes it fire; give threshold='v > theta'")
+        raise DidNotConverge(
+            f"{model.name} has no threshold row, so no current makes it fire; give threshold='v > theta'"
+        )
     if model.noises:
-        raise DidNotConverge(f"{model.name} has white noise ({', '.join(model.noises)}) and fires at any current some time;"
-                             " take the noise out of the evolve row, or use fi_curve")  # fmt: skip
+        raise DidNotConverge(
+            f"{model.name} has white noise ({', '.join(model.noises)}) and fires at any"
+            f" current some time;"
+            " take the noise out of the evolve row, or use fi_curve"
+        )
 
 
 def _by_formula(setting: Setting) -> float | None:
@@ -111,13 +126,18 @@ def _by_formula(setting: Setting) -> float | None:
     drive = drive_of(small)
     if drive is not None:
         if float(drive.k @ drive.x0) + drive.d > 0:
-            raise DidNotConverge(f"{setting.neuron.name} is above its threshold at the start, and fires there at any current")
+            raise DidNotConverge(
+                f"{setting.neuron.name} is above its threshold at the start, and fires there at any current"
+            )
         growing = np.linalg.eigvals(drive.a).real.max() > 1e-12
         if not growing:
             current, _ = drive.smallest()
             if not np.isfinite(current):
-                raise DidNotConverge(f"{setting.neuron.name}: {setting.free} moves the state away from the threshold, or not at all,"
-                                     " at every time; no constant current makes it fire")  # fmt: skip
+                raise DidNotConverge(
+                    f"{setting.neuron.name}: {setting.free} moves the state away from the"
+                    f" threshold, or not at all,"
+                    " at every time; no constant current makes it fire"
+                )
             return current
     return _one_state(small)
 
@@ -127,12 +147,17 @@ def _check_reach(setting: Setting) -> None:
     free = symbol(setting.free or "")
     slopes = [sympy.diff(e, free) for e in setting.drift]
     acts = [e for e in slopes if e != 0]
-    if any({s.name for s in e.free_symbols} & set(setting.states) or float(setting.number(e)) != 0 for e in acts):
+    if any(
+        {s.name for s in e.free_symbols} & set(setting.states) or float(setting.number(e)) != 0 for e in acts
+    ):
         return
     zero = sorted({s.name for e in acts for s in e.free_symbols if setting.values.get(s.name) == 0})
     why = f" because {' and '.join(f'{z} = 0' for z in zero)}" if zero else ""
-    raise DidNotConverge(f"no current makes {setting.neuron.name} fire: the evolve row does not depend on {setting.free}{why}."
-                         " Looked at the flow itself, for currents of any size")  # fmt: skip
+    raise DidNotConverge(
+        f"no current makes {setting.neuron.name} fire: the evolve row does not depend on"
+        f" {setting.free}{why}."
+        " Looked at the flow itself, for currents of any size"
+    )
 
 
 def _one_state(setting: Setting) -> float | None:
@@ -155,7 +180,11 @@ def _one_state(setting: Setting) -> float | None:
 
     def needed(v: np.ndarray) -> np.ndarray:
         strength = np.broadcast_to(setting.number(b, **{x.name: v}), np.shape(v)) * np.sign(k)
-        return np.where(strength > 0, -setting.number(f0, **{x.name: v}) * np.sign(k) / np.where(strength > 0, strength, 1), np.inf)
+        return np.where(
+            strength > 0,
+            -setting.number(f0, **{x.name: v}) * np.sign(k) / np.where(strength > 0, strength, 1),
+            np.inf,
+        )
 
     v = np.linspace(begin, end, 8001)
     values = np.broadcast_to(needed(v), v.shape)
@@ -165,8 +194,12 @@ def _one_state(setting: Setting) -> float | None:
     best = float(values[j])
     if 0 < j < len(v) - 1:
         edges = sorted([v[j - 1], v[j + 1]])
-        top = minimize_scalar(lambda y: -float(needed(np.asarray(y))), bounds=edges, method="bounded",
-                              options={"xatol": 1e-10 * (1 + abs(v[j]))})  # fmt: skip
+        top = minimize_scalar(
+            lambda y: -float(needed(np.asarray(y))),
+            bounds=edges,
+            method="bounded",
+            options={"xatol": 1e-10 * (1 + abs(v[j]))},
+        )
         best = max(best, -float(top.fun))
     return best
 
@@ -191,7 +224,9 @@ def find_onset(fires: Callable[[np.ndarray], np.ndarray], rtol: float, what: str
             answer = fires(tried)
         except InputError as error:
             reached = tried[0] if sign > 0 else tried[-1]
-            raise DidNotConverge(f"looked for {what} from 0 to {reached:g} {where}; beyond that: {error}") from None
+            raise DidNotConverge(
+                f"looked for {what} from 0 to {reached:g} {where}; beyond that: {error}"
+            ) from None
         if sign > 0:
             if answer.any():
                 j = int(np.argmax(answer))
@@ -206,7 +241,9 @@ def find_onset(fires: Callable[[np.ndarray], np.ndarray], rtol: float, what: str
             firing = float(tried[0])
     if silent is None or firing is None:
         kind = "no spike" if firing is None else "spikes"
-        raise DidNotConverge(f"{kind} {where} at every {what} from 0 to {sign * series[-1]:g}; is this the right input?")
+        raise DidNotConverge(
+            f"{kind} {where} at every {what} from 0 to {sign * series[-1]:g}; is this the right input?"
+        )
     while firing - silent > rtol * max(abs(firing), abs(silent)):
         inner = np.linspace(silent, firing, _SECTIONS + 2)[1:-1]
         inner = inner[(inner > silent) & (inner < firing)]
@@ -214,5 +251,8 @@ def find_onset(fires: Callable[[np.ndarray], np.ndarray], rtol: float, what: str
             break
         answer = fires(inner)
         j = int(np.argmax(answer)) if answer.any() else len(inner)
-        silent, firing = (float(inner[j - 1]) if j else silent), (float(inner[j]) if j < len(inner) else firing)
+        silent, firing = (
+            (float(inner[j - 1]) if j else silent),
+            (float(inner[j]) if j < len(inner) else firing),
+        )
     return firing

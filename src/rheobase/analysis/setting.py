@@ -31,12 +31,16 @@ def pick_input(model: Neuron, name: str | None) -> str:
         If there is no such input, or several and none is called I.
     """
     if not isinstance(model, Neuron):
-        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()")
+        raise InputError(
+            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()"
+        )
     known = [*model.inputs, *model.parameters]
     if name is not None:
         if name not in known:
-            raise InputError(f"input = '{name}' is no input or parameter of {model.name}."
-                             f"{nearest(str(name), known)} It has: {', '.join(known)}")  # fmt: skip
+            raise InputError(
+                f"input = '{name}' is no input or parameter of {model.name}."
+                f"{nearest(str(name), known)} It has: {', '.join(known)}"
+            )
         return name
     currents = [n for n in known if is_current(n)]
     if "I" in currents:
@@ -53,7 +57,8 @@ def pick_input(model: Neuron, name: str | None) -> str:
 class Setting:
     """The flow dx/dt = drift(x) of one neuron, with a number for every name.
 
-    `values` holds parameters and inputs, `start` the states at the beginning, `free` the input that is varied.
+    `values` holds parameters and inputs, `start` the states at the beginning, `free` the input that is
+    varied.
     """
 
     neuron: Neuron
@@ -76,7 +81,7 @@ class Setting:
 
     @cached_property
     def threshold(self) -> tuple[Any, bool] | None:
-        """The function g of the states that is above zero where the neuron fires (see `threshold_function`)."""
+        """The function g of the states that is positive where the neuron fires (see `threshold_function`)."""
         return threshold_function(self.neuron)
 
     def number(self, expression: Any, **more: Any) -> Any:
@@ -87,7 +92,10 @@ class Setting:
     def flow(self, x: np.ndarray, **more: Any) -> np.ndarray:
         """Return dx/dt at states x, shape (..., n_states)."""
         here = {s: x[..., i] for i, s in enumerate(self.states)}
-        parts = [np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1]) for e in self.drift]
+        parts = [
+            np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1])
+            for e in self.drift
+        ]
         return np.stack(parts, axis=-1)
 
     @cached_property
@@ -98,11 +106,14 @@ class Setting:
         """Return the matrix of derivatives at states x, shape (..., n_states, n_states)."""
         n = len(self.states)
         here = {s: x[..., i] for i, s in enumerate(self.states)}
-        parts = [np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1]) for e in self._jacobian]
+        parts = [
+            np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1])
+            for e in self._jacobian
+        ]
         return np.stack(parts, axis=-1).reshape(*x.shape[:-1], n, n)
 
     def affine(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Return A, b, c of dx/dt = A x + b u + c with u the free input; None if the flow is of another kind."""
+        """Return A, b, c of dx/dt = A x + b u + c, u the free input; None if the flow is of another kind."""
         found = self.structure.affine
         if found is None:
             return None
@@ -110,20 +121,24 @@ class Setting:
         a, b, c = (np.array([float(self.number(e)) for e in m]) for m in found)
         return a.reshape(n, n), b if self.free is not None else np.zeros(n), c
 
-    def reduce(self) -> Setting:
-        """Return the setting without the states that stay where they start.
+    def reduce(self, keep: str | None = None) -> Setting:
+        """Return the setting without the states that stay where they start; `keep` stays in any case.
 
-        A synaptic current at which nothing arrives, a gate held at its value: their flow is zero at the start,
-        depends only on their like and not on the free input, and no reset moves them.
+        A synaptic current at which nothing arrives, a gate held at its value: their flow is zero at the
+        start, depends only on their like and not on the free input, and no reset moves them.
         """
         moved = {j.state for j in self.neuron.rows.reset}
-        still = [s for s in self.states if s not in moved]
+        still = [s for s in self.states if s not in moved and s != keep]
         flow = dict(zip(self.states, self.drift, strict=True))
         while True:
             env = {s: self.start[s] for s in self.states}
             varying = {*self.states, self.free, "t"} - set(still)
-            kept = [s for s in still if not {x.name for x in flow[s].free_symbols} & varying
-                    and abs(float(self.number(flow[s], **env))) <= 1e-14 * (1e-3 + abs(self.start[s]))]  # fmt: skip
+            kept = [
+                s
+                for s in still
+                if not {x.name for x in flow[s].free_symbols} & varying
+                and abs(float(self.number(flow[s], **env))) <= 1e-14 * (1e-3 + abs(self.start[s]))
+            ]
             if kept == still:
                 break
             still = kept
@@ -131,7 +146,13 @@ class Setting:
             return self
         left = tuple(s for s in self.states if s not in still)
         held = {**self.values, **{s: self.start[s] for s in still}}
-        return replace(self, states=left, drift=tuple(flow[s] for s in left), values=held, start={s: self.start[s] for s in left})
+        return replace(
+            self,
+            states=left,
+            drift=tuple(flow[s] for s in left),
+            values=held,
+            start={s: self.start[s] for s in left},
+        )
 
     def rest(self, **more: Any) -> np.ndarray:
         """Return the resting state, shape (n_states,), by Newton's method from the start.
@@ -156,14 +177,18 @@ class Setting:
                     break
                 return x
         shown = ", ".join(f"{s} = {v:g}" for s, v in self.start.items())
-        raise DidNotConverge(f"{self.neuron.name} has no stable rest near its start ({shown}); give another start, or a"
-                             " current at which it rests")  # fmt: skip
+        raise DidNotConverge(
+            f"{self.neuron.name} has no stable rest near its start ({shown}); give another"
+            f" start, or a"
+            " current at which it rests"
+        )
 
 
 def read_setting(model: Neuron, given: Mapping[str, Any], free: str | None = None) -> Setting:
     """Return the numbers of one neuron.
 
-    Currents that are not given are zero; the input `free` is zero too, so that the start is the rest without it.
+    Currents that are not given are zero; the input `free` is zero too, so that the start is the rest without
+    it.
 
     Raises
     ------
@@ -171,11 +196,16 @@ def read_setting(model: Neuron, given: Mapping[str, Any], free: str | None = Non
         If a value is missing, an array, random or a function of time.
     """
     if not isinstance(model, Neuron):
-        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()")
+        raise InputError(
+            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()"
+        )
     for name, q in [*model.parameters.items(), *model.initial.items()]:
         if not isinstance(q.value, float) and name not in given:
-            raise InputError(f"{name} of {model.name} is {'random' if hasattr(q.value, 'sample') else 'an array'}; this analysis is"
-                             f" for one neuron: give {name}= a number")  # fmt: skip
+            raise InputError(
+                f"{name} of {model.name} is"
+                f" {'random' if hasattr(q.value, 'sample') else 'an array'}; this analysis is"
+                f" for one neuron: give {name}= a number"
+            )
     quiet = dict(given)
     if free is not None and free in model.parameters:
         model = model.replace(**{free: Quantity(0.0, model.dimensions.get(free))})
@@ -188,7 +218,7 @@ def read_setting(model: Neuron, given: Mapping[str, Any], free: str | None = Non
         raise InputError(f"{name} varies in time; this analysis needs a constant")
     if population.n != 1:
         raise InputError("arrays describe several neurons; this analysis is for one")
-    values = {k: float(np.asarray(v).reshape(())) if np.ndim(v) == 0 else float(v[0]) for k, v in population.values.items()}
+    values = {k: float(np.ravel(v)[0]) for k, v in population.values.items()}
     start = {s: float(x[0]) for s, x in population.initial.items()}
     drift = analyse(model, ()).drift
     return Setting(model, model.states, drift, values, {s: start[s] for s in model.states}, free)

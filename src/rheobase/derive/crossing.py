@@ -381,7 +381,7 @@ def search_real(
     size = p[s]
     horizon = a + 5 * n * n + 5 * n
     slope_row = a + 5 * n * n + 2 * n
-    zl, zh, stack = 2 * n, 4 * n, n * n + 12 * n + 8
+    zl, zh, stack = 2 * n, 4 * n, 3 * n * n + 10 * n + 8
     for i in range(2 * n):
         w[zl + i] = w[i]
     at_low = count_variations(f, a, n, size, w, zl, zl + n)
@@ -512,7 +512,7 @@ def search_general(
 ) -> float:  # fmt: skip
     """Return the first crossing in (0, until], inf, or nan if a search without end found none."""
     n = p[q]
-    zl, stack = 2 * n, n * n + 12 * n + 8
+    zl, stack = 2 * n, 3 * n * n + 10 * n + 8
     extra = a + 11 * n
     low = 0.0
     _, slope_low, curve_low, _ = read_general(f, o, p, q, a, 0.0, w)
@@ -660,7 +660,7 @@ KERNELS = _modal.KERNELS  # those of `modal` come first: callees before callers
 
 def work_size(n: int) -> int:
     """Return how many floats of scratch `first_crossing` and `propagate_state` need for n states."""
-    return n * n + 12 * n + 8 + 201
+    return 3 * n * n + 10 * n + 8 + 201
 
 
 def table_size(n: int) -> int:
@@ -883,8 +883,9 @@ def _pack_general(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray
     spans = zip(modal.kinds, modal.starts[:-1], modal.starts[1:], strict=True)
     for place, (kind, i, j) in enumerate(spans):
         block = modal.blocks[i:j, i:j]
-        scales[i:j], norm = _scale_block(kind, block)
+        scales[i:j], norm = _scale_block(block)
         if kind == PAIR:
+            norm = float(block[0, 0])
             omega = math.sqrt(-block[0, 1] * block[1, 0])
             if abs(norm) <= 1e-13 * omega:
                 norm = 0.0
@@ -911,21 +912,26 @@ def _pack_general(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray
     return np.empty(0), np.array([0, 1, *[0] * n], dtype=np.int64)
 
 
-def _scale_block(kind: int, block: Floats) -> tuple[Floats, float]:
-    """Return scales s of the modes and the logarithmic norm of ``S B S^-1``, low enough to be of use."""
+def _scale_block(block: Floats) -> tuple[Floats, float]:
+    """Return scales s of the modes and the logarithmic norm of ``S B S^-1``.
+
+    Complex pairs are made normal. Couplings between the parts of a block are scaled down only as far as makes
+    the norm of a decaying block negative, for every factor in s loosens the bounds.
+    """
     m = len(block)
-    if kind == SINGLE:
-        return np.ones(1), float(block[0, 0])
-    if kind == PAIR:
-        return np.array([1.0, math.sqrt(abs(block[0, 1] / block[1, 0]))]), float(block[0, 0])
-    best: Floats = np.ones(m)
-    least = math.inf
-    for power in range(24):
-        scales = 2.0 ** (power * np.arange(m))
+    own: Floats = np.ones(m)
+    part = np.zeros(m)
+    for i in range(1, m):
+        pair = block[i, i - 1] != 0.0
+        part[i] = part[i - 1] + (not pair)
+        if pair:
+            own[i] = math.sqrt(abs(block[i - 1, i] / block[i, i - 1]))
+    slowest = float(np.diag(block).max())
+    norms = []
+    for power in range(12 if slowest < 0.0 else 1):
+        scales = np.asarray(own * 2.0 ** (power * part), dtype=np.float64)
         scaled = block * scales[:, None] / scales[None, :]
-        norm = float(np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[-1])
-        if norm < least:
-            best, least = np.asarray(scales, dtype=np.float64), norm
-        if norm <= 0.5 * float(np.diag(block).max()) < 0.0:
-            break
-    return best, least
+        norms.append(float(np.linalg.eigvalsh(0.5 * (scaled + scaled.T))[-1]))
+        if norms[-1] <= 0.5 * slowest:
+            return scales, norms[-1]
+    return own, norms[0]

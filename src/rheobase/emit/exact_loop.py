@@ -25,6 +25,8 @@ from math import atan, cos, cosh, exp, expm1, floor, inf, log, sin, sinh, sqrt, 
 from rheobase.derive.crossing import first_crossing
 from rheobase.derive.modal import propagate_state
 
+_len, _range = len, range  # a state or parameter may be called so
+
 
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
@@ -45,9 +47,9 @@ def run({arguments}):
     {left_zero}
     while True:
         # everything that happens at _t: inputs change, spikes arrive, refractoriness ends
-        while _break < len(_breaks) and _breaks[_break] <= _t:
+        while _break < _len(_breaks) and _breaks[_break] <= _t:
             _from = _i if _settings.shape[1] > 1 else 0
-            for _j in range(_settings.shape[2]):
+            for _j in _range(_settings.shape[2]):
                 _value = _settings[_break, _from, _j]
                 if _value == _value:
                     _x[_first_setting + _j] = _value
@@ -58,7 +60,7 @@ def run({arguments}):
 {release}
         # the next instant at which something happens from outside
         _next = _until
-        if _break < len(_breaks) and _breaks[_break] < _next:
+        if _break < _len(_breaks) and _breaks[_break] < _next:
             _next = _breaks[_break]
         if _event < _last_event and _event_times[_event] < _next:
             _next = _event_times[_event]
@@ -69,9 +71,9 @@ def run({arguments}):
         _stop = _next
 {search}
         _last = _event >= _last_event or _event_times[_event] > _until  # else something arrives at _until itself
-        while _sample < len(_samples) and (_samples[_sample] < _stop or _samples[_sample] >= _until <= _stop and _last and not _fires):
+        while _sample < _len(_samples) and (_samples[_sample] < _stop or _samples[_sample] >= _until <= _stop and _last and not _fires):
             propagate_state(_x, min(_samples[_sample], _stop) - _t, _f, _table, _p, _places, _w, _y)
-            for _j in range(len(_trace)):
+            for _j in _range(_len(_trace)):
                 _trace[_j, _sample] = _y[_j]
             _sample += 1
         if _stop > _t:
@@ -80,7 +82,7 @@ def run({arguments}):
             _same = 0
         _t = _stop
         if _fires:
-            if _count >= len(_out):
+            if _count >= _len(_out):
                 return -1
             _out[_count] = _t
             _count += 1

@@ -89,7 +89,7 @@ def network_source(groups: Sequence[Group], joints: Sequence[Joint], sources: in
         else:
             s = -1 - joint.source
             body += [f"for s in range(s{s}_edges[row], s{s}_edges[row + 1]):", f"    pre = s{s}_neurons[s]"]
-        to = "to" if not joint.delays else f"(k + 1 + {delay}[e]) % _slots"
+        to = "to" if not joint.delays else f"(k + 1 + int({delay}[e])) % _slots"
         body += [] if joint.delays else [f"    to = (k + 1 + {delay}) % _slots"]
         body += [f"    for e in range({start}[pre], {start}[pre + 1]):",
                  f"        g{joint.target}_ring_{joint.port}[{to}, {target}[e]] += {weight}{'[e]' if joint.weights else ''}"]  # fmt: skip

@@ -64,6 +64,7 @@ class _NetworkRun:
         if not cells:
             raise InputError("the network has no neurons; add a population: net.add('E', 100, rb.LIF())")
         prepared = {name: prepare(part.model, dict(part.values), seed, part.n, name) for name, part in cells.items()}
+        self.values = {name: p.values for name, p in prepared.items()}
         self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
         self.groups: list[_Cells] = []
         for names in _alike(prepared):
@@ -222,7 +223,7 @@ class _NetworkRun:
                 rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
                 traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
                 final = {s: x[lo:hi] for s, x in whole.final.items()}
-                out[name] = Result(spikes, whole.t if len(rows) else np.empty(0), traces, final, whole.engine, whole.method, whole.order, seconds)
+                out[name] = Result(spikes, whole.t if len(rows) else np.empty(0), traces, final, whole.engine, whole.method, whole.order, seconds, self.values[name])
         for name, pieces in zip(self.sources, self.emitted, strict=True):
             steps = np.concatenate([none, *(s for s, _ in pieces)])
             neurons = np.concatenate([none, *(i for _, i in pieces)])

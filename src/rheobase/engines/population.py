@@ -104,9 +104,12 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
         return q.draw(count, rng)
 
     values = {k: draw("parameter", k, q) for k, q in held.items()}
-    for key, x in values.items() if random else ():
-        if (key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
-            raise InputError(f"{key}: a value drawn from {held[key]} is not positive; bound it with low=")
+    for key, x in values.items():
+        if random or key in given:
+            _check_value(neuron, key, x, held[key])
+    for key, q in initial.items():
+        if not hasattr(q.value, "sample") and not np.isfinite(q.value).all():
+            raise InputError(f"the initial value {key} = {q} is not finite")
     start = rest_state(neuron, values, count) if set(initial) != set(neuron.states) else {}
     for key, q in initial.items():
         start[key] = np.broadcast_to(np.asarray(draw("initial", key, q), dtype=float), (count,)).copy()
@@ -117,6 +120,20 @@ def _reading(key: str, value: Any) -> Quantity:
     if isinstance(value, Stimulus):
         raise InputError(f"{key} is a state; its initial value is a number, not a current over time")
     return read_quantity(value, key)
+
+
+def _check_value(neuron: Neuron, key: str, x: float | np.ndarray, q: Quantity) -> None:
+    """Refuse what `Neuron` refuses, in values that were drawn or given for one run."""
+    if not np.isfinite(x).all():
+        raise InputError(f"{key} = {q} is not finite; give a number")
+    drawn = hasattr(q.value, "sample")
+    leading = any(f.coefficient is not None and f.coefficient.value.is_Symbol and f.coefficient.value.name == key for f in neuron.rows.flows)
+    if (leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
+        if drawn:
+            raise InputError(f"{key}: a value drawn from {q} is not positive; bound it with low=")
+        raise InputError(f"{key} = {q} is not positive; {key} multiplies d/dt or is a time constant")
+    if key in neuron.refractory.values() and np.min(x) < 0:
+        raise InputError(f"the refractory time {key} = {q} is negative" + ("; bound it with low=" if drawn else "; give 0 or more"))
 
 
 def _check_unit(key: str, given: Dimension | None, wanted: Dimension | None, what: str = "") -> None:

@@ -39,3 +39,4 @@ class Result:
     method: str
     order: str
     seconds: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float | np.ndarray] = field(default_factory=dict)

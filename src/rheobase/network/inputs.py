@@ -500,7 +500,7 @@ def _time(value: Any, name: str) -> float:
     return math.inf if value is None else to_number(value, "ms", name)
 
 
-def _interval(on: Any, off: Any) -> tuple[float, float]:
+def interval(on: Any, off: Any) -> tuple[float, float]:
     begin, end = to_number(on, "ms", "on"), _time(off, "off")
     if end <= begin:
         raise InputError(f"off = {end:g} ms is not after on = {begin:g} ms")
@@ -522,13 +522,13 @@ def step(amplitude: Any, on: Any = 0.0, off: Any = None, base: Any = 0.0) -> Sti
     >>> step("0.3 nA", on="20 ms", off="120 ms").start(10.0, 1, 0)(0, 4).ravel()
     array([0. , 0. , 0.3, 0.3])
     """
-    begin, end = _interval(on, off)
+    begin, end = interval(on, off)
     return Pulses(read_quantity(amplitude, "amplitude"), (begin,), end - begin, read_quantity(base, "base"))
 
 
 def pulses(amplitude: Any, starts: Any, width: Any, base: Any = 0.0) -> Stimulus:
     """Return rectangles of `amplitude` and `width` (ms) that begin at each of `starts` (ms)."""
-    begins = read_quantity(starts if not np.isscalar(starts) else [starts], "starts")
+    begins = read_quantity([starts] if np.isscalar(starts) and not isinstance(starts, str) else starts, "starts")
     if begins.dimension is not None and begins.dimension != parse_unit("ms")[1]:
         raise UnitMismatch(f"starts = {begins} is in {begins.dimension.unit}; times are in ms")
     duration = to_number(width, "ms", "width")
@@ -546,7 +546,7 @@ def ramp(first: Any, last: Any, on: Any, off: Any, hold: bool = True) -> Stimulu
     >>> ramp(0, 10, on=0, off=10).start(2.5, 1, 0)(0, 5).ravel()
     array([ 0. ,  2.5,  5. ,  7.5, 10. ])
     """
-    begin, end = _interval(on, off)
+    begin, end = interval(on, off)
     if math.isinf(end):
         raise InputError("a ramp needs an end: give off=")
     return Ramp(read_quantity(first, "first"), read_quantity(last, "last"), begin, end, bool(hold))
@@ -554,7 +554,7 @@ def ramp(first: Any, last: Any, on: Any, off: Any, hold: bool = True) -> Stimulu
 
 def sine(amplitude: Any, frequency: Any, phase: float = 0.0, offset: Any = 0.0, on: Any = 0.0, off: Any = None) -> Stimulus:
     """Return offset + amplitude sin(2 pi frequency (t - on) + phase); `frequency` in Hz."""
-    return Sine(read_quantity(amplitude, "amplitude"), _frequency(frequency), float(phase), read_quantity(offset, "offset"), *_interval(on, off))
+    return Sine(read_quantity(amplitude, "amplitude"), _frequency(frequency), float(phase), read_quantity(offset, "offset"), *interval(on, off))
 
 
 def decay(amplitude: Any, tau: Any, on: Any = 0.0) -> Stimulus:
@@ -569,7 +569,7 @@ def decay(amplitude: Any, tau: Any, on: Any = 0.0) -> Stimulus:
 
 def zap(amplitude: Any, low: Any, high: Any, on: Any = 0.0, off: Any = None) -> Stimulus:
     """Return a sine whose frequency rises from `low` to `high` (Hz) between `on` and `off` (a chirp)."""
-    begin, end = _interval(on, off)
+    begin, end = interval(on, off)
     if math.isinf(end):
         raise InputError("a zap needs an end: give off=")
     f0, f1 = _frequency(low), _frequency(high)
@@ -625,7 +625,10 @@ def sampled(values: Any, dt: Any = None, times: Any = None, interpolate: str = "
             raise InputError(f"sampled: dt = {width:g} ms is not positive")
         t = to_number(start, "ms", "start") + width * np.arange(len(array))
     else:
-        t = np.array(times, dtype=float)
+        try:
+            t = np.array(times, dtype=float)
+        except (TypeError, ValueError):
+            raise InputError("sampled: times must be numbers, in ms") from None
         if t.shape != array.shape[:1]:
             raise InputError(f"sampled: {len(np.atleast_1d(t))} times for {len(array)} values")
         if np.isnan(t).any() or (np.diff(t) <= 0).any():
@@ -661,7 +664,7 @@ def read_current(path: Any, dt: Any = None, unit: str = "", interpolate: str = "
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read as numbers: {error}") from None
-    if data.ndim == 1 or (dt is not None):
+    if data.ndim == 1 or data.ndim == 2 and data.shape[1] == 1 or dt is not None:
         if dt is None:
             raise InputError(f"{path} has one column; give dt=, the time between values")
         return sampled(data[:, 0] if data.ndim == 2 and data.shape[1] == 1 else data, dt=dt, unit=unit, interpolate=interpolate)
@@ -708,7 +711,7 @@ def noise(mean: Any, sd: Any, every: Any = None, frozen: bool | int = False, on:
         0 outside.
     """
     return Noise(read_quantity(mean, "mean"), _spread(sd), None if every is None else to_number(every, "ms", "every"),
-                 frozen, *_interval(on, off))  # fmt: skip
+                 frozen, *interval(on, off))  # fmt: skip
 
 
 def ou(mean: Any, sd: Any, tau: Any, frozen: bool | int = False, on: Any = 0.0, off: Any = None) -> Stimulus:
@@ -719,7 +722,7 @@ def ou(mean: Any, sd: Any, tau: Any, frozen: bool | int = False, on: Any = 0.0, 
     correlation = to_number(tau, "ms", "tau")
     if correlation <= 0:
         raise InputError(f"ou: tau = {correlation:g} ms is not positive")
-    return OrnsteinUhlenbeck(read_quantity(mean, "mean"), _spread(sd), correlation, frozen, *_interval(on, off))
+    return OrnsteinUhlenbeck(read_quantity(mean, "mean"), _spread(sd), correlation, frozen, *interval(on, off))
 
 
 def _spread(sd: Any) -> Quantity:

@@ -12,7 +12,7 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.quantity import Quantity, read_quantity
-from rheobase.network.inputs import Stimulus, _frequency, as_stimulus
+from rheobase.network.inputs import Stimulus, _frequency, as_stimulus, interval
 from rheobase.random import derive_key, neuron_keys, uniforms
 from rheobase.units import Dimension, parse_unit, to_number
 
@@ -281,7 +281,7 @@ def spikes(times: Any, weight: Any = 1.0) -> SpikeSource:
 def _read_times(times: Any) -> np.ndarray:
     if not isinstance(times, np.ndarray) and np.ndim(times) == 1 and len(times) == 0:
         return np.empty(0)
-    q = read_quantity(times if np.ndim(times) else [times], "spike times") if np.size(times) else Quantity(np.empty(0))
+    q = read_quantity(times if np.ndim(times) or isinstance(times, str) else [times], "spike times") if np.size(times) else Quantity(np.empty(0))
     if q.dimension is not None and q.dimension != parse_unit("ms")[1]:
         raise UnitMismatch(f"spike times are in {q.dimension.unit}; they are times, in ms")
     return np.atleast_1d(np.asarray(q.value, dtype=float))
@@ -319,11 +319,9 @@ def poisson(rate: Any, weight: Any = 1.0, sources: int = 1, frozen: bool | int =
         if np.any(np.asarray(q.value) < 0):
             raise InputError(f"poisson: rate = {rate!r} is negative")
         process = as_stimulus(q, "rate")
-    if int(sources) != sources or sources < 1:
-        raise InputError(f"poisson: sources = {sources!r} must be a whole number from 1")
-    begin = to_number(on, "ms", "on")
-    end = math.inf if off is None else to_number(off, "ms", "off")
-    return Poisson(process, read_quantity(weight, "weight"), int(sources), frozen, begin, end)
+    if not isinstance(sources, int | float | np.integer | np.floating) or sources < 1 or sources != round(sources):
+        raise InputError(f"poisson: sources = {sources!r:.60} must be a whole number from 1")
+    return Poisson(process, read_quantity(weight, "weight"), int(sources), frozen, *interval(on, off))
 
 
 def as_source(value: Any, name: str) -> SpikeSource:

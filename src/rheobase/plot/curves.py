@@ -1,4 +1,4 @@
-"""Curves that an analysis gives: rate against current, strength against duration, a response against time or frequency."""
+"""Curves that an analysis gives: rate, strength, response, error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ def _axes(axes: Axes | None, size: tuple[float, float] = (5.0, 3.4)) -> Axes:
 
 
 def firing(
-    I: np.ndarray, f: np.ndarray, analytic: np.ndarray | None, name: str = "I", unit: str = "", title: str = "", axes: Axes | None = None
+    I: np.ndarray,
+    f: np.ndarray,
+    analytic: np.ndarray | None,
+    name: str = "I",
+    unit: str = "",
+    title: str = "",
+    axes: Axes | None = None,
 ) -> Axes:
     """Return the axes with firing rates (Hz) against currents, and the closed form as a line behind them.
 
@@ -40,7 +46,9 @@ def firing(
     return ax
 
 
-def transfer(rate_in: np.ndarray, rate_out: np.ndarray, spread: np.ndarray, title: str = "", axes: Axes | None = None) -> Axes:
+def transfer(
+    rate_in: np.ndarray, rate_out: np.ndarray, spread: np.ndarray, title: str = "", axes: Axes | None = None
+) -> Axes:
     """Return the axes with rates out against rates in (Hz), and a band of one standard deviation."""
     ax = _axes(axes)
     ax.fill_between(rate_in, rate_out - spread, rate_out + spread, color=COLOURS[5], alpha=0.35, linewidth=0)
@@ -69,7 +77,14 @@ def strength(
     ax.plot(durations, amplitudes, "o", color=COLOURS[0], markersize=3.5, label="run")
     ax.axhline(rheobase, color=COLOURS[1], linewidth=1.0, linestyle="--", label="rheobase")
     if np.isfinite(chronaxie):
-        ax.plot([chronaxie], [2 * rheobase], "s", color=COLOURS[1], markersize=6, label=f"chronaxie {chronaxie:.3g} ms")
+        ax.plot(
+            [chronaxie],
+            [2 * rheobase],
+            "s",
+            color=COLOURS[1],
+            markersize=6,
+            label=f"chronaxie {chronaxie:.3g} ms",
+        )
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.yaxis.set_minor_formatter("")
@@ -81,7 +96,14 @@ def strength(
 
 
 def course(
-    t: np.ndarray, v: np.ndarray, peak_time: float, peak: float, name: str = "v", unit: str = "", title: str = "", axes: Axes | None = None
+    t: np.ndarray,
+    v: np.ndarray,
+    peak_time: float,
+    peak: float,
+    name: str = "v",
+    unit: str = "",
+    title: str = "",
+    axes: Axes | None = None,
 ) -> Axes:
     """Return the axes with a response over time (ms), its peak marked."""
     ax = _axes(axes)
@@ -95,7 +117,13 @@ def course(
 
 
 def bode(
-    frequencies: np.ndarray, gain: np.ndarray, phase: np.ndarray, name: str = "gain", unit: str = "", title: str = "", axes: Any = None
+    frequencies: np.ndarray,
+    gain: np.ndarray,
+    phase: np.ndarray,
+    name: str = "gain",
+    unit: str = "",
+    title: str = "",
+    axes: Any = None,
 ) -> Any:
     """Return the two axes, gain above phase, against frequency (Hz)."""
     both = new_axes(2, 1, size=(5.0, 4.6), sharex=True)[1] if axes is None else axes
@@ -112,15 +140,27 @@ def bode(
 
 
 def convergence(
-    dts: np.ndarray, errors: dict[str, np.ndarray], orders: dict[str, float], chosen: float | None = None, title: str = "",
+    dts: np.ndarray,
+    errors: dict[str, np.ndarray],
+    orders: dict[str, float],
+    chosen: float | None = None,
+    title: str = "",
     axes: Axes | None = None,
-) -> Axes:  # fmt: skip
+) -> Axes:
     """Return the axes with errors against steps (ms), on logarithmic scales, with the measured orders."""
     ax = _axes(axes)
     for k, (name, error) in enumerate(errors.items()):
         good = np.isfinite(error) & (error > 0)
         order = f", order {orders[name]:.2f}" if np.isfinite(orders.get(name, np.nan)) else ""
-        ax.plot(dts[good], error[good], "o-", color=COLOURS[k % len(COLOURS)], markersize=3.5, linewidth=1.0, label=f"{name}{order}")
+        ax.plot(
+            dts[good],
+            error[good],
+            "o-",
+            color=COLOURS[k % len(COLOURS)],
+            markersize=3.5,
+            linewidth=1.0,
+            label=f"{name}{order}",
+        )
     if chosen is not None:
         ax.axvline(chosen, color=GREY, linewidth=0.8, linestyle="--")
     ax.set_xscale("log")

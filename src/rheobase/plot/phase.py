@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 __all__ = ["plane"]
 
-# filled: stable; empty: unstable; cross: saddle
+# what is filled is stable, what is empty is not, a cross marks a saddle
 _MARKS: Final = {
-    "stable node": ("o", True), "stable focus": ("o", True), "center": ("o", False), "unstable node": ("o", False),
-    "unstable focus": ("o", False), "saddle": ("X", True), "saddle-node": ("D", False),
-}  # fmt: skip
+    "stable node": ("o", True),
+    "stable focus": ("o", True),
+    "center": ("o", False),
+    "unstable node": ("o", False),
+    "unstable focus": ("o", False),
+    "saddle": ("X", True),
+    "saddle-node": ("D", False),
+}
 
 
 def plane(
@@ -54,19 +59,49 @@ def plane(
     ax = new_axes(size=(5.4, 4.2))[1] if axes is None else axes
     if field is not None:
         X, Y, U, V = field
-        wide, high = np.ptp(X) or 1.0, np.ptp(Y) or 1.0
+        wide, high = float(np.ptp(X)) or 1.0, float(np.ptp(Y)) or 1.0
         length = np.hypot(U / wide, V / high)
         length = np.where(np.isfinite(length) & (length > 0), length, np.inf)
-        ax.quiver(X, Y, U / wide / length, V / high / length, angles="uv", color="#BBBBBB", width=0.0025, scale=38, pivot="mid")
+        ax.quiver(
+            X,
+            Y,
+            U / wide / length,
+            V / high / length,
+            angles="uv",
+            color="#BBBBBB",
+            width=0.0025,
+            scale=38,
+            pivot="mid",
+        )
     for k, (name, branches) in enumerate(nullclines.items()):
         for j, branch in enumerate(branches):
-            ax.plot(branch[:, 0], branch[:, 1], color=COLOURS[k], linewidth=1.6, label=None if j else f"d{name}/dt = 0")
-    for px, py in paths:
-        jump = np.flatnonzero(np.abs(np.diff(px)) > 0.3 * (np.ptp(px) or 1.0)) + 1
-        ax.plot(np.insert(px.astype(float), jump, np.nan), np.insert(py.astype(float), jump, np.nan), color=GREY, linewidth=1.0)
+            ax.plot(
+                branch[:, 0],
+                branch[:, 1],
+                color=COLOURS[k],
+                linewidth=1.6,
+                label=None if j else f"d{name}/dt = 0",
+            )
+    for along, up in paths:
+        jump = np.flatnonzero(np.abs(np.diff(along)) > 0.3 * (float(np.ptp(along)) or 1.0)) + 1
+        ax.plot(
+            np.insert(along.astype(float), jump, np.nan),
+            np.insert(up.astype(float), jump, np.nan),
+            color=GREY,
+            linewidth=1.0,
+        )
     for px, py, kind in points:
         mark, filled = _MARKS.get(kind, ("o", False))
-        ax.plot([px], [py], mark, color="black", markerfacecolor="black" if filled else "white", markersize=6, linestyle="none", zorder=5)
+        ax.plot(
+            [px],
+            [py],
+            mark,
+            color="black",
+            markerfacecolor="black" if filled else "white",
+            markersize=6,
+            linestyle="none",
+            zorder=5,
+        )
     for given, put, limit in ((x, ax.set_xlabel, ax.set_xlim), (y, ax.set_ylabel, ax.set_ylim)):
         if given is not None:
             put(label(given[0], given[1]))

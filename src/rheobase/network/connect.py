@@ -1,0 +1,285 @@
+"""From a rule to synapses: who is joined to whom, how strongly, how late.
+
+Every draw comes from a stream that depends on the key alone, so the same key gives the same synapses. The
+time grows with the number of synapses, except for `where` and `distance` without reach, which ask all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.errors import InputError
+from rheobase.model.quantity import Quantity
+from rheobase.network.network import Part, Projection
+from rheobase.network.pairs import draw_total, fixed_degree, skip, sort_pairs, split, unsigned
+from rheobase.network.rule import (
+    AllToAll,
+    Distance,
+    InDegree,
+    OneToOne,
+    OutDegree,
+    Pairs,
+    Probability,
+    Total,
+    Where,
+)
+from rheobase.network.values import DistanceFunction, read_delay, read_weight
+from rheobase.random import derive_key
+
+__all__ = ["Synapses", "build"]
+
+_BLOCK: Final = 1 << 20  # pairs looked at in one go
+_Found = Iterator[tuple[np.ndarray, np.ndarray]]
+_MOST: Final = 1 << 53  # pairs that a float can count
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Synapses:
+    """Synapses sorted by (pre, post); several of one pair keep the order they were given in.
+
+    Attributes
+    ----------
+    pre, post : int32 arrays (n_synapses,)
+        Numbers of neurons in the whole populations.
+    weight : float or float64 array (n_synapses,)
+        A float if all share it, in the coherent unit.
+    delay : float or float64 array (n_synapses,)
+        In ms.
+    """
+
+    pre: np.ndarray
+    post: np.ndarray
+    weight: float | np.ndarray
+    delay: float | np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pre)
+
+
+def build(projection: Projection, key: int) -> Synapses:
+    """Return the synapses of a projection, the same ones for the same 64-bit key.
+
+    Raises
+    ------
+    InputError
+        If a function of the user's returns no probability, NaN, or a delay that is not positive.
+
+    Examples
+    --------
+    >>> from rheobase.model.zoo import LIF
+    >>> from rheobase.network.network import Network
+    >>> net = Network()
+    >>> E = net.add("E", 3, LIF(), I=0)
+    >>> s = build(net.connect(E, E, all_to_all=True, self_connections=False, weight=0.5, delay=1), key=1)
+    >>> s.pre, s.post, s.weight
+    (array([0, 0, 1, 1, 2, 2], dtype=int32), array([1, 2, 0, 2, 0, 1], dtype=int32), 0.5)
+    """
+    source, target = projection.source, projection.target
+    what = f"connect {source} to {target}"
+    if len(source) * len(target) > _MOST:
+        raise InputError(f"{what}: {len(source)} x {len(target)} pairs are more than can be counted")
+    pre, post, given = _join(projection, key, what)
+    pre, post = _number(source, pre), _number(target, post)
+    if isinstance(projection.rule, Pairs) or not (_is_rising(source) and _is_rising(target)):
+        flat = pre.astype(np.int64) * target.n + post
+        if np.any(flat[1:] < flat[:-1]):
+            order = np.argsort(flat, kind="stable")
+            pre, post = pre[order], post[order]
+            given = None if given is None else given[order]
+
+    def draw(value: Quantity | DistanceFunction, use: str, read: Callable[[Any], Any]) -> float | np.ndarray:
+        if not isinstance(value, Quantity):
+            return _of_distance(projection, value, pre, post, read)
+        drawn = value.draw(len(pre), np.random.Generator(np.random.Philox(key=derive_key(key, use))))
+        return drawn[given] if value.shape else drawn  # type: ignore[index]
+
+    weight = draw(projection.weight, "weight", lambda w: read_weight(w, projection.weight_dimension, what))
+    delay = draw(projection.delay, "delay", lambda d: read_delay(d, what))
+    return Synapses(pre, post, weight, delay)
+
+
+def _join(projection: Projection, key: int, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return (pre, post, which): numbers within the parts, and which of the given values each synapse has."""
+    source, target, rule = projection.source, projection.target, projection.rule
+    rng = np.random.Generator(np.random.Philox(key=derive_key(key, "pairs")))
+    n_pre, n_post = len(source), len(target)
+    loops = not projection.options.self_connections and source.name == target.name
+    match rule:
+        case InDegree():
+            own = _place_in(source, target) if loops else None
+            posts, pres = fixed_degree(rng, n_post, n_pre, rule.k, own, rule.multapses)
+            return *sort_pairs(pres, posts, n_pre, n_post), None
+        case OutDegree():
+            own = _place_in(target, source) if loops else None
+            pres, posts = fixed_degree(rng, n_pre, n_post, rule.k, own, rule.multapses)
+            return *sort_pairs(pres, posts, n_pre, n_post), None
+        case Total():
+            own = _own_pairs(source, target) if loops else np.empty(0, dtype=np.int64)
+            return *split(draw_total(rng, n_pre * n_post, rule.count, own, rule.multapses), n_post), None
+        case Probability():
+            pre, post = split(skip(rng, rule.p, n_pre * n_post), n_post)
+            which = None
+        case AllToAll():
+            pre, post = split(np.arange(n_pre * n_post, dtype=unsigned(n_pre * n_post)), n_post)
+            which = np.arange(n_pre * n_post)
+        case OneToOne():
+            pre = post = which = np.arange(n_pre)
+        case Pairs():
+            pre, post, which = rule.pre, rule.post, np.arange(len(rule.pre))
+        case Where():
+            pre, post = _collect(_ask(rule.function, rng, n_pre, n_post, what))
+            which = None
+        case Distance():
+            ask = _ask_all if rule.reach is None else _ask_near
+            pre, post = _collect(ask(projection, rule, rng, what))
+            which = None
+    if loops:
+        keep = _number(source, pre) != _number(target, post)
+        pre, post, which = pre[keep], post[keep], None if which is None else which[keep]
+    return pre, post, which
+
+
+def _number(part: Part, local: np.ndarray) -> np.ndarray:
+    """Return the numbers in the whole population, int32."""
+    if part.is_whole:
+        return local.astype(np.int32, copy=False)
+    return part.indices.astype(np.int32)[local]
+
+
+def _is_rising(part: Part) -> bool:
+    return part.chosen.step > 0 if isinstance(part.chosen, range) else bool(np.all(np.diff(part.chosen) > 0))
+
+
+def _place_in(whole: Part, asking: Part) -> np.ndarray:
+    """Return for each neuron of `asking` its place within `whole`, -1 if it is not there."""
+    place = np.full(whole.n, -1, dtype=np.int64)
+    place[whole.indices] = np.arange(len(whole))
+    return place[asking.indices]
+
+
+def _own_pairs(source: Part, target: Part) -> np.ndarray:
+    """Return the sorted numbers of the pairs that join a neuron to itself."""
+    place = _place_in(source, target)
+    has = np.flatnonzero(place >= 0)
+    return np.sort(place[has] * len(target) + has)
+
+
+def _collect(parts: _Found) -> tuple[np.ndarray, np.ndarray]:
+    pre, post = zip(*parts, strict=True)
+    return np.concatenate(pre).astype(np.int32), np.concatenate(post).astype(np.int32)
+
+
+def _blocks(n_pre: int, n_post: int, most: int = _BLOCK) -> _Found:
+    """Yield all pairs (i, j), sorted, some rows at a time."""
+    rows = max(1, most // n_post)
+    for a in range(0, n_pre, rows):
+        b = min(a + rows, n_pre)
+        yield np.repeat(np.arange(a, b), n_post), np.tile(np.arange(n_post), b - a)
+
+
+def _ask(
+    function: Callable[[np.ndarray, np.ndarray], Any],
+    rng: np.random.Generator,
+    n_pre: int,
+    n_post: int,
+    what: str,
+) -> _Found:
+    for i, j in _blocks(n_pre, n_post):
+        keep = _decide(function(i, j), rng, len(i), f"{what}: where(i, j)")
+        yield i[keep], j[keep]
+
+
+def _ask_all(projection: Projection, rule: Distance, rng: np.random.Generator, what: str) -> _Found:
+    a, b = _positions(projection)
+    for i, j in _blocks(len(a), len(b)):
+        d = _distances(a[i], b[j], projection.options.periodic)
+        keep = _decide(rule.function(d), rng, len(i), f"{what}: distance(d)")
+        yield i[keep], j[keep]
+
+
+def _ask_near(projection: Projection, rule: Distance, rng: np.random.Generator, what: str) -> _Found:
+    """Yield the pairs chosen among those within reach, found by k-d trees."""
+    from scipy.spatial import cKDTree
+
+    (a, b), extent = _positions(projection), projection.options.periodic
+    assert rule.reach is not None
+    box = None if extent is None else np.array(extent)
+    wrapped = [x if box is None else np.where((y := np.mod(x, box)) < box, y, 0.0) for x in (a, b)]
+    tree = cKDTree(wrapped[1], boxsize=box)
+    for start in range(0, len(a), 4096):
+        near = cKDTree(wrapped[0][start : start + 4096], boxsize=box).sparse_distance_matrix(
+            tree, rule.reach * (1.0 + 1e-9), output_type="ndarray"
+        )
+        near = near[np.lexsort((near["j"], near["i"]))]
+        i, j = near["i"] + start, near["j"]
+        d = _distances(a[i], b[j], extent)
+        i, j, d = i[d <= rule.reach], j[d <= rule.reach], d[d <= rule.reach]
+        keep = _decide(rule.function(d), rng, len(i), f"{what}: distance(d)")
+        yield i[keep], j[keep]
+
+
+def _positions(projection: Projection) -> tuple[np.ndarray, np.ndarray]:
+    a, b = projection.source.positions, projection.target.positions
+    assert a is not None  # connect has seen to it
+    assert b is not None
+    return a, b
+
+
+def _decide(answer: Any, rng: np.random.Generator, n: int, what: str) -> np.ndarray:
+    """Return which of n pairs are joined: as a function said, or drawn with the probability it gave."""
+    values = np.asarray(answer)
+    if values.dtype.kind not in "bifu" or values.shape not in ((), (n,)):
+        raise InputError(
+            f"{what} returned {values.dtype} of shape {values.shape}; it must return True or"
+            f" False or a probability for each of the {n} pairs"
+        )
+    if values.dtype == bool:
+        return np.broadcast_to(values, (n,))
+    out = np.atleast_1d(~((values >= 0) & (values <= 1)))
+    if out.any():
+        raise InputError(
+            f"{what} returned {np.atleast_1d(values)[out][0]:g}, which is no probability; return"
+            " numbers from 0 to 1"
+        )
+    return rng.random(n) < values
+
+
+def _distances(a: np.ndarray, b: np.ndarray, extent: tuple[float, ...] | None) -> np.ndarray:
+    """Return the distances of points a and b, shape (n,); the shortest way around where space is periodic."""
+    square = np.zeros(len(a))
+    for axis in range(a.shape[1]):
+        way = np.abs(a[:, axis] - b[:, axis])
+        if extent is not None:
+            way = np.mod(way, extent[axis])
+            way = np.minimum(way, extent[axis] - way)
+        square += way * way
+    return np.sqrt(square)
+
+
+def _of_distance(
+    projection: Projection,
+    function: DistanceFunction,
+    pre: np.ndarray,
+    post: np.ndarray,
+    read: Callable[[Any], Any],
+) -> np.ndarray:
+    a, b = projection.source.places, projection.target.places
+    assert a is not None  # connect has seen to it
+    assert b is not None
+    out = np.empty(len(pre))
+    for start in range(0, len(pre), _BLOCK):
+        part = slice(start, start + _BLOCK)
+        d = _distances(a[pre[part]], b[post[part]], projection.options.periodic)
+        q = read(function(d))
+        if q.shape not in ((), d.shape):
+            raise InputError(
+                f"a function of distance returned {q.shape[0]} values for {len(d)} synapses; it must"
+                " return one each"
+            )
+        out[part] = q.value
+    return out
