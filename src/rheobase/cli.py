@@ -26,7 +26,7 @@ __all__ = ["app", "main"]
 #: The examples that `rheobase demo` runs, in this order.
 _SHOWN: Final = (
     "first_look", "00_buckets", "01_sinabs_loop", "02_lif_table", "03_three_phase", "04_abstract_models",
-    "05_gallery", "06_noise_and_chance",
+    "05_gallery", "06_noise_and_chance", "07_network",
 )  # fmt: skip
 #: The figures of `rheobase demo --quick`: one an example, none that compiles.
 _QUICK: Final = frozenset(

@@ -70,7 +70,7 @@ class TestPart:
         assert E[2:8][[0, -1]].indices.tolist() == [2, 7]
         assert E[3].indices.tolist() == [3]
         assert E[np.arange(10) % 4 == 0].indices.tolist() == [0, 4, 8]
-        assert len(E), len(E[:3]) == (10, 3)
+        assert (len(E), len(E[:3])) == (10, 3)
         assert E[[5, 1]].positions.tolist() == [[5.0], [1.0]]
         assert E.is_whole
         assert not E[:9].is_whole
@@ -355,7 +355,7 @@ class TestDescribe:
         net.connect(P, I, to="exc", total=7, weight="1 mV", delay="1 ms")
         net.connect(E, E, distance=near, periodic=10, weight=near, delay="1 ms", name="local")
         text = net.describe()
-        titles = re.findall(r"^([A-E])  (.*)$", text, re.MULTILINE)
+        titles = re.findall(r"^([A-E])  (.*)\n-+$", text, re.MULTILINE)
         assert titles == [("A", "Model summary"), ("B", "Populations"), ("C", "Connectivity"), ("D", "Neuron models"), ("E", "Input")]
         lines = [re.split(r" {2,}", line) for line in text.splitlines()]
         assert ["Populations", "E, I, P, F"] in lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -94,6 +95,13 @@ class Part:
         if len(np.unique(array)) != len(array):
             raise InputError(f"{self}[{which!r:.60}] names a neuron twice")
         return array
+
+    def __getstate__(self) -> dict[str, Any]:  # a mapping proxy cannot be pickled
+        return {**self.__dict__, "values": dict(self.values)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in (state | {"values": MappingProxyType(state["values"])}).items():
+            object.__setattr__(self, name, value)
 
     def __str__(self) -> str:
         if self.is_whole:
