@@ -156,7 +156,12 @@ def test_a_matrix_comes_back(two, seed, form):
     source, target = two
     rng = np.random.default_rng(seed)
     dense = rng.normal(size=(len(source), len(target))) * (rng.random((len(source), len(target))) < 0.4)
-    matrix = {"array": np.asarray, "csr": sparse.csr_matrix, "coo": sparse.coo_matrix, "csc_array": sparse.csc_array}[form](dense)
+    matrix = {
+        "array": np.asarray,
+        "csr": sparse.csr_matrix,
+        "coo": sparse.coo_matrix,
+        "csc_array": sparse.csc_array,
+    }[form](dense)
     s = synapses(source, target, matrix=matrix, weight=None)
     check_form(s)
     back = np.zeros((source.n, target.n))
@@ -168,9 +173,11 @@ def test_a_matrix_comes_back(two, seed, form):
 
 
 RULES = [
-    {"p": 0.3}, {"p": 0.8}, {"indegree": 7}, {"indegree": 7, "multapses": False}, {"indegree": 25, "multapses": False},
+    {"p": 0.3}, {"p": 0.8}, {"indegree": 7}, {"indegree": 7, "multapses": False},
+    {"indegree": 25, "multapses": False},
     {"outdegree": 7}, {"total": 300}, {"total": 300, "multapses": False}, {"total": 800, "multapses": False},
-    {"where": lambda i, j: 0.3 + 0 * i}, {"distance": lambda d: np.exp(-d)}, {"distance": lambda d: np.exp(-d), "reach": 0.5},
+    {"where": lambda i, j: 0.3 + 0 * i}, {"distance": lambda d: np.exp(-d)},
+    {"distance": lambda d: np.exp(-d), "reach": 0.5},
 ]  # fmt: skip
 
 
@@ -249,7 +256,12 @@ def test_skips_hit_with_their_probability_far_beyond_32_bits(p):
 def test_large_numbers_of_pairs_do_not_overflow():
     net = Network()
     A, B = net.add("A", 300_000, MODEL), net.add("B", 300_000, MODEL)  # 9e10 pairs
-    for how in ({"total": 1000}, {"total": 1000, "multapses": False}, {"p": 1e-8}, {"outdegree": 1, "multapses": False}):
+    for how in (
+        {"total": 1000},
+        {"total": 1000, "multapses": False},
+        {"p": 1e-8},
+        {"outdegree": 1, "multapses": False},
+    ):
         s = build(net.connect(A, B, weight=1, delay=1, **how), 5)
         check_form(s)
         assert stats.kstest(s.post / 300_000, "uniform").pvalue > 1e-4
@@ -327,7 +339,9 @@ class TestValues:
 
     def test_distributions_are_redrawn_within_their_bounds(self):
         E = population(200)
-        s = synapses(E, E, p=0.5, weight=rb.normal(1.0, 1.0, low=0), delay=rb.normal("1.5 ms", "0.75 ms", low="0.1 ms"))
+        s = synapses(
+            E, E, p=0.5, weight=rb.normal(1.0, 1.0, low=0), delay=rb.normal("1.5 ms", "0.75 ms", low="0.1 ms")
+        )
         assert s.weight.shape == s.delay.shape == s.pre.shape
         assert s.weight.min() >= 0
         assert s.delay.min() >= 0.1
@@ -346,14 +360,23 @@ class TestValues:
     def test_weights_are_in_the_coherent_unit(self):
         net = Network()
         E = net.add("E", 3, MODEL.replace(v="0 mV"))
-        s = build(net.connect(E, E, pairs=([0, 1], [1, 2]), weight=["500 uV", "1 mV"], delay=["1 s", "2 ms"]), 1)
+        s = build(
+            net.connect(E, E, pairs=([0, 1], [1, 2]), weight=["500 uV", "1 mV"], delay=["1 s", "2 ms"]), 1
+        )
         assert s.weight.tolist() == [0.5, 1.0]
         assert s.delay.tolist() == [1000.0, 2.0]
 
 
 def test_no_synapse_at_all():
     E = population(3)
-    for how in ({"p": 0}, {"indegree": 0}, {"total": 0}, {"pairs": ([], [])}, {"matrix": np.zeros((3, 3))}, {"where": lambda i, j: i < 0}):
+    for how in (
+        {"p": 0},
+        {"indegree": 0},
+        {"total": 0},
+        {"pairs": ([], [])},
+        {"matrix": np.zeros((3, 3))},
+        {"where": lambda i, j: i < 0},
+    ):
         s = synapses(E, E, **how)
         assert len(s) == 0
         assert s.pre.dtype == np.int32

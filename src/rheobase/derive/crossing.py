@@ -314,7 +314,7 @@ def pass_maximum(
     """Return the crossing on (low, high], where g rises, turns and falls, or -1 if its maximum stays below.
 
     Starts from g, g', g'' at low. Newton steps to the zero of g', bisection as in `bracket_root`; they end
-    when what is left to gain, ``g'^2 / (2 |g''|)``, is below the rounding of g, or g holds.
+    when what is left to gain, ``g'^2 / (2 |g''|)``, is a trifle of what is missing, or g holds.
     """
     t = low
     g_low, slope_low, curve_low = g, slope, curve
@@ -324,7 +324,7 @@ def pass_maximum(
     slow = 0
     for _ in range(200):
         new = t - slope / curve if curve < 0.0 else math.inf
-        if low <= new <= high and slope * slope <= -curve * abs(best) * 1e-18:
+        if low <= new <= high and slope * slope <= -curve * abs(best) * 1e-8:
             break
         if not (low < new < high) or slow >= 3:
             new = 0.5 * (low + high)

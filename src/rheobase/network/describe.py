@@ -70,14 +70,13 @@ def _summary(network: Network, neurons: list[Part], inputs: list[list[str]]) -> 
     ports = _unique(
         f"{p.model.name}: {port}" for p in neurons if isinstance(p.model, Neuron) for port in p.model.ports
     )
-    plastic = _unique(str(p.options.synapse) for p in network.projections if p.options.synapse is not None)
     rows = {
         "Populations": ", ".join(p.name for p in parts),
         "Topology": ", ".join(places),
         "Connectivity": ", ".join(_unique(str(p.rule) for p in network.projections)),
         "Neuron model": ", ".join(_unique(p.model.name for p in neurons if isinstance(p.model, Neuron))),
         "Synapse model": f"jumps at the ports {', '.join(ports)}" if ports else "",
-        "Plasticity": ", ".join(plastic),
+        "Plasticity": "",
         "Input": ", ".join(_unique(row[0] for row in inputs)),
     }
     return [[name, text or "none"] for name, text in rows.items()]

@@ -41,7 +41,6 @@ class _How(TypedDict, total=False):
     multapses: bool | None
     periodic: Any
     reach: Any
-    synapse: Any
     name: str | None
 
 
@@ -196,7 +195,6 @@ class Network:
         multapses: bool | None = None,
         periodic: Any = None,
         reach: Any = None,
-        synapse: Any = None,
         name: str | None = None,
     ) -> Projection | list[Projection]:
         """Return the projection from a source to a target, or a list of them for a list of targets.
@@ -238,8 +236,6 @@ class Network:
         reach : number, optional
             For distance=: no pair further apart is joined. With it the time grows with the number of pairs
             within reach, not of all pairs.
-        synapse : optional
-            A plastic synapse; None for static ones.
         name : str, optional
             For tables and results.
 
@@ -280,7 +276,6 @@ class Network:
                 multapses=multapses,
                 periodic=periodic,
                 reach=reach,
-                synapse=synapse,
                 name=name,
                 index=len(self._projections) + i,
             )

@@ -36,12 +36,11 @@ class Options:
     """What else holds for a projection.
 
     `self_connections` False leaves out i to i within one population; `periodic` is the extent at which space
-    closes on itself, one number a dimension, in um; `synapse` a plastic synapse, or None for a static one.
+    closes on itself, one number a dimension, in um.
     """
 
     self_connections: bool = True
     periodic: tuple[float, ...] | None = None
-    synapse: Any = None
 
 
 @final
@@ -88,7 +87,6 @@ def read_projection(
     multapses: bool | None,
     periodic: Any,
     reach: Any,
-    synapse: Any,
     name: str | None,
     index: int,
 ) -> Projection:
@@ -117,7 +115,7 @@ def read_projection(
     delays = read_delay(_one_each(delay, rule, size), what)
     _check_length(weights, rule, size, f"{what}: weight")
     _check_length(delays, rule, size, f"{what}: delay")
-    options = Options(bool(self_connections), _read_extent(periodic, source, what), synapse)
+    options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
     projection = Projection(source, target, port, rule, weights, delays, options, called, index)
     _check_distances(projection, what)
