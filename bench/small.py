@@ -25,7 +25,9 @@ TASKS = {"one": "one LIF neuron, 100 ms", "fi": "f-I curve, 1,000 currents x 1 s
 def run(python: str, script: str, task: str, env: dict[str, str]) -> tuple[float, dict[str, float]]:
     """Return (seconds of the whole process, what the script reports)."""
     begin = time.perf_counter()
-    done = subprocess.run([python, str(PEERS / script), task], capture_output=True, text=True, env=os.environ | env, check=False)
+    done = subprocess.run(
+        [python, str(PEERS / script), task], capture_output=True, text=True, env=os.environ | env, check=False
+    )
     wall = time.perf_counter() - begin
     if done.returncode != 0:
         raise RuntimeError(done.stderr[-800:])
@@ -52,7 +54,9 @@ def main() -> None:
                 cold, _ = run(python, script, task, caches)
                 walls, reports = zip(*(run(python, script, task, caches) for _ in range(repeats)), strict=True)
             loops[name] = statistics.median(r["loop"] for r in reports)
-            print(f"{name:<22}{loops[name]:>10.4f}{statistics.median(walls):>12.3f}{cold:>10.3f}{reports[-1]['rate']:>10.2f}")
+            print(
+                f"{name:<22}{loops[name]:>10.4f}{statistics.median(walls):>12.3f}{cold:>10.3f}{reports[-1]['rate']:>10.2f}"
+            )
         others = [v for k, v in loops.items() if k != "rheobase"]
         print(f"loop against the fastest peer: {min(others) / loops['rheobase']:.1f}x")
 

@@ -34,9 +34,7 @@ def filling() -> tuple[Any, list[Any]]:
     on, off = run.t <= 3000, run.t >= 3000
     full = 60 * -np.expm1(-run.t / TAUS[:, None])
     np.testing.assert_allclose(run.v[:, on], full[:, on], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(
-        run.v[:, off], full[:, [300]] * np.exp(-(run.t[off] - 3000) / TAUS[:, None]), rtol=1e-12
-    )
+    np.testing.assert_allclose(run.v[:, off], full[:, [300]] * np.exp(-(run.t[off] - 3000) / TAUS[:, None]), rtol=1e-12)
     slopes = 60 / TAUS  # of v at t = 0, when the bucket is empty
     np.testing.assert_allclose(slopes / slopes[2], [6, 3, 1])
     half_lives = TAUS * np.log(2)
@@ -96,9 +94,7 @@ def firing() -> tuple[Any, list[Any]]:
     ax.axhline(100, color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.vlines(run.spikes[0] / 1000, 103, 120, color=plot.COLOURS[0], linewidth=1.5)
     for k, t in enumerate(run.spikes[0] / 1000):
-        ax.axvspan(
-            t, t + 3, color=plot.COLOURS[4], alpha=0.2, linewidth=0, label="refractory" if k == 0 else None
-        )
+        ax.axvspan(t, t + 3, color=plot.COLOURS[4], alpha=0.2, linewidth=0, label="refractory" if k == 0 else None)
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0)
     ax.set(xlabel="time (s)", ylabel="level v (%)", xlim=(0, 30), ylim=(0, 124))
     return figure, [run]
@@ -116,9 +112,7 @@ def circuit() -> tuple[Any, list[Any]]:
     rc = rb.Neuron(evolve="C dv/dt = I - v/R", name="RC circuit", R="10 MOhm", C="50 nF")
     pulse = rb.step("6 nA", on="200 ms", off="2 s")
     run = rb.simulate(rc, I=pulse, until="3 s", record_every="5 ms", v="0 mV")
-    same = rb.simulate(
-        bucket.replace(tau=500.0), I=rb.step(60, on=200, off=2000), until="3 s", record_every="5 ms"
-    )
+    same = rb.simulate(bucket.replace(tau=500.0), I=rb.step(60, on=200, off=2000), until="3 s", record_every="5 ms")
     np.testing.assert_allclose(run.v, same.v, rtol=1e-12, atol=1e-12)
     current = np.where((run.t >= 200) & (run.t < 2000), 6.0, 0.0)
     through = run.v / 10

@@ -71,9 +71,7 @@ def leak() -> tuple[Any, list[Any]]:
     )
     ax.plot(1000 * I[:21], leaky.rate()[:21], "o", markersize=3.5, color=plot.COLOURS[0], label="with leak")
     ax.plot(1000 * I[1:21], 1000 / (0.2 * 15 / I[1:21] + 2), color=plot.COLOURS[1], linewidth=1)
-    ax.plot(
-        1000 * I[:21], perfect.rate()[:21], "s", markersize=3.5, color=plot.COLOURS[1], label="without leak"
-    )
+    ax.plot(1000 * I[:21], perfect.rate()[:21], "s", markersize=3.5, color=plot.COLOURS[1], label="without leak")
     ax.axvline(200, color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.set(xlabel=plot.label("I", "pA"), ylabel="rate (Hz)", xlim=(0, 1000), ylim=(0, None))
     ax.legend(frameon=False, fontsize=9, loc="lower right")

@@ -73,9 +73,7 @@ usual = rb.Neuron(
 
 def drive(current: np.ndarray) -> rb.Run:
     """Return the rows' run; the rule's step k is the one from t_k-1 to t_k, with the current held there."""
-    return rb.simulate(
-        three_phases, I=rb.sampled(current[1:], dt=1), until=len(current) - 1, dt=1, method="euler"
-    )
+    return rb.simulate(three_phases, I=rb.sampled(current[1:], dt=1), until=len(current) - 1, dt=1, method="euler")
 
 
 def draw_over(ax: Any, trace: np.ndarray, fired: Any, current: np.ndarray, title: str) -> None:
@@ -136,9 +134,7 @@ def random_current() -> tuple[Any, list[Any]]:
     t = np.arange(200)
     draws = np.where((t > 10) & (t < 180), rng.normal(1.5, 1.0, (200, 200)), 0.0)
     found = [run_three_phases(current) for current in draws]
-    run = rb.simulate(
-        three_phases, I=rb.sampled(draws.T[1:], dt=1), until=199, dt=1, method="euler", record="u"
-    )
+    run = rb.simulate(three_phases, I=rb.sampled(draws.T[1:], dt=1), until=199, dt=1, method="euler", record="u")
     for i, (fired, trace) in enumerate(found):
         assert run.spikes[i].tolist() == fired
         np.testing.assert_allclose(run.u[i], trace, rtol=1e-12, atol=1e-15)

@@ -124,8 +124,7 @@ def reliability() -> tuple[Any, list[Any]]:
         "fluctuating": rb.ou(1.5, 1.0, "3 ms", frozen=True, on=10, off=950),
     }
     runs = {
-        k: rb.simulate(noisy, I=I, x=rb.uniform(0, 0.2), until="1 s", dt="0.1 ms", seed=4)
-        for k, I in currents.items()
+        k: rb.simulate(noisy, I=I, x=rb.uniform(0, 0.2), until="1 s", dt="0.1 ms", seed=4) for k, I in currents.items()
     }
     figure, axes = plot.new_axes(4, 2, size=(8, 6.4), sharex=True, height_ratios=[1, 1.3, 1, 1.3])
     found = {}
@@ -144,9 +143,7 @@ def reliability() -> tuple[Any, list[Any]]:
                 axes=dots,
                 color=plot.COLOURS[half],
             )
-            trace.set_title(
-                f"{leak}, {kind} current: reliability {found[leak, kind]:.2f}", loc="left", fontsize=9
-            )
+            trace.set_title(f"{leak}, {kind} current: reliability {found[leak, kind]:.2f}", loc="left", fontsize=9)
             trace.set_ylabel("x" if column == 0 else "")
             dots.set(xlabel="", ylabel="trial" if column == 0 else "", xlim=(500, 950), yticks=[0, 12, 24])
     for ax in axes[-1]:

@@ -24,9 +24,7 @@ BY_HIS_SCHEME = "HPQT"
 
 # What must be seen; s: spike times, d: intervals, v: trace of t.
 CRITERIA: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], bool]] = {
-    "A": lambda s, d, t, v: (
-        len(s) >= 4 and s[0] > 10 and s[-1] + d[-1] > 100 and abs(d[-1] / d[-2] - 1) < 0.1
-    ),
+    "A": lambda s, d, t, v: len(s) >= 4 and s[0] > 10 and s[-1] + d[-1] > 100 and abs(d[-1] / d[-2] - 1) < 0.1,
     "B": lambda s, d, t, v: len(s) == 1 and s[0] > 20,
     "C": lambda s, d, t, v: np.sum(d > 3 * np.median(d)) >= 3,
     "D": lambda s, d, t, v: len(s) >= 3 and s[0] > 20 and s[-1] < 80,
@@ -88,14 +86,10 @@ def izhikevich() -> tuple[Any, list[Any]]:
         I = current(stimulus)(run.t)
         scaled = run.v.min() - 8 - 14 * (1 - (I - I.min()) / max(np.ptp(I), 1e-9))
         ax.plot(run.t, np.minimum(run.v, 30), color=plot.COLOURS[0], linewidth=0.8)
-        before = (
-            np.searchsorted(run.t, s - 1e-6) - 1
-        )  # the last value before each reset; the peak lies between
+        before = np.searchsorted(run.t, s - 1e-6) - 1  # the last value before each reset; the peak lies between
         ax.vlines(s, run.v[before], 30, color=plot.COLOURS[0], linewidth=0.8)
         ax.plot(run.t, scaled, color=plot.COLOURS[1], linewidth=0.9)
-        ax.set_title(
-            f"{letter}  {neuron.about}{' *' if letter in BY_HIS_SCHEME else ''}", loc="left", fontsize=7.5
-        )
+        ax.set_title(f"{letter}  {neuron.about}{' *' if letter in BY_HIS_SCHEME else ''}", loc="left", fontsize=7.5)
         ax.set(xlim=(0, until), xticks=[0, until], yticks=[-60, 0])
         ax.tick_params(labelsize=7)
         runs.append(run)
@@ -152,9 +146,7 @@ def adex() -> tuple[Any, list[Any]]:
     """Eight patterns of the adaptive exponential neuron"""
     figure, axes = plot.new_axes(4, 2, size=(9, 6.4), sharex=True)
     runs = []
-    for (name, (C, g_L, E_L, a, tau_w, b, v_r, I, shows)), ax in zip(
-        PATTERNS.items(), axes.ravel(), strict=True
-    ):
+    for (name, (C, g_L, E_L, a, tau_w, b, v_r, I, shows)), ax in zip(PATTERNS.items(), axes.ravel(), strict=True):
         neuron = rb.AdEx(
             C=C / 1000,
             g_L=g_L / 1000,

@@ -44,9 +44,7 @@ def noisy_current() -> tuple[Any, list[Any]]:
             record_every="0.2 ms",
         )
         rate = run.rate(start=500).reshape(len(currents), copies).mean(axis=1)
-        theory = siegert(
-            mu=-70 + 100 * currents, sigma=np.sqrt(2) * sigma, tau=20, theta=-50, v_r=-70, t_ref=2
-        )
+        theory = siegert(mu=-70 + 100 * currents, sigma=np.sqrt(2) * sigma, tau=20, theta=-50, v_r=-70, t_ref=2)
         assert np.all(np.abs(rate - theory) < 4 * np.sqrt(theory / copies) + 0.08 * theory + 0.3), (
             rate,
             theory,
@@ -136,9 +134,7 @@ def markov() -> tuple[Any, list[Any]]:
 
     figure, (top, middle, bottom) = plot.new_axes(3, size=(7, 6.4))
     shown = [s[s <= 200] for s in run.spikes[:20]]
-    plot.raster(
-        np.concatenate(shown), np.repeat(np.arange(20), [len(s) for s in shown]), 20, until=200, axes=top
-    )
+    plot.raster(np.concatenate(shown), np.repeat(np.arange(20), [len(s) for s in shown]), 20, until=200, axes=top)
     top.set_title("20 three-state neurons", loc="left", fontsize=10)
     for name, found, exact, colour in zip(neuron.states, run.occupancy, known.T, plot.COLOURS, strict=False):
         middle.plot(run.t, found, color=colour, linewidth=1, label=name)

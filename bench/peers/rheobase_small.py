@@ -15,10 +15,26 @@ if task == "one":
 elif task == "fi":
     model, given, until = rb.LIF(**LIF), {"I": np.linspace(0, 1.5, 1000)}, 1000.0
 else:
-    model = rb.Neuron(evolve="tau dv/dt = E_L + mu - v + sigma*sqrt(2*tau)*xi", threshold="v > theta", reset="v <- v_r",
-                      refractory="2 ms", mu="10 mV", sigma="5 mV", **{k: v for k, v in LIF.items() if k != "R"})  # fmt: skip
+    model = rb.Neuron(
+        evolve="tau dv/dt = E_L + mu - v + sigma*sqrt(2*tau)*xi",
+        threshold="v > theta",
+        reset="v <- v_r",
+        refractory="2 ms",
+        mu="10 mV",
+        sigma="5 mV",
+        **{k: v for k, v in LIF.items() if k != "R"},
+    )
     given, until = {"n": 10_000}, 1000.0
 run = rb.simulate(model, until=until, engine=rb.Clock(dt="0.1 ms", threads=1), record=False, seed=1, **given)
 loop = run.seconds["run"]
 begin = time.perf_counter()
-print(json.dumps({"loop": loop, "rate": float(np.mean(run.rate())), "report": time.perf_counter() - begin, "compile": run.seconds.get("compile", 0.0)}))
+print(
+    json.dumps(
+        {
+            "loop": loop,
+            "rate": float(np.mean(run.rate())),
+            "report": time.perf_counter() - begin,
+            "compile": run.seconds.get("compile", 0.0),
+        }
+    )
+)

@@ -8,125 +8,40 @@ array([22., 46., 70., 94.])
 
 from __future__ import annotations
 
-from rheobase.analysis import (
-    bifurcation,
-    check_dt,
-    coincidence,
-    compare,
-    correlation,
-    cv,
-    cv2,
-    fano,
-    fi_curve,
-    firing_pattern,
-    gain,
-    input_output,
-    isi,
-    lv,
-    phase_plane,
-    psp,
-    psth,
-    rheobase,
-    schreiber,
-    siegert,
-    spectrum,
-    spike_triggered_average,
-    strength_duration,
-    synchrony,
-    van_rossum,
-    victor_purpura,
-)
-from rheobase.engines.clock import Clock
-from rheobase.engines.exact import Exact
-from rheobase.engines.precise import Precise
-from rheobase.engines.reference import Reference
-from rheobase.engines.spikes import Spikes
-from rheobase.errors import (
-    DidNotConverge,
-    InputError,
-    NotExact,
-    NotExportable,
-    NotRecorded,
-    RheobaseError,
-    RowError,
-    UnitMismatch,
-)
-from rheobase.live import Live, live
-from rheobase.model.distribution import exponential, gamma, lognormal, normal, uniform
-from rheobase.model.neuron import Neuron
-from rheobase.model.zoo import *  # noqa: F403  (the zoo lists its names in __all__)
-from rheobase.model.zoo import __all__ as _zoo
-from rheobase.network.network import Network
-from rheobase.network.inputs import decay, noise, ou, pulses, ramp, read_current, sampled, sine, step, zap
-from rheobase.network.sources import poisson, spikes
-from rheobase.run import Run, load
-from rheobase.simulate import simulate
+import ast
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Clock",
-    "DidNotConverge",
-    "Exact",
-    "InputError",
-    "Live",
-    "Network",
-    "Neuron",
-    "NotExact",
-    "NotExportable",
-    "NotRecorded",
-    "Precise",
-    "Reference",
-    "RheobaseError",
-    "RowError",
-    "Run",
-    "Spikes",
-    "UnitMismatch",
-    "bifurcation",
-    "check_dt",
-    "coincidence",
-    "compare",
-    "correlation",
-    "cv",
-    "cv2",
-    "decay",
-    "exponential",
-    "fano",
-    "fi_curve",
-    "firing_pattern",
-    "gain",
-    "gamma",
-    "input_output",
-    "isi",
-    "live",
-    "load",
-    "lognormal",
-    "lv",
-    "noise",
-    "normal",
-    "ou",
-    "phase_plane",
-    "poisson",
-    "psp",
-    "psth",
-    "pulses",
-    "ramp",
-    "read_current",
-    "rheobase",
-    "sampled",
-    "schreiber",
-    "siegert",
-    "simulate",
-    "sine",
-    "spectrum",
-    "spike_triggered_average",
-    "spikes",
-    "step",
-    "strength_duration",
-    "synchrony",
-    "uniform",
-    "van_rossum",
-    "victor_purpura",
-    "zap",
-    *_zoo,
-]
+
+def _read_homes() -> dict[str, str]:
+    """Return public name -> module, from the stub beside this file: one list for people, type checkers and imports."""
+    stub = ast.parse((Path(__file__).parent / "__init__.pyi").read_text(encoding="utf-8"))
+    return {
+        a.name: node.module
+        for node in stub.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for a in node.names
+    }
+
+
+_HOMES = _read_homes()
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import rheobase` costs a few milliseconds."""
+    if name not in _HOMES:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, _HOMES, n=1)
+        raise AttributeError(f"rheobase has no '{name}'." + (f" Did you mean '{close[0]}'?" if close else ""))
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

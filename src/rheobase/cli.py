@@ -25,13 +25,18 @@ __all__ = ["app", "main"]
 
 #: The examples that `rheobase demo` runs, in this order.
 _SHOWN: Final = (
-    "first_look", "00_buckets", "01_sinabs_loop", "02_lif_table", "03_three_phase", "04_abstract_models",
-    "05_gallery", "06_noise_and_chance", "07_network",
-)  # fmt: skip
-#: The figures of `rheobase demo --quick`: one an example, none that compiles.
-_QUICK: Final = frozenset(
-    {"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"}
+    "first_look",
+    "00_buckets",
+    "01_sinabs_loop",
+    "02_lif_table",
+    "03_three_phase",
+    "04_abstract_models",
+    "05_gallery",
+    "06_noise_and_chance",
+    "07_network",
 )
+#: The figures of `rheobase demo --quick`: one an example, none that compiles.
+_QUICK: Final = frozenset({"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"})
 
 _CORE: Final = ("numpy", "scipy", "sympy", "numba", "matplotlib", "h5py", "typer", "rich", "tqdm")
 #: extra of pyproject.toml -> (distribution, what it is for)
@@ -84,9 +89,7 @@ class _Drawn:
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the pictures; it is made if it is not there.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures; it is made if it is not there.")] = Path("demo"),
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the figures that need no compiler: a few seconds.")
     ] = False,
@@ -144,9 +147,7 @@ def _make_folder(out: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        raise InputError(
-            f"cannot write into {out} ({error.strerror}); give another folder with --out"
-        ) from None
+        raise InputError(f"cannot write into {out} ({error.strerror}); give another folder with --out") from None
 
 
 def _load_example(stem: str) -> ModuleType:
@@ -179,9 +180,7 @@ def _draw(name: str, draw: Callable[[], tuple[Any, list[Any]]], out: Path) -> _D
     try:
         figure, runs = draw()
     except AssertionError as error:
-        raise InputError(
-            f"figure {name}: a number that its text states did not come out. {error}".strip()
-        ) from error
+        raise InputError(f"figure {name}: a number that its text states did not come out. {error}".strip()) from error
     path = plot.save(figure, out / f"{name}.png")
     return _Drawn(path, (draw.__doc__ or "").strip(), _describe(runs), perf_counter() - begin)
 
@@ -224,9 +223,7 @@ def doctor() -> None:
     table.add_row("cache", _check_cache(advice))
     for extra, (distribution, purpose) in _EXTRAS.items():
         version = _version(distribution)
-        table.add_row(
-            f"optional: {extra}", f"{purpose}: {version or f'not installed; pip install {distribution}'}"
-        )
+        table.add_row(f"optional: {extra}", f"{purpose}: {version or f'not installed; pip install {distribution}'}")
     console.print(table, highlight=False, markup=False)
     for line in advice:
         console.print(f"! {line}", style="bold", highlight=False, markup=False, soft_wrap=True)
@@ -254,9 +251,7 @@ def _check_compiler(advice: list[str]) -> str:
         return f"failed: {type(error).__name__}: {error}"
     one = rheobase.simulate(rheobase.LIF(), **values)
     if any(s.tolist() != one.spikes[0].tolist() for s in many.spikes):
-        advice.append(
-            "compiled code gives other spikes than plain Python; clear the cache folder and try again"
-        )
+        advice.append("compiled code gives other spikes than plain Python; clear the cache folder and try again")
         return "wrong spikes"
     return f"right, in {seconds:.1f} s"
 

@@ -75,9 +75,13 @@ class Run:
         if name in dict(self.model.rows.derived):
             return self._derive(name)
         if name in self.model.states:
-            raise NotRecorded(f"{name} was not recorded ({self.n} neurons); run with record='{name}' (every k-th step: record_every='1 ms')")
+            raise NotRecorded(
+                f"{name} was not recorded ({self.n} neurons); run with record='{name}' (and record_every='1 ms')"
+            )
         known = [*self.model.states, *(n for n, _ in self.model.rows.derived), "spikes", "t", "rate"]
-        raise NotRecorded(f"a run of {self.model.name} has no '{name}'.{nearest(name, known)} It has: {', '.join(known)}")
+        raise NotRecorded(
+            f"a run of {self.model.name} has no '{name}'.{nearest(name, known)} It has: {', '.join(known)}"
+        )
 
     def _derive(self, name: str) -> np.ndarray:
         from rheobase.derive.evaluate import evaluate
@@ -127,7 +131,9 @@ class Run:
         names = states or tuple(self.traces)
         if not names:
             raise NotRecorded("no state was recorded; run with record='v', or use raster()")
-        panels = {s: (self.traces[s] if s in self.traces else np.atleast_2d(self[s]), self.model.unit(s)) for s in names}
+        panels = {
+            s: (self.traces[s] if s in self.traces else np.atleast_2d(self[s]), self.model.unit(s)) for s in names
+        }
         limit = self._threshold()
         trains = [self.spikes[int(i)] for i in (range(self.n) if self.recorded is None else self.recorded)]
         return plot.traces(self.t, panels, spikes=trains, threshold=limit, title=self.model.name, axes=axes)
@@ -155,7 +161,9 @@ class Run:
             import pandas
         except ImportError:
             raise ImportError("to_pandas() needs pandas: pip install pandas") from None
-        return pandas.DataFrame({"population": self.model.name, "neuron": self.spikes.neurons, "time": self.spikes.times})
+        return pandas.DataFrame(
+            {"population": self.model.name, "neuron": self.spikes.neurons, "time": self.spikes.times}
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one file (``.npz``: arrays and JSON, no pickles); `load` reads it back."""
@@ -163,10 +171,18 @@ class Run:
         if path.suffix != ".npz":
             path = path.with_name(path.name + ".npz")
         head = {
-            "format": "rheobase run", "version": 1, "model": self.model.to_dict(), "n": self.n, "single": self.single,
-            "until": self.until, "seed": self.seed, "engine": self.engine, "method": self.method, "order": self.order,
+            "format": "rheobase run",
+            "version": 1,
+            "model": self.model.to_dict(),
+            "n": self.n,
+            "single": self.single,
+            "until": self.until,
+            "seed": self.seed,
+            "engine": self.engine,
+            "method": self.method,
+            "order": self.order,
             "seconds": dict(self.seconds),
-        }  # fmt: skip
+        }
         arrays = {"times": self.spikes.times, "neurons": self.spikes.neurons, "t": self.t}
         arrays |= {} if self.recorded is None else {"recorded": self.recorded}
         arrays |= {f"value {s}": np.asarray(x) for s, x in self.values.items()}
@@ -215,7 +231,10 @@ class NetworkRun:
 
     def __getitem__(self, name: str) -> Run | Spikes:
         if name not in self.populations:
-            raise NotRecorded(f"there is no population '{name}'.{nearest(name, self.populations)} There are: {', '.join(self.populations)}")
+            raise NotRecorded(
+                f"there is no population '{name}'.{nearest(name, self.populations)}"
+                f" There are: {', '.join(self.populations)}"
+            )
         return self.populations[name]
 
     @property
@@ -251,14 +270,18 @@ class NetworkRun:
             import pandas
         except ImportError:
             raise ImportError("to_pandas() needs pandas: pip install pandas") from None
-        parts = [pandas.DataFrame({"population": name, "neuron": s.neurons, "time": s.times})
-                 for name, p in self.populations.items() for s in [p.spikes if isinstance(p, Run) else p]]  # fmt: skip
+        parts = [
+            pandas.DataFrame({"population": name, "neuron": s.neurons, "time": s.times})
+            for name, p in self.populations.items()
+            for s in [p.spikes if isinstance(p, Run) else p]
+        ]
         return pandas.concat(parts, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
 
     def __repr__(self) -> str:
         rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in self.rate().items())
         took = ", ".join(f"{k} {v:.3g} s" for k, v in self.seconds.items() if v > 0)
-        return f"Run of a network: {self.n} neurons, {self.until:g} ms; {rates}\n  engine {self.engine}; seed {self.seed}; {took}"
+        head = f"Run of a network: {self.n} neurons, {self.until:g} ms; {rates}"
+        return f"{head}\n  engine {self.engine}; seed {self.seed}; {took}"
 
 
 def load(path: str | Path) -> Run:
@@ -284,11 +307,19 @@ def load(path: str | Path) -> Run:
         raise InputError(f"{path} is truncated or no file of rheobase ({type(error).__name__})") from None
     n = int(head["n"])
     return Run(
-        Neuron.from_dict(head["model"]), n, bool(head["single"]), float(head["until"]), int(head["seed"]),
-        Spikes(arrays["times"], arrays["neurons"], n), arrays["t"],
+        Neuron.from_dict(head["model"]),
+        n,
+        bool(head["single"]),
+        float(head["until"]),
+        int(head["seed"]),
+        Spikes(arrays["times"], arrays["neurons"], n),
+        arrays["t"],
         {k.removeprefix("trace "): x for k, x in arrays.items() if k.startswith("trace ")},
         {k.removeprefix("final "): x for k, x in arrays.items() if k.startswith("final ")},
-        head["engine"], head["method"], head["order"], head["seconds"],
+        head["engine"],
+        head["method"],
+        head["order"],
+        head["seconds"],
         {k.removeprefix("value "): x if x.ndim else float(x) for k, x in arrays.items() if k.startswith("value ")},
         arrays.get("recorded"),
-    )  # fmt: skip
+    )

@@ -21,7 +21,7 @@ _BASES: Final = ("ms", "mV", "nA", "um", "amol")
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dimension:
     """Exponents of time, voltage, current, length and amount of substance.
 
@@ -67,6 +67,9 @@ class Dimension:
     def __str__(self) -> str:
         return self.unit
 
+    def __repr__(self) -> str:
+        return f"Dimension({self.unit!r})"
+
 
 def _dimension(**exponents: int) -> Dimension:
     names = ("time", "voltage", "current", "length", "amount")
@@ -92,11 +95,36 @@ _SI: Final[dict[str, tuple[Dimension, int]]] = {
     "W": (_dimension(voltage=1, current=1), 12),
     "J": (_dimension(voltage=1, current=1, time=1), 15),
 }
-_ALIASES: Final = {"ohm": "Ohm", "Ω": "Ohm", "Ω": "Ohm", "siemens": "S", "volt": "V", "amp": "A",
-                   "second": "s", "seconds": "s", "sec": "s", "farad": "F", "hertz": "Hz", "metre": "m",
-                   "meter": "m"}  # fmt: skip
-_PREFIXES: Final = {"": 0, "a": -18, "f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "c": -2,
-                    "k": 3, "M": 6, "G": 9}  # fmt: skip
+_ALIASES: Final = {
+    "ohm": "Ohm",
+    "\u03a9": "Ohm",  # Greek capital omega
+    "\u2126": "Ohm",  # the ohm sign
+    "siemens": "S",
+    "volt": "V",
+    "amp": "A",
+    "second": "s",
+    "seconds": "s",
+    "sec": "s",
+    "farad": "F",
+    "hertz": "Hz",
+    "metre": "m",
+    "meter": "m",
+}
+_PREFIXES: Final = {
+    "": 0,
+    "a": -18,
+    "f": -15,
+    "p": -12,
+    "n": -9,
+    "u": -6,
+    "µ": -6,
+    "μ": -6,
+    "m": -3,
+    "c": -2,
+    "k": 3,
+    "M": 6,
+    "G": 9,
+}
 _OTHER: Final[dict[str, tuple[Fraction, Dimension]]] = {
     "1": (Fraction(1), DIMENSIONLESS),
     "": (Fraction(1), DIMENSIONLESS),
@@ -106,7 +134,9 @@ _OTHER: Final[dict[str, tuple[Fraction, Dimension]]] = {
     "h": (Fraction(3_600_000), _dimension(time=1)),
 }
 _NUMBER: Final = re.compile(r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?inf)\s*(.*)", re.DOTALL)
-_FACTOR: Final = re.compile(r"\s*([A-Za-zΩΩµμ%]+|1)\s*(?:(?:\*\*|\^)\s*(?:\(\s*(-?[0-9]{1,9})\s*/\s*([1-9][0-9]{0,9})\s*\)|(-?[0-9]{1,9})))?\s*")
+_FACTOR: Final = re.compile(
+    r"\s*([A-Za-zΩΩµμ%]+|1)\s*(?:(?:\*\*|\^)\s*(?:\(\s*(-?[0-9]{1,9})\s*/\s*([1-9][0-9]{0,9})\s*\)|(-?[0-9]{1,9})))?\s*"
+)
 
 
 def _atom(symbol: str, whole: str) -> tuple[Fraction, Dimension]:
@@ -139,7 +169,7 @@ def parse_unit(text: str) -> tuple[Fraction, Dimension]:
     Examples
     --------
     >>> parse_unit("pA")
-    (Fraction(1, 1000), Dimension(exponents=(Fraction(0, 1), Fraction(0, 1), Fraction(1, 1), Fraction(0, 1), Fraction(0, 1))))
+    (Fraction(1, 1000), Dimension('nA'))
     >>> parse_unit("mS*mV/ms")[1].unit
     'nA/ms'
     """
@@ -224,7 +254,10 @@ def strip_units(value: Any) -> tuple[Any, Dimension] | None:
         return _from_si(base.magnitude, si)
     if hasattr(value, "to_value") and hasattr(value, "si"):  # astropy
         base = value.si
-        si = {u.to_string(): Fraction(p).limit_denominator(12) for u, p in zip(base.unit.bases, base.unit.powers, strict=True)}
+        si = {
+            u.to_string(): Fraction(p).limit_denominator(12)
+            for u, p in zip(base.unit.bases, base.unit.powers, strict=True)
+        }
         return _from_si(base.value, si)
     if hasattr(value, "dim") and hasattr(value.dim, "_dims"):  # brian2: SI values
         import numpy as np

@@ -51,9 +51,7 @@ def test_without_leak_every_current_fires():
     rows = SEEDS["S002.noleak"]["rows"]
     lif = rb.LIF(C="200 pF", g_L="0 nS", E_L="-70 mV", theta="-50 mV", v_r="-65 mV", refractory="2 ms")
     assert rb.rheobase(lif) == 0
-    curve = rb.fi_curve(
-        lif, currents=np.append(column(rows, "I_pA"), -1.0) * 1e-3, until="10 s", engine=rb.Exact()
-    )
+    curve = rb.fi_curve(lif, currents=np.append(column(rows, "I_pA"), -1.0) * 1e-3, until="10 s", engine=rb.Exact())
     assert curve.interval[:-1] == pytest.approx(column(rows, "isi_ms"), rel=1e-9)
     assert 1e3 / curve.analytic[:-1] == pytest.approx(column(rows, "isi_ms"), rel=1e-12)
     assert curve.analytic[-1] == curve.f[-1] == 0
@@ -94,9 +92,7 @@ def test_constant_current_exactly(constant):
 def test_constant_current_on_a_grid(constant, dt):
     rows, values = constant
     values = dict(values)
-    run = rb.simulate(
-        rb.LIF(v=values["E_L"]), until="1200 ms", engine=rb.Clock(dt, "exact"), record=False, **values
-    )
+    run = rb.simulate(rb.LIF(v=values["E_L"]), until="1200 ms", engine=rb.Clock(dt, "exact"), record=False, **values)
     first = np.array([t[0] for t in run.spikes]) - column(rows, "first_spike")
     interval = np.array([t[1] - t[0] for t in run.spikes]) - column(rows, "isi")
     tiny = 1e-6 * column(rows, "isi")
@@ -128,9 +124,7 @@ def test_constant_current_by_theory(constant):
 
 def test_gain_and_phase():
     rows = ORACLE["A2_lif_subthreshold"]["gain_phase"]
-    found = rb.gain(
-        rb.LIF(tau=20, R=10, E_L=0, theta=1, v_r=0), column(rows, "omega_per_ms") * 1e3 / (2 * np.pi)
-    )
+    found = rb.gain(rb.LIF(tau=20, R=10, E_L=0, theta=1, v_r=0), column(rows, "omega_per_ms") * 1e3 / (2 * np.pi))
     gain, phase = found
     assert gain == pytest.approx(column(rows, "gain"), rel=1e-12)
     assert phase == pytest.approx(column(rows, "phase_rad"), rel=1e-12)
@@ -140,9 +134,7 @@ def test_gain_of_a_sine_that_is_run():
     rows = ORACLE["A2_lif_subthreshold"]["gain_phase"]
     hertz = column(rows, "omega_per_ms") * 1e3 / (2 * np.pi)
     model = rb.LIF(tau=20, R=10, E_L=0, theta=1, v_r=0).replace(threshold=None)
-    run = rb.simulate(
-        model, I=rb.sine(1.0, hertz), until="500 ms", dt="0.02 ms", record="v", record_every="1 ms"
-    )
+    run = rb.simulate(model, I=rb.sine(1.0, hertz), until="500 ms", dt="0.02 ms", record="v", record_every="1 ms")
     late = run.t > 300
     for k, row in enumerate(rows):
         omega = float(row["omega_per_ms"])
@@ -203,9 +195,7 @@ def test_eif():
 @part("E_adex_rheobase")
 def test_adex_loses_its_rest(row):
     C, g, E, T, D, a, tau_w = (float(row[n]) for n in ("C", "gL", "EL", "VT", "DeltaT", "a", "tau_w"))
-    found = rb.bifurcation(
-        rb.AdEx(C=C * 1e-3, g_L=g * 1e-3, E_L=E, v_T=T, Delta_T=D, a=a * 1e-3, tau_w=tau_w)
-    )
+    found = rb.bifurcation(rb.AdEx(C=C * 1e-3, g_L=g * 1e-3, E_L=E, v_T=T, Delta_T=D, a=a * 1e-3, tau_w=tau_w))
     assert found.kind == row["bifurcation"]
     assert found.current * 1e3 == pytest.approx(float(row["I_rheobase_constant_pA"]), rel=1e-10)
     assert found.saddle_node * 1e3 == pytest.approx(float(row["I_saddle_node_pA"]), rel=1e-10)
@@ -269,9 +259,7 @@ def test_spikes_converge_to_continuous_time(row):
 @pytest.mark.parametrize("row", CONTINUOUS, ids=lambda row: row["name"])
 def test_spikes_of_the_adaptive_engine(row):
     model, unit = _neuron(row)
-    run = rb.simulate(
-        model, I=_current(row, unit), until=float(row["T"]), engine=rb.Precise(1e-12), record=False
-    )
+    run = rb.simulate(model, I=_current(row, unit), until=float(row["T"]), engine=rb.Precise(1e-12), record=False)
     assert run.spikes[0] == pytest.approx(np.array(row["spikes"], dtype=float), abs=1e-6)
 
 

@@ -23,8 +23,7 @@ import pytest
 import rheobase as rb
 
 CASES = {
-    c["id"]: c
-    for c in json.loads((Path(__file__).parents[1] / "data" / "brian2_cases.json").read_text())["cases"]
+    c["id"]: c for c in json.loads((Path(__file__).parents[1] / "data" / "brian2_cases.json").read_text())["cases"]
 }
 METHODS = {"exact": "exact", "euler": "euler", "rk4": "rk4", "exponential_euler": "exponential euler"}
 
@@ -40,9 +39,7 @@ def _given(case: dict[str, Any], *names: str, scale: float = 1.0) -> dict[str, A
 def _inputs(case: dict[str, Any], scale: float = 1.0, late: bool = True) -> Any:
     """Return the spikes that arrive, one step later than their time there."""
     (source,) = case["inputs"]
-    return rb.spikes(
-        np.array(source["times_ms"]) + (case["dt_ms"] if late else 0.0), weight=source["w"] * scale
-    )
+    return rb.spikes(np.array(source["times_ms"]) + (case["dt_ms"] if late else 0.0), weight=source["w"] * scale)
 
 
 def _run(case: dict[str, Any], model: rb.Neuron, **given: Any) -> rb.Run:
@@ -65,9 +62,7 @@ def _check_trace(
 ) -> None:
     """Compare traces; samples nearer than `skip` ms to a spike are left out."""
     trace = case["trace"]
-    steps = np.rint((trace["t0_ms"] + trace["every_ms"] * np.arange(trace["count"])) / case["dt_ms"]).astype(
-        int
-    )
+    steps = np.rint((trace["t0_ms"] + trace["every_ms"] * np.arange(trace["count"])) / case["dt_ms"]).astype(int)
     values = np.atleast_2d(ours)[:, steps]
     expected = np.array(trace["values"][name])
     keep = np.ones(expected.shape, dtype=bool)
@@ -95,9 +90,7 @@ def test_lif_with_constant_current(name: str) -> None:
     _check_trace(case, "v", run.v, 1.0, 1e-9)
 
 
-SEEDS = [f"seed004_{m}_{method}" for m in ("LIF", "LIFexp", "ALIF") for method in ("euler", "exact")] + [
-    "seed004_IF"
-]
+SEEDS = [f"seed004_{m}_{method}" for m in ("LIF", "LIFexp", "ALIF") for method in ("euler", "exact")] + ["seed004_IF"]
 
 
 def _page_neuron(case: dict[str, Any]) -> tuple[rb.Neuron, str]:
@@ -149,9 +142,7 @@ def _page_neuron(case: dict[str, Any]) -> tuple[rb.Neuron, str]:
 def test_page_neurons_with_regular_input(name: str) -> None:
     case = CASES[name]
     model, method = _page_neuron(case)
-    run = rb.simulate(
-        model, case["T_ms"], engine=rb.Clock(case["dt_ms"], method), record=True, spikes=_inputs(case)
-    )
+    run = rb.simulate(model, case["T_ms"], engine=rb.Clock(case["dt_ms"], method), record=True, spikes=_inputs(case))
     _check_spikes(case, run, 0.0)
     total = run.v + run.p if "p" in model.states else run.v
     _check_trace(case, "v", total, 1.0, 1e-9)
@@ -208,9 +199,7 @@ def test_izhikevich() -> None:
     given = _given(case, "I", "a", "b", "c", "d", "v", "u")
     run = _run(case, rb.Izhikevich(threshold="v >= v_peak"), **given)
     _check_spikes(case, run, 0.0)
-    _check_trace(
-        case, "v", run.v, 1.0, 1e-8, skip=2.0
-    )  # 1e-9 is stated, but 22 upstrokes multiply rounding errors
+    _check_trace(case, "v", run.v, 1.0, 1e-8, skip=2.0)  # 1e-9 is stated, but 22 upstrokes multiply rounding errors
     _check_trace(case, "u", run.u, 1.0, 1e-8)
 
 

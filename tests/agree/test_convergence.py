@@ -141,9 +141,7 @@ def test_exact_method_has_rounding_errors_only(dt: float, tau_s: float) -> None:
             ]
         )
         a[0, 3] = (mpmath.mpf(-70) + 40 * mpmath.mpf(0.2)) / 10
-        truth = mpmath.expm(a * mpmath.mpf(dt) * steps) * mpmath.matrix(
-            [-65, mpmath.mpf(0.3), mpmath.mpf(0.7), 1]
-        )
+        truth = mpmath.expm(a * mpmath.mpf(dt) * steps) * mpmath.matrix([-65, mpmath.mpf(0.3), mpmath.mpf(0.7), 1])
     for i, s in enumerate(model.states):
         assert float(abs(run.final[s][0] - truth[i])) <= 3e-15 * steps * max(abs(float(truth[i])), 1.0)
 
@@ -189,9 +187,7 @@ def test_error_of_a_spike_time_is_of_the_order_of_the_step(method: str) -> None:
         late.append(np.mean(first - truth) / dt)
         assert np.abs(first - truth).max() <= dt + 1e-9 if method != "euler" else 3 * dt
     if method == "euler":
-        np.testing.assert_allclose(
-            late, np.mean(0.5 - truth / 20), atol=0.12
-        )  # its flow runs ahead by t dt/(2 tau)
+        np.testing.assert_allclose(late, np.mean(0.5 - truth / 20), atol=0.12)  # its flow runs ahead by t dt/(2 tau)
     else:
         np.testing.assert_allclose(late, 0.5, atol=0.06)
 

@@ -33,9 +33,7 @@ def build_psp(row: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return the matrix over (v, synaptic states, 1) and the state just after the input."""
     leak, c, w = 1.0 / float(row["tau_m"]), float(row["C"]), float(row["w"])
     if row["kind"] == "exp":
-        return np.array([[-leak, 1 / c, 0], [0, -1 / float(row["tau_syn"]), 0], [0, 0, 0]]), np.array(
-            [0, w, 1.0]
-        )
+        return np.array([[-leak, 1 / c, 0], [0, -1 / float(row["tau_syn"]), 0], [0, 0, 0]]), np.array([0, w, 1.0])
     if row["kind"] == "alpha":
         decay = 1 / float(row["tau_syn"])
         matrix = [[-leak, 1 / c, 0, 0], [0, -decay, 1, 0], [0, 0, -decay, 0], [0, 0, 0, 0]]
@@ -67,9 +65,7 @@ def test_psp_shapes_and_the_threshold_at_their_peak(row: dict[str, Any]) -> None
             assert time < t_peak
 
 
-@pytest.mark.parametrize(
-    "row", CLOSED["C_lif_driven"]["rows"], ids=lambda r: r["kind"] + r["neuron"]["tau_m"]
-)
+@pytest.mark.parametrize("row", CLOSED["C_lif_driven"]["rows"], ids=lambda r: r["kind"] + r["neuron"]["tau_m"])
 def test_driven_neurons_spike_for_spike(row: dict[str, Any]) -> None:
     neuron = {key: float(value) for key, value in row["neuron"].items()}
     leak, pull = 1.0 / neuron["tau_m"], neuron["R"] / neuron["tau_m"]
@@ -95,9 +91,7 @@ def test_driven_neurons_spike_for_spike(row: dict[str, Any]) -> None:
     c = np.zeros(size)
     c[0], c[-1] = 1.0, -theta
     crossing, hold = prepare_crossing(matrix, c), prepare_crossing(clamped, c).modal
-    events = sorted(
-        [(t, 0, row["w_exc"]) for t in row["exc_times"]] + [(t, 1, row["w_inh"]) for t in row["inh_times"]]
-    )
+    events = sorted([(t, 0, row["w_exc"]) for t in row["exc_times"]] + [(t, 1, row["w_inh"]) for t in row["inh_times"]])
     state = np.zeros(size)
     state[0], state[-1] = neuron["v0"] - neuron["v_rest"], 1.0
     v_r, now, free, spikes = neuron["v_reset"] - neuron["v_rest"], 0.0, 0.0, []

@@ -59,9 +59,7 @@ def _neuron(evolve: str, **rows: Any) -> rb.Neuron:
 # name: neuron, what simulate is given, method
 DRAWN: dict[str, tuple[rb.Neuron, dict[str, Any], str]] = {
     "several ports, one not additive, written first": (
-        _neuron(
-            "tau dv/dt = -v", receive={"gain": "v <- v*(1 + w_i)", "add": "v <- v + w_i"}, threshold="v > 3"
-        ),
+        _neuron("tau dv/dt = -v", receive={"gain": "v <- v*(1 + w_i)", "add": "v <- v + w_i"}, threshold="v > 3"),
         {"gain": rb.spikes([1, 2, 2, 5], weight=[0.5, -0.3, 0.2, 1.0]), "add": rb.poisson(2000, weight=0.3)},
         "auto",
     ),
@@ -83,9 +81,7 @@ DRAWN: dict[str, tuple[rb.Neuron, dict[str, Any], str]] = {
         "auto",
     ),
     "deliveries at time zero": (
-        _neuron(
-            "tau dv/dt = -v + s\ntau ds/dt = -s", receive="v <- v + a*w_i*exp(-t); s <- s + w_i*v", a=0.2
-        ),
+        _neuron("tau dv/dt = -v + s\ntau ds/dt = -s", receive="v <- v + a*w_i*exp(-t); s <- s + w_i*v", a=0.2),
         {"spikes": TRAIN},
         "auto",
     ),
@@ -304,18 +300,14 @@ def _compare(
         assert other.spikes.neurons.tobytes() == runs[0].spikes.neurons.tobytes()
         for s in model.states:
             a, b = runs[0].traces[s] + 0.0, other.traces[s] + 0.0  # -0.0 is 0.0
-            assert a.tobytes() == b.tobytes(), (
-                f"{s} differs by {np.abs(a - b).max()} first at {np.argwhere(a != b)[0]}"
-            )
+            assert a.tobytes() == b.tobytes(), f"{s} differs by {np.abs(a - b).max()} first at {np.argwhere(a != b)[0]}"
             assert (runs[0].final[s] + 0.0).tobytes() == (other.final[s] + 0.0).tobytes()
     return runs[0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
-def test_zoo_runs_alike_compiled_plain_and_in_the_reference(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zoo_runs_alike_compiled_plain_and_in_the_reference(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     make, given = ZOO[name]
     _compare(make(), given, "auto", monkeypatch)
 
@@ -343,9 +335,7 @@ def test_methods_run_alike(method: str, monkeypatch: pytest.MonkeyPatch) -> None
         receive="w <- w + w_i",
         refractory=1.0,
     )
-    run = _compare(
-        model, {"I": _drive(1.6), "spikes": rb.poisson(300, weight=0.2)}, method, monkeypatch, dt=0.25
-    )
+    run = _compare(model, {"I": _drive(1.6), "spikes": rb.poisson(300, weight=0.2)}, method, monkeypatch, dt=0.25)
     assert (run.method, run.order) == (method, METHODS[method])
     assert len(run.spikes.times) > 3
 
@@ -389,9 +379,7 @@ def test_a_large_population_is_the_reference_neuron_by_neuron() -> None:
     whole = rb.simulate(
         model, 10, engine=rb.Clock(0.1, threads=2), record="v", record_neurons=np.arange(0, n, 100), **given
     )
-    slow = rb.simulate(
-        model, 10, engine=rb.Reference(0.1), record="v", record_neurons=np.arange(0, n, 100), **given
-    )
+    slow = rb.simulate(model, 10, engine=rb.Reference(0.1), record="v", record_neurons=np.arange(0, n, 100), **given)
     assert whole.spikes.times.tobytes() == slow.spikes.times.tobytes()
     assert whole.v.tobytes() == slow.v.tobytes()
 
@@ -406,9 +394,7 @@ def test_plain_python_goes_on_compiled_where_it_would_raise() -> None:
         v_h=0.5,
         d=1e-5,
     )
-    short = rb.simulate(
-        model, 50, engine=rb.Clock(0.1, "euler"), I=0.8
-    )  # fewer steps than it takes to compile
+    short = rb.simulate(model, 50, engine=rb.Clock(0.1, "euler"), I=0.8)  # fewer steps than it takes to compile
     long = rb.simulate(model, 50, engine=rb.Clock(0.1, "euler"), I=np.full(200, 0.8))
     assert len(short.spikes[0]) == 3
     assert short.spikes[0].tobytes() == long.spikes[199].tobytes()

@@ -54,7 +54,15 @@ def test_constant_current() -> None:
     assert len(rows) == 160
     columns = {
         new: np.array([float(r[old]) for r in rows])
-        for new, old in {"tau": "tau_m", "E_L": "v_rest", "theta": "v_thresh", "v_r": "v_reset", "R": "R", "t_ref": "t_ref", "I": "I"}.items()
+        for new, old in {
+            "tau": "tau_m",
+            "E_L": "v_rest",
+            "theta": "v_thresh",
+            "v_r": "v_reset",
+            "R": "R",
+            "t_ref": "t_ref",
+            "I": "I",
+        }.items()
     }
     lif = rb.LIF(threshold="v >= theta")
     run = rb.simulate(lif, until=600, engine=rb.Exact(), record=False, v=columns["E_L"], **columns)
@@ -105,14 +113,26 @@ def test_adaptation(index: int) -> None:
     r = CLOSED["I_alif"]["rows"][index]
     if r["kind"] == "spike-triggered current":
         model = rb.Neuron(
-            evolve="tau_m dv/dt = -v + R*(I - w)\ntau_w dw/dt = -w", threshold="v >= theta", reset="v <- v_r; w <- w + b",
-            tau_m=r["tau_m"], R=r["R"], theta=r["theta"], v_r=r["v_reset"], b=float(r["b"]), tau_w=float(r["tau_w"]),
-        )  # fmt: skip
+            evolve="tau_m dv/dt = -v + R*(I - w)\ntau_w dw/dt = -w",
+            threshold="v >= theta",
+            reset="v <- v_r; w <- w + b",
+            tau_m=r["tau_m"],
+            R=r["R"],
+            theta=r["theta"],
+            v_r=r["v_reset"],
+            b=float(r["b"]),
+            tau_w=float(r["tau_w"]),
+        )
     else:
         model = rb.Neuron(
-            evolve="tau_m dv/dt = -v + I\ntau_T dv_T/dt = 1 - v_T", threshold="v >= v_T", reset="v <- 0; v_T <- v_T + delta",
-            tau_m=r["tau_m"], tau_T=float(r["tau_T"]), delta=float(r["delta_vT"]), v_T=1.0,
-        )  # fmt: skip
+            evolve="tau_m dv/dt = -v + I\ntau_T dv_T/dt = 1 - v_T",
+            threshold="v >= v_T",
+            reset="v <- 0; v_T <- v_T + delta",
+            tau_m=r["tau_m"],
+            tau_T=float(r["tau_T"]),
+            delta=float(r["delta_vT"]),
+            v_T=1.0,
+        )
     reference = r["first_spikes"]
     run = rb.simulate(model, I=float(r["I"]), until=float(reference[-1]) + 1e-6, engine=rb.Exact(), v=0.0)
     error = worst(run.spikes[0], reference)
@@ -160,7 +180,7 @@ def test_nest_precise(case: dict) -> None:
         assert len(run.spikes[0]) == len(wanted)
         assert np.abs(run.spikes[0] - wanted).max(initial=0.0) < 1e-6
         if case["trace"] and i == 0:
-            first, last, every, count = case["trace"]["times"]
+            first, _, every, count = case["trace"]["times"]
             at = np.rint((first + every * np.arange(count)) / 0.1).astype(int)
             voltage = np.array(case["trace"]["values"]["V_m"])
             voltage = voltage[0] if voltage.ndim == 2 else voltage

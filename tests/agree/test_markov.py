@@ -23,8 +23,11 @@ def numbers(values):
 
 def three_states():
     given = SEEDS["S004.markov3"]["rates_per_ms"]
-    rates = {"rest -> spike": given["rest_to_spike"], "spike -> ref": given["spike_to_ref"],
-             "ref -> rest": given["ref_to_rest"]}  # fmt: skip
+    rates = {
+        "rest -> spike": given["rest_to_spike"],
+        "spike -> ref": given["spike_to_ref"],
+        "ref -> rest": given["ref_to_rest"],
+    }
     return MarkovNeuron(("rest", "spike", "ref"), rates, spike="spike", start="rest")
 
 
@@ -33,9 +36,7 @@ def potassium():
     names = ("C0", "C1", "C2", "C3", "O")
     forward = {f"{names[k]} -> {names[k + 1]}": f"{4 - k}*alpha" for k in range(4)}
     back = {f"{names[k + 1]} -> {names[k]}": f"{k + 1}*beta" for k in range(4)}
-    return MarkovNeuron(
-        names, forward | back, spike="O", start="C0", alpha=given["alpha"], beta=given["beta"]
-    )
+    return MarkovNeuron(names, forward | back, spike="O", start="C0", alpha=given["alpha"], beta=given["beta"])
 
 
 def test_three_states_stationary_and_rate():
@@ -123,26 +124,42 @@ def test_poisson_with_dead_time(row):
 def test_constant_escape_rate():
     row = CLOSED["H_escape"]["rows"][0]
     values = {"rho_0": float(row["rho0"]), "theta": float(row["theta"]), "Delta": float(row["Delta"])}
-    m = MarkovNeuron(("silent", "fired"), {"silent -> fired": "rho_0*exp((u - theta)/Delta)"}, start="silent",
-                     spike="fired", **values)  # fmt: skip
+    m = MarkovNeuron(
+        ("silent", "fired"),
+        {"silent -> fired": "rho_0*exp((u - theta)/Delta)"},
+        start="silent",
+        spike="fired",
+        **values,
+    )
     u = float(row["u"])
     assert m.generator(u=u)[0, 1] == pytest.approx(float(row["hazard"]), **EXACT)
     assert m.master(0.1, u=u)[1] == pytest.approx(float(row["p_dt_0p1"]), rel=1e-12)
     assert m.master(float(row["median_isi"]), u=u)[1] == pytest.approx(0.5, rel=1e-12)
-    again = MarkovNeuron(
-        ["on"], {"on -> on": "rho_0*exp((u - theta)/Delta)"}, start="on", spike="on -> on", **values
-    )
+    again = MarkovNeuron(["on"], {"on -> on": "rho_0*exp((u - theta)/Delta)"}, start="on", spike="on -> on", **values)
     assert again.isi(u=u).mean == pytest.approx(float(row["mean_isi"]), **EXACT)
     assert again.isi(u=u).cv == pytest.approx(1.0, **EXACT)
 
 
 def test_escape_from_a_charging_membrane_by_thinning():
     row = {k: float(v) for k, v in CLOSED["H_escape"]["rows"][1].items() if k != "model"}
-    m = MarkovNeuron(("silent", "fired"), {"silent -> fired": "rho_0*exp((u - theta)/Delta)"}, start="silent",
-                     spike="fired", rho_0=row["rho0"], theta=row["theta"], Delta=row["Delta"])  # fmt: skip
+    m = MarkovNeuron(
+        ("silent", "fired"),
+        {"silent -> fired": "rho_0*exp((u - theta)/Delta)"},
+        start="silent",
+        spike="fired",
+        rho_0=row["rho0"],
+        theta=row["theta"],
+        Delta=row["Delta"],
+    )
     ceiling = row["rho0"] * np.exp((row["u_inf"] - row["theta"]) / row["Delta"])
-    run = simulate_markov(m, 500.0, n=20_000, seed=7, bound={"silent": ceiling},
-                          inputs={"u": lambda t: -row["u_inf"] * np.expm1(-t / row["tau"])})  # fmt: skip
+    run = simulate_markov(
+        m,
+        500.0,
+        n=20_000,
+        seed=7,
+        bound={"silent": ceiling},
+        inputs={"u": lambda t: -row["u_inf"] * np.expm1(-t / row["tau"])},
+    )
     first = np.array([s[0] for s in run.spikes])
     assert abs(first.mean() - row["mean_isi"]) < 4 * first.std() / np.sqrt(len(first))
     assert first.std() / first.mean() == pytest.approx(row["cv"], rel=0.02)

@@ -21,9 +21,7 @@ CASES = {
     for c in json.loads((Path(__file__).parents[1] / "data" / "nest_cases.json").read_text())["cases"]
     if c.get("n") == 1
 }
-PRECISE = sorted(
-    i for i in CASES if CASES[i]["model"].endswith(("_ps", "_ps_lossless"))
-)  # for the exact engine
+PRECISE = sorted(i for i in CASES if CASES[i]["model"].endswith(("_ps", "_ps_lossless")))  # for the exact engine
 
 
 def _linear(p: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -41,11 +39,7 @@ def _linear(p: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def _delta(p: dict[str, Any]) -> rb.Neuron:
-    low = (
-        {"evolve": "tau dv/dt = E_L - v + R*I\nv >= V_min", "V_min": p["V_min"]}
-        if p["V_min"] > -1e300
-        else {}
-    )
+    low = {"evolve": "tau dv/dt = E_L - v + R*I\nv >= V_min", "V_min": p["V_min"]} if p["V_min"] > -1e300 else {}
     if not p["refractory_input"]:
         return rb.LIF(**_linear(p), **low)
     # What arrives while v is clamped waits in u, which decays with tau_m; v + u is the membrane potential.
@@ -416,27 +410,20 @@ def test_same_spikes_and_the_same_potential(name: str) -> None:
     run = _simulate(case, model)
     h = case["resolution_ms"]
     assert (
-        np.rint(run.spikes[0] / h).astype(int).tolist()
-        == np.rint(np.array(case["spikes"][0]) / h).astype(int).tolist()
+        np.rint(run.spikes[0] / h).astype(int).tolist() == np.rint(np.array(case["spikes"][0]) / h).astype(int).tolist()
     )
     steps, expected = _nest_trace(case, "V_m")
     v = run.v
     keep = np.ones(len(steps), dtype=bool)
-    if (
-        "u" in model.states and case["model"] == "iaf_psc_delta"
-    ):  # NEST shows V_reset until the waiting input is added
+    if "u" in model.states and case["model"] == "iaf_psc_delta":  # NEST shows V_reset until the waiting input is added
         v = run.v + run.u
         for s in run.spikes[0]:
             keep &= (steps * h <= s + 1e-9) | (steps * h > s + case["params"]["t_ref"] + 1e-9)
     tolerance = float(case["tolerance"]["V_m_mV"])
-    if (
-        case["model"] == "izhikevich"
-    ):  # an upstroke multiplies rounding errors, which depend on the order of a sum
+    if case["model"] == "izhikevich":  # an upstroke multiplies rounding errors, which depend on the order of a sum
         nearby = _simulate(case, model.replace(k0=np.nextafter(140.0, 150.0)))
         grown = np.maximum.accumulate(np.abs(nearby.v - run.v))
-        assert (
-            grown[round(run.spikes[0][1] / h)] < 1e-9
-        )  # so to the second spike the tolerance is the stated one
+        assert grown[round(run.spikes[0][1] / h)] < 1e-9  # so to the second spike the tolerance is the stated one
         np.testing.assert_array_less(np.abs(run.v[steps] - expected), tolerance + 10 * grown[steps])
         return
     np.testing.assert_allclose(v[steps][keep], expected[keep], rtol=0, atol=tolerance)

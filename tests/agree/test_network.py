@@ -17,13 +17,22 @@ NETWORKS = [c for c in NEST if c.get("connections") and not c["model"].endswith(
 def nest_neuron(model: str) -> rb.Neuron:
     values = {"tau": 1.0, "E_L": 0.0, "R": 1.0, "I_e": 0.0, "theta": 1.0, "v_r": 0.0, "refractory": 2.0}
     if model == "iaf_psc_delta":
-        return rb.Neuron(evolve="tau dv/dt = E_L - v + R*I_e", receive={"exc": "v <- v + w_i", "inh": "v <- v + w_i"},
-                         threshold="v >= theta", reset="v <- v_r", **values)  # fmt: skip
+        return rb.Neuron(
+            evolve="tau dv/dt = E_L - v + R*I_e",
+            receive={"exc": "v <- v + w_i", "inh": "v <- v + w_i"},
+            threshold="v >= theta",
+            reset="v <- v_r",
+            **values,
+        )
     return rb.Neuron(
         evolve="tau dv/dt = E_L - v + R*(I_e + I_x + I_n)\ntau_x dI_x/dt = -I_x\ntau_n dI_n/dt = -I_n",
-        receive={"exc": "I_x <- I_x + w_i", "inh": "I_n <- I_n + w_i"}, threshold="v >= theta", reset="v <- v_r",
-        tau_x=1.0, tau_n=1.0, **values,
-    )  # fmt: skip
+        receive={"exc": "I_x <- I_x + w_i", "inh": "I_n <- I_n + w_i"},
+        threshold="v >= theta",
+        reset="v <- v_r",
+        tau_x=1.0,
+        tau_n=1.0,
+        **values,
+    )
 
 
 @pytest.mark.parametrize("case", NETWORKS, ids=[c["id"] for c in NETWORKS])
@@ -36,8 +45,16 @@ def test_nest(case: dict) -> None:
     def column(name: str) -> np.ndarray:
         return np.array([q[name] for q in p])
 
-    values = {"tau": column("tau_m"), "E_L": column("E_L"), "R": column("tau_m") / column("C_m") * 1e3, "I_e": column("I_e") * 1e-3,
-              "theta": column("V_th"), "v_r": column("V_reset"), "t_ref": column("t_ref"), "v": column("V_m")}  # fmt: skip
+    values = {
+        "tau": column("tau_m"),
+        "E_L": column("E_L"),
+        "R": column("tau_m") / column("C_m") * 1e3,
+        "I_e": column("I_e") * 1e-3,
+        "theta": column("V_th"),
+        "v_r": column("V_reset"),
+        "t_ref": column("t_ref"),
+        "v": column("V_m"),
+    }
     values |= {} if delta else {"tau_x": column("tau_syn_ex"), "tau_n": column("tau_syn_in")}
     net = rb.Network()
     cells = net.add("cells", case["n"], nest_neuron(case["model"]), **values)
@@ -45,11 +62,25 @@ def test_nest(case: dict) -> None:
         train = net.add(f"input {k}", 1, rb.spikes(source["times"]))
         targets = np.array(source["targets"])
         port = "exc" if source["weight"] > 0 else "inh"
-        net.connect(train, cells, to=port, pairs=(np.zeros(len(targets), dtype=int), targets), weight=source["weight"] * unit, delay=source["delay"])
+        net.connect(
+            train,
+            cells,
+            to=port,
+            pairs=(np.zeros(len(targets), dtype=int), targets),
+            weight=source["weight"] * unit,
+            delay=source["delay"],
+        )
     links = np.array(case["connections"])
     for port, mine in (("exc", links[links[:, 2] > 0]), ("inh", links[links[:, 2] < 0])):
         if len(mine):
-            net.connect(cells, cells, to=port, pairs=(mine[:, 0].astype(int), mine[:, 1].astype(int)), weight=mine[:, 2] * unit, delay=mine[:, 3])
+            net.connect(
+                cells,
+                cells,
+                to=port,
+                pairs=(mine[:, 0].astype(int), mine[:, 1].astype(int)),
+                weight=mine[:, 2] * unit,
+                delay=mine[:, 3],
+            )
     run = rb.simulate(net, until=case["T_ms"], engine=rb.Clock(dt=case["resolution_ms"]), seed=1)
     for i, wanted in enumerate(case["spikes"]):
         assert np.allclose(run["cells"].spikes[i], wanted, atol=1e-9)
@@ -100,7 +131,9 @@ def test_cuba_rate() -> None:
 
 def test_same_seed_same_bits() -> None:
     first = rb.simulate(cuba(1000), until="200 ms", engine=rb.Clock(dt="0.1 ms"), seed=5, record=False)
-    again = rb.simulate(cuba(1000), until="200 ms", engine=rb.Clock(dt="0.1 ms"), seed=5, record="v", record_every="10 ms")
+    again = rb.simulate(
+        cuba(1000), until="200 ms", engine=rb.Clock(dt="0.1 ms"), seed=5, record="v", record_every="10 ms"
+    )
     other = rb.simulate(cuba(1000), until="200 ms", engine=rb.Clock(dt="0.1 ms"), seed=6, record=False)
     assert np.array_equal(first.spikes.times, again.spikes.times)
     assert np.array_equal(first.spikes.neurons, again.spikes.neurons)

@@ -48,17 +48,13 @@ def test_bucket_fills(tau: str) -> None:
     run = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 50 * row["tau_ms"], dt=100, I=row["I"])
     np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"])
     assert run.v[-1] == pytest.approx(float(row["v_inf"]), rel=1e-12)
-    slope = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[
-        1
-    ]  # one step of 1 ms
+    slope = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[1]  # one step of 1 ms
     assert slope == pytest.approx(float(row["dv_dt_at_0"]), rel=1e-12)
 
 
 def test_bucket_leaks_in_proportion_to_its_level_and_to_one_over_tau() -> None:
     taus = np.array([500.0, 1000.0, 3000.0])
-    first = {
-        v: rb.simulate(_bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)
-    }
+    first = {v: rb.simulate(_bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)}
     np.testing.assert_allclose(first[10.0] / first[10.0][2], [6, 3, 1], rtol=1e-12)
     np.testing.assert_allclose(first[20.0] / first[10.0], 2, rtol=1e-12)
 
@@ -167,9 +163,7 @@ def test_loop_prints_47_and_94() -> None:
 
 
 def test_loop_for_other_currents() -> None:
-    rows = [
-        r for r in SEEDS["S001.loop.sweep"]["rows"] if r["i_syn"] != 10
-    ]  # 10: whether v reaches 10 is rounding
+    rows = [r for r in SEEDS["S001.loop.sweep"]["rows"] if r["i_syn"] != 10]  # 10: whether v reaches 10 is rounding
     run = rb.simulate(_loop(), 999, dt=1, method="euler", I_syn=[r["i_syn"] for r in rows], I_bias=0)
     assert run.spikes.count.tolist() == [r["n"] for r in rows]
     assert [s[:3].tolist() for s in run.spikes] == [r["first"] for r in rows]
@@ -262,9 +256,7 @@ def test_rate_against_current() -> None:
             continue
         assert 0 <= train[0] - float(row["first_spike_ms"]) <= dt + 1e-9
         assert np.all(np.abs(np.diff(train) - float(row["isi_ms"])) <= dt + 1e-9)
-        assert 1000 / np.diff(train).mean() == pytest.approx(
-            float(row["rate_Hz"]), rel=2 * dt / float(row["isi_ms"])
-        )
+        assert 1000 / np.diff(train).mean() == pytest.approx(float(row["rate_Hz"]), rel=2 * dt / float(row["isi_ms"]))
 
 
 def test_units_are_understood() -> None:
@@ -324,9 +316,7 @@ def test_square_current(dt: float) -> None:
     assert run.u[: round(35 / dt)].max() == pytest.approx(row["max_u_first_pulse"], rel=1e-5)
     if row["U"]:
         expected = np.array(row["U"])
-        keep = ~np.isin(
-            np.arange(200), row["crossing_times_ms"]
-        )  # the page shows the potential above threshold there
+        keep = ~np.isin(np.arange(200), row["crossing_times_ms"])  # the page shows the potential above threshold there
         np.testing.assert_allclose(run.u[:200][keep], expected[keep], rtol=1e-5, atol=1e-9)
         assert np.all(expected[row["crossing_times_ms"]] > 1)
 
@@ -358,9 +348,7 @@ def test_random_current_on_average() -> None:
     assert run.spikes.count.std() == pytest.approx(row["sd_spikes"], rel=0.1)
     assert np.quantile(run.spikes.count, [0.01, 0.99]).tolist() == row["q01_q99"]
     gaps = np.concatenate([np.diff(s) for s in run.spikes])
-    assert gaps.mean() == pytest.approx(
-        row["isi_mean"], abs=5 * row["isi_sd"] * math.sqrt(1 / len(gaps) + 1 / 37_000)
-    )
+    assert gaps.mean() == pytest.approx(row["isi_mean"], abs=5 * row["isi_sd"] * math.sqrt(1 / len(gaps) + 1 / 37_000))
     assert gaps.std() / gaps.mean() == pytest.approx(row["isi_cv"], rel=0.05)
     assert gaps.std() / gaps.mean() < 0.35
     assert gaps.min() > 5  # tau_rest + dt
@@ -405,9 +393,7 @@ def test_synaptic_current_drawn_once() -> None:
 
 
 def test_charge_of_one_spike() -> None:
-    model = rb.Neuron(
-        "dQ/dt = I\ntau_s dI/dt = -I", receive="I <- I + w_i*q/tau_s", tau_s=10.0, q=1.5, Q=0.0, I=0.0
-    )
+    model = rb.Neuron("dQ/dt = I\ntau_s dI/dt = -I", receive="I <- I + w_i*q/tau_s", tau_s=10.0, q=1.5, Q=0.0, I=0.0)
     run = rb.simulate(model, 400, dt=1, spikes=rb.spikes([0.0], weight=0.7))
     assert run.Q[-1] == pytest.approx(1.5 * 0.7, rel=1e-12)
     assert run.I[:-1].sum() / 1.5 / 0.7 == pytest.approx(1.0508331944775, rel=1e-12)
@@ -446,15 +432,11 @@ EVERY_10 = np.arange(10.0, 1001.0, 10.0)
 
 
 def _page_if(threshold: str = "v > 1") -> rb.Neuron:
-    return rb.Neuron(
-        "tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0
-    )
+    return rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
 
 
 def _page_lif() -> rb.Neuron:
-    return rb.Neuron(
-        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0
-    )
+    return rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
 
 
 def test_integrate_and_fire() -> None:
@@ -476,9 +458,7 @@ def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
 def test_leaky_integrate_and_fire() -> None:
     row, long = SEEDS["S004.LIF"], SEEDS["S004.LIF.long"]
     for method, rtol in (("exact", 1e-9), ("euler", 5e-3)):
-        run = rb.simulate(
-            _page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"])
-        )
+        run = rb.simulate(_page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"]))
         np.testing.assert_allclose(run.spikes[0], long["spikes_ms"], rtol=0, atol=1e-9)
         assert len(run.spikes[0]) == long["n"]
         expected = _numbers(row["v_just_after_input_before_reset"])
@@ -521,9 +501,7 @@ def _page_lifexp(threshold: str | None = "v > 1") -> rb.Neuron:
 
 def test_exponential_synapses_on_the_grid() -> None:
     row = SEEDS["S004.LIFexp.long"]
-    run = rb.simulate(
-        _page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False
-    )
+    run = rb.simulate(_page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False)
     expected = _numbers(row["spikes_ms"])
     assert len(run.spikes[0]) == row["n"]
     assert np.abs(run.spikes[0] - expected).max() < 0.1
@@ -594,9 +572,7 @@ def test_reliability(kind: str, drive: str) -> None:
         sigma=0.03,
         x=rb.uniform(0, 0.2),
     )
-    current = (
-        rb.step(1.5, on=10, off=950) if drive == "constant" else rb.ou(1.5, 1, 3, frozen=True, on=10, off=950)
-    )
+    current = rb.step(1.5, on=10, off=950) if drive == "constant" else rb.ou(1.5, 1, 3, frozen=True, on=10, off=950)
     found, counts = [], []
     for seed in range(4):
         run = rb.simulate(model, 1000, dt=0.1, method="euler", n=25, seed=seed, I=current, record=False)
@@ -639,12 +615,8 @@ def test_escape_noise_in_a_step(row: dict[str, Any]) -> None:
 @pytest.mark.parametrize("dead", [0.0, 20.0])
 def test_escape_noise_has_exponential_intervals(dead: float) -> None:
     rho = float(SEEDS["S004.escape"]["rows"][2]["rate_per_ms"])
-    run = rb.simulate(
-        _escape(refractory={"threshold": dead}), 20_000, dt=0.1, n=20, seed=2, u=1.0, record=False
-    )
+    run = rb.simulate(_escape(refractory={"threshold": dead}), 20_000, dt=0.1, n=20, seed=2, u=1.0, record=False)
     gaps = np.concatenate([np.diff(s) for s in run.spikes])
-    assert gaps.mean() == pytest.approx(
-        1 / rho + dead + 0.05, rel=5 / math.sqrt(len(gaps)) / (1 + rho * dead)
-    )
+    assert gaps.mean() == pytest.approx(1 / rho + dead + 0.05, rel=5 / math.sqrt(len(gaps)) / (1 + rho * dead))
     assert gaps.std() / gaps.mean() == pytest.approx(1 / (1 + rho * dead), rel=5 / math.sqrt(len(gaps)))
     assert gaps.min() > dead

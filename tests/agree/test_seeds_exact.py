@@ -60,10 +60,7 @@ def test_interval_of_20_log_11() -> None:
     found = _spikes(model, 1000, I_syn=11, I_bias=0)[0]
     np.testing.assert_allclose(found[:2], _numbers(row["spikes_100"]), rtol=0, atol=1e-11)
     np.testing.assert_allclose(np.diff(found), float(row["isi_ms"]), rtol=0, atol=1e-11)
-    assert (
-        _spikes(model, 100, I_syn=6, I_bias=5)[0].tolist()
-        == _spikes(model, 100, I_syn=11, I_bias=0)[0].tolist()
-    )
+    assert _spikes(model, 100, I_syn=6, I_bias=5)[0].tolist() == _spikes(model, 100, I_syn=11, I_bias=0)[0].tolist()
 
 
 def test_rate_against_current() -> None:
@@ -108,9 +105,7 @@ def test_intervals_for_square_currents() -> None:
         r=1.0,
         u=0.0,
     )
-    for entry, train in zip(
-        row["isi"], _spikes(model, 200, I=[float(e["I"]) for e in row["isi"]]), strict=True
-    ):
+    for entry, train in zip(row["isi"], _spikes(model, 200, I=[float(e["I"]) for e in row["isi"]]), strict=True):
         if entry["isi_ms"] is None:
             assert len(train) == 0
         else:
@@ -121,20 +116,13 @@ def test_intervals_for_square_currents() -> None:
 
 @pytest.mark.parametrize(("threshold", "key"), [("v > 1", "strict"), ("v >= 1", "inclusive")])
 def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
-    model = rb.Neuron(
-        "tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0
-    )
-    assert (
-        _spikes(model, 100, spikes=rb.spikes(EVERY_10[:10], weight=0.25))[0].tolist()
-        == SEEDS["S004.IF.edge"][key]
-    )
+    model = rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
+    assert _spikes(model, 100, spikes=rb.spikes(EVERY_10[:10], weight=0.25))[0].tolist() == SEEDS["S004.IF.edge"][key]
 
 
 def test_regular_input() -> None:
     row = SEEDS["S004.LIF.long"]
-    model = rb.Neuron(
-        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0
-    )
+    model = rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
     assert _spikes(model, 1000, spikes=rb.spikes(EVERY_10, weight=0.6))[0].tolist() == row["spikes_ms"]
     w = float(SEEDS["S004.LIF.critical_w"]["w"])
     pair = rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-12), w * (1 + 1e-12)]))
@@ -206,16 +194,12 @@ def test_adaptive_threshold(jump: str) -> None:
 
 def test_half_life() -> None:
     model = rb.Neuron("tau dv/dt = I - v", tau=500.0, v=100.0)
-    assert rb.simulate(model, 500 * math.log(2), engine=rb.Exact(), I=0).final["v"][0] == pytest.approx(
-        50, rel=1e-13
-    )
+    assert rb.simulate(model, 500 * math.log(2), engine=rb.Exact(), I=0).final["v"][0] == pytest.approx(50, rel=1e-13)
 
 
 def test_what_arrives_at_the_very_end_counts() -> None:
     """As on a clock: delivered, tested, recorded and part of the final state."""
-    model = rb.Neuron(
-        "tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0.5", tau=10.0, v=0.0
-    )
+    model = rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0.5", tau=10.0, v=0.0)
     for weight in (0.6, 1.5):
         given = {
             "spikes": rb.spikes([3.0, 5.0, 5.0], weight=[0.0, weight / 2, weight / 2]),

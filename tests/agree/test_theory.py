@@ -29,15 +29,9 @@ def rows(section: str, part: str = "rows", of: dict | None = None) -> pytest.Mar
 
 @rows("A_lif_constant")
 def test_lif_rate(row):
-    tau, t_ref, E_L, theta, v_r, R, I = number(
-        row, "tau_m", "t_ref", "v_rest", "v_thresh", "v_reset", "R", "I"
-    )
-    assert theory.lif_rate(I, tau, R, E_L, theta, v_r, t_ref) == pytest.approx(
-        float(row["rate_Hz"]), rel=1e-10
-    )
-    assert 1e3 / theory.lif_rate(I, tau, R, E_L, theta, v_r, t_ref) == pytest.approx(
-        float(row["isi"]), rel=1e-10
-    )
+    tau, t_ref, E_L, theta, v_r, R, I = number(row, "tau_m", "t_ref", "v_rest", "v_thresh", "v_reset", "R", "I")
+    assert theory.lif_rate(I, tau, R, E_L, theta, v_r, t_ref) == pytest.approx(float(row["rate_Hz"]), rel=1e-10)
+    assert 1e3 / theory.lif_rate(I, tau, R, E_L, theta, v_r, t_ref) == pytest.approx(float(row["isi"]), rel=1e-10)
     first = 1e3 / theory.lif_rate(I, tau, R, E_L, theta, E_L)  # from rest, not from the reset
     assert first == pytest.approx(float(row["first_spike"]), rel=1e-10)
 
@@ -102,11 +96,7 @@ def test_psp_against_thirty_digits(kind, tau_s):
         def v(t):
             k = b - a
             if abs(k) < mpmath.mpf(10) ** -60:
-                return (
-                    mpmath.e * b * t**2 / 2 * mpmath.exp(-a * t)
-                    if kind == "alpha"
-                    else t * mpmath.exp(-a * t)
-                )
+                return mpmath.e * b * t**2 / 2 * mpmath.exp(-a * t) if kind == "alpha" else t * mpmath.exp(-a * t)
             if kind == "exp":
                 return (mpmath.exp(-a * t) - mpmath.exp(-b * t)) / k
             return mpmath.e * b * (mpmath.exp(-a * t) - (1 + k * t) * mpmath.exp(-b * t)) / k**2
@@ -210,9 +200,7 @@ def test_siegert(row):
         silent = theory.siegert(mu, 0.0, tau, theta, v_r, t_ref)
         assert silent == pytest.approx(float(row["deterministic_rate_Hz"]), rel=1e-12)
     if row["kramers_rate_Hz"] is not None:
-        assert theory.kramers_rate(mu, sigma, tau, theta) == pytest.approx(
-            float(row["kramers_rate_Hz"]), rel=1e-8
-        )
+        assert theory.kramers_rate(mu, sigma, tau, theta) == pytest.approx(float(row["kramers_rate_Hz"]), rel=1e-8)
 
 
 SIEGERT_CORNERS = [
@@ -261,9 +249,7 @@ def test_siegert_cv_in_the_corners(args):
         cuts = [a, *(c for c in (-100, -30, -10, -3, 0, 3, 8, 9.5) if a < c < b), b]
         high = mpmath.quad(lambda y: kernel(y) * (span(b) - span(y)), cuts)
         variance = 2 * mpmath.pi * tau**2 * (low + high)
-        mean = t_ref + tau * mpmath.sqrt(mpmath.pi) * mpmath.quad(
-            lambda u: mpmath.exp(u * u) * mpmath.erfc(-u), cuts
-        )
+        mean = t_ref + tau * mpmath.sqrt(mpmath.pi) * mpmath.quad(lambda u: mpmath.exp(u * u) * mpmath.erfc(-u), cuts)
         expected = float(mpmath.sqrt(variance) / mean)
     assert theory.siegert_cv(*args) == pytest.approx(expected, rel=1e-8)
 
@@ -291,9 +277,7 @@ def test_siegert_agrees_with_a_simulation():
     count, spread = 0, sigma * np.sqrt((1 - np.exp(-2 * dt / tau)) / 2)
     for k in range(30_000):
         v = mu + (v - mu) * np.exp(-dt / tau) + spread * rng.standard_normal(v.size)
-        fired = v > theta - 0.5826 * sigma * np.sqrt(
-            dt / tau
-        )  # a grid misses crossings: Broadie et al. (1997)
+        fired = v > theta - 0.5826 * sigma * np.sqrt(dt / tau)  # a grid misses crossings: Broadie et al. (1997)
         count += int(fired.sum()) if k >= 10_000 else 0
         v[fired] = v_r
     seen = 1e3 * count / (v.size * 20_000 * dt)
@@ -380,9 +364,7 @@ def test_campbell(row):
     assert [ours.mean, ours.variance] == pytest.approx(number(row, "mean", "var"), rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("kind", "tau_s"), [("exp", 3.0), ("alpha", 3.0), ("alpha", 10.0), ("beta", (1.0, 6.0))]
-)
+@pytest.mark.parametrize(("kind", "tau_s"), [("exp", 3.0), ("alpha", 3.0), ("alpha", 10.0), ("beta", (1.0, 6.0))])
 def test_campbell_is_the_integral_of_the_psp(kind, tau_s):
     x, w = np.polynomial.legendre.leggauss(200)
     t = 200 * (x + 1)
@@ -401,9 +383,7 @@ def test_escape_at_fixed_potential():
     ours = theory.escape_isi(u, 10.0, 1 / rho0, theta, delta_u, v_r=u)
     assert [ours.mean, ours.cv] == pytest.approx([float(row["mean_isi"]), 1.0], rel=1e-10)
     median = float(row["median_isi"])
-    assert theory.escape_survivor(median, u, 10.0, 1 / rho0, theta, delta_u, v_r=u) == pytest.approx(
-        0.5, rel=1e-12
-    )
+    assert theory.escape_survivor(median, u, 10.0, 1 / rho0, theta, delta_u, v_r=u) == pytest.approx(0.5, rel=1e-12)
 
 
 def test_escape_of_the_lif():

@@ -68,18 +68,14 @@ def test_two_steps_are_one_of_twice_the_length(
     st.floats(0, 5),
     st.sampled_from(["exact", "euler", "rk4"]),
 )
-def test_more_current_never_makes_fewer_spikes(
-    currents: list[float], tau: float, t_ref: float, method: str
-) -> None:
+def test_more_current_never_makes_fewer_spikes(currents: list[float], tau: float, t_ref: float, method: str) -> None:
     model = LINEAR.replace(tau=tau, t_ref=t_ref)
     counts = rb.simulate(model, 100, dt=0.25, method=method, I=np.sort(currents), record=False).spikes.count
     assert np.all(np.diff(counts) >= 0)
 
 
 @settings(max_examples=25)
-@given(
-    st.lists(st.tuples(st.integers(0, 150), st.floats(-2, 4)), min_size=1, max_size=25), st.integers(1, 50)
-)
+@given(st.lists(st.tuples(st.integers(0, 150), st.floats(-2, 4)), min_size=1, max_size=25), st.integers(1, 50))
 def test_later_inputs_make_later_spikes(arrivals: list[tuple[int, float]], shift: int) -> None:
     """At rest the neuron has no clock of its own."""
     steps, weights = np.array([a for a, _ in sorted(arrivals)]), [w for _, w in sorted(arrivals)]
@@ -136,8 +132,7 @@ def test_many_neurons_are_many_runs(seed: int, method: str) -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(513, 1100))
 def test_threads_do_not_change_a_bit(seed: int, n: int) -> None:
     runs = [
-        rb.simulate(NOISY, 20, engine=rb.Clock(0.5, threads=k), n=n, seed=seed, record="v", **EVENTS)
-        for k in (1, 2, 3)
+        rb.simulate(NOISY, 20, engine=rb.Clock(0.5, threads=k), n=n, seed=seed, record="v", **EVENTS) for k in (1, 2, 3)
     ]
     assert _bits(runs[0]) == _bits(runs[1]) == _bits(runs[2])
     assert len(runs[0].spikes.times)

@@ -173,15 +173,22 @@ def test_a_matrix_comes_back(two, seed, form):
 
 
 RULES = [
-    {"p": 0.3}, {"p": 0.8}, {"indegree": 7}, {"indegree": 7, "multapses": False},
+    {"p": 0.3},
+    {"p": 0.8},
+    {"indegree": 7},
+    {"indegree": 7, "multapses": False},
     {"indegree": 25, "multapses": False},
-    {"outdegree": 7}, {"total": 300}, {"total": 300, "multapses": False}, {"total": 800, "multapses": False},
-    {"where": lambda i, j: 0.3 + 0 * i}, {"distance": lambda d: np.exp(-d)},
+    {"outdegree": 7},
+    {"total": 300},
+    {"total": 300, "multapses": False},
+    {"total": 800, "multapses": False},
+    {"where": lambda i, j: 0.3 + 0 * i},
+    {"distance": lambda d: np.exp(-d)},
     {"distance": lambda d: np.exp(-d), "reach": 0.5},
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize("how", RULES, ids=str)
+@pytest.mark.parametrize("how", RULES, ids=lambda r: "-".join(r) if isinstance(r, dict) else str(r))
 def test_the_key_decides(how):
     E = population(40, np.linspace(0, 2, 40))
     how = how | {"weight": rb.normal(1, 0.1), "delay": rb.uniform("1 ms", "2 ms")}
@@ -193,7 +200,9 @@ def test_the_key_decides(how):
 
 
 @pytest.mark.parametrize("loops", [True, False])
-@pytest.mark.parametrize("how", [h for h in RULES if "distance" not in h], ids=str)
+@pytest.mark.parametrize(
+    "how", [h for h in RULES if "distance" not in h], ids=lambda r: "-".join(r) if isinstance(r, dict) else str(r)
+)
 def test_no_pair_is_favoured(how, loops):
     """Over many keys each pair that may be joined is joined equally often (chi-squared), the others never."""
     net = Network()
@@ -339,9 +348,7 @@ class TestValues:
 
     def test_distributions_are_redrawn_within_their_bounds(self):
         E = population(200)
-        s = synapses(
-            E, E, p=0.5, weight=rb.normal(1.0, 1.0, low=0), delay=rb.normal("1.5 ms", "0.75 ms", low="0.1 ms")
-        )
+        s = synapses(E, E, p=0.5, weight=rb.normal(1.0, 1.0, low=0), delay=rb.normal("1.5 ms", "0.75 ms", low="0.1 ms"))
         assert s.weight.shape == s.delay.shape == s.pre.shape
         assert s.weight.min() >= 0
         assert s.delay.min() >= 0.1
@@ -360,9 +367,7 @@ class TestValues:
     def test_weights_are_in_the_coherent_unit(self):
         net = Network()
         E = net.add("E", 3, MODEL.replace(v="0 mV"))
-        s = build(
-            net.connect(E, E, pairs=([0, 1], [1, 2]), weight=["500 uV", "1 mV"], delay=["1 s", "2 ms"]), 1
-        )
+        s = build(net.connect(E, E, pairs=([0, 1], [1, 2]), weight=["500 uV", "1 mV"], delay=["1 s", "2 ms"]), 1)
         assert s.weight.tolist() == [0.5, 1.0]
         assert s.delay.tolist() == [1000.0, 2.0]
 

@@ -104,9 +104,7 @@ def test_loops_with_complex_eigenvalues_are_exact() -> None:
 def test_equal_and_nearly_equal_rates_are_the_same_to_first_order() -> None:
     for delta in (0.0, 1e-15, 1e-12, 1e-9):
         matrix = np.array([[-0.1, 1.0], [0.0, -0.1 * (1 + delta)]])
-        assert decompose(matrix).propagate([0.0, 1.0], 10.0)[0] == pytest.approx(
-            10 / math.e, rel=1e-14 + delta
-        )
+        assert decompose(matrix).propagate([0.0, 1.0], 10.0)[0] == pytest.approx(10 / math.e, rel=1e-14 + delta)
 
 
 # ------------------------------------------------------------------------------------------ crossings
@@ -219,9 +217,7 @@ def test_grazes_of_oscillating_systems_are_told_apart(kind: str) -> None:
         sides = [highest[at - 2], v[min(at + 2, cells)]]
         if abs(t - at * until / cells) > until / cells or top - max(sides) < 1e-4 * (1.0 + abs(top)):
             continue
-        excess = float(rng.choice([-1.0, 1.0]) * 10 ** rng.uniform(-11.5, -5.5)) * (
-            1.0 + float(np.abs(v).max())
-        )
+        excess = float(rng.choice([-1.0, 1.0]) * 10 ** rng.uniform(-11.5, -5.5)) * (1.0 + float(np.abs(v).max()))
         row = np.array([1.0, 0, 0, 0, 0, excess - top])
         time = prepare_crossing(matrix, row).first(x, until)
         seen[excess > 0] += 1
@@ -267,17 +263,13 @@ def test_start_on_the_threshold() -> None:
     assert crossing.first([1.0, 0.0, 1.0], strict=False) == 0.0
     assert crossing.first([1.0, -0.5, 1.0], strict=True) == math.inf
     assert crossing.first([1.0, -0.5, 1.0], strict=False) == 0.0
-    curved = prepare_crossing(
-        [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0.0]], [1.0, 0.0, 0.0, -1.0]
-    )
+    curved = prepare_crossing([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0.0]], [1.0, 0.0, 0.0, -1.0])
     assert curved.first([1.0, 0.0, 2.0, 1.0], strict=True) == 0.0
     assert curved.first([1.0, -1.0, 2.0, 1.0], strict=True) == pytest.approx(1.0, rel=1e-14)  # (t - 1) t
     turning = prepare_crossing([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 0.0]], [1.0, 0.0, -1.0])
     assert turning.first([1.0, 0.1, 1.0], strict=True) == 0.0
     assert turning.first([1.0, 0.0, 1.0], strict=True) == math.inf
-    assert turning.first([1.0, -0.1, 1.0], strict=True) == pytest.approx(
-        2 * math.pi - 2 * math.atan(0.1), rel=1e-14
-    )
+    assert turning.first([1.0, -0.1, 1.0], strict=True) == pytest.approx(2 * math.pi - 2 * math.atan(0.1), rel=1e-14)
 
 
 def test_asymptote_below_and_above() -> None:
@@ -406,9 +398,7 @@ def run_batches(
         rates = np.append(np.sort(-1.0 / taus), 0.0)
         a = draw_batch(rng, rates, count)
         low, high, sure = search_densely(rates, a, 600)
-        matrix, row, states = (
-            write_as_chain(rates, a) if kind % 4 == 3 else (np.diag(rates), np.ones(size), a)
-        )
+        matrix, row, states = write_as_chain(rates, a) if kind % 4 == 3 else (np.diag(rates), np.ones(size), a)
         times = first(prepare_crossing(matrix, row), states)
         tally["cases"] += count
         for i in np.flatnonzero(~sure):
@@ -422,9 +412,7 @@ def run_batches(
         tally["invented"] += int((found & ~true).sum())
         both = true & found
         slack = 1e-7 * high[both]
-        tally["misplaced"] += int(
-            np.sum((times[both] < low[both] - slack) | (times[both] > high[both] + slack))
-        )
+        tally["misplaced"] += int(np.sum((times[both] < low[both] - slack) | (times[both] > high[both] + slack)))
     return tally
 
 
@@ -435,9 +423,7 @@ def assert_nothing_lost(tally: dict[str, int]) -> None:
 
 
 def test_three_thousand_cases_miss_and_invent_nothing() -> None:
-    assert_nothing_lost(
-        run_batches(lambda crossing, states: np.array([crossing.first(x) for x in states]), 32, 100, 1)
-    )
+    assert_nothing_lost(run_batches(lambda crossing, states: np.array([crossing.first(x) for x in states]), 32, 100, 1))
 
 
 @pytest.mark.slow

@@ -41,9 +41,7 @@ def test_example_draws_its_figures(path, tmp_path):
 
 def test_example_runs_as_a_script(tmp_path):
     path = next(p for p in EXAMPLES if p.stem == "03_three_phase")
-    done = subprocess.run(
-        [sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "03_square.png").exists()
 
@@ -79,9 +77,13 @@ def test_three_phase_rows_follow_the_fixed_synaptic_spikes(three_phases, seeds):
     known = seeds["S003.synaptic.fixed"]
     when, which = np.array(known["spikes"]).T
     neuron = three_phases.three_phases.replace(
-        evolve="tau du/dt = R*I - u\nh dp/dt = u - p\nh_s dI/dt = -I", receive="I <- I + q/tau_s*w_i",
-        h_s=1 / -np.expm1(-0.1), tau_s=10, q=1.5, I=0,
-    )  # fmt: skip
+        evolve="tau du/dt = R*I - u\nh dp/dt = u - p\nh_s dI/dt = -I",
+        receive="I <- I + q/tau_s*w_i",
+        h_s=1 / -np.expm1(-0.1),
+        tau_s=10,
+        q=1.5,
+        I=0,
+    )
     incoming = rb.spikes(when - 1.0, weight=np.array(known["W"])[which])
     run = rb.simulate(neuron, spikes=incoming, until=199, dt=1, method="euler")
     assert run.spikes[0].tolist() == known["fire_steps"]

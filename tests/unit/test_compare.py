@@ -35,9 +35,7 @@ def test_the_same_engine_twice_differs_in_nothing():
 
 
 def test_clock_and_exact_differ_by_the_grid():
-    found = rb.compare(
-        rb.LIF(), [rb.Exact(), rb.Clock("0.1 ms"), rb.Clock("0.05 ms")], until="100 ms", I="0.3 nA"
-    )
+    found = rb.compare(rb.LIF(), [rb.Exact(), rb.Clock("0.1 ms"), rb.Clock("0.05 ms")], until="100 ms", I="0.3 nA")
     assert len([*found]) == 3
     coarse, fine, _ = found
     assert coarse.matched == fine.matched == 4
@@ -53,9 +51,7 @@ def test_clock_and_exact_differ_by_the_grid():
 
 def test_missing_and_invented_spikes_are_counted():
     # a coarse Euler step moves the spikes too far to be matched within 0.01 ms
-    [d] = rb.compare(
-        rb.LIF(), [rb.Exact(), rb.Clock("1 ms", "euler")], until="100 ms", I="0.3 nA", tolerance="0.01 ms"
-    )
+    [d] = rb.compare(rb.LIF(), [rb.Exact(), rb.Clock("1 ms", "euler")], until="100 ms", I="0.3 nA", tolerance="0.01 ms")
     assert d.matched + d.missed == 4
     assert d.missed >= 3
     assert d.invented >= 3

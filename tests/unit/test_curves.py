@@ -150,17 +150,13 @@ def test_closed_form_of_the_rate_is_what_a_run_shows(model, currents):
     curve = rb.fi_curve(model, name, currents, until="600 ms", engine=engine)
     assert curve.analytic[0] == 0
     assert curve.f[0] == 0
-    assert 1e3 / curve.analytic[1:] == pytest.approx(
-        curve.interval[1:], rel=1e-4 if model.name == "IAF" else 1e-6
-    )
+    assert 1e3 / curve.analytic[1:] == pytest.approx(curve.interval[1:], rel=1e-4 if model.name == "IAF" else 1e-6)
 
 
 def test_no_closed_form_where_none_is_known():
     assert rb.fi_curve(rb.AdEx(), currents=[0.5], until="50 ms").analytic is None
     assert rb.fi_curve(rb.LIFsfa(), currents=[0.5], until="50 ms").analytic is None
-    assert (
-        rb.fi_curve(rb.LIF(refractory={"threshold": "2 ms"}), currents=[0.5], until="50 ms").analytic is None
-    )
+    assert rb.fi_curve(rb.LIF(refractory={"threshold": "2 ms"}), currents=[0.5], until="50 ms").analytic is None
 
 
 def test_currents_may_carry_a_unit_and_must_carry_the_right_one():
@@ -266,9 +262,7 @@ def test_gain_of_hodgkin_and_huxley_is_what_a_small_sine_shows():
     hertz = np.array([20.0, 67.0, 150.0])
     found = rb.gain(rb.HH(), hertz)
     sine = rb.sine(1e-3, hertz)
-    run = rb.simulate(
-        model, I=sine, until="300 ms", dt="0.02 ms", method="rk4", record="v", record_every="0.1 ms"
-    )
+    run = rb.simulate(model, I=sine, until="300 ms", dt="0.02 ms", method="rk4", record="v", record_every="0.1 ms")
     for k, f in enumerate(hertz):
         late = run.t > 300 - 1e3 / f * 2
         wave = np.exp(-2j * np.pi * 1e-3 * f * run.t[late])

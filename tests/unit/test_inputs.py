@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import rheobase as rb
-from rheobase.network.inputs import Stimulus, as_stimulus
+from rheobase.network.stimulus import Stimulus, as_stimulus
 
 
 def _values(stimulus: Stimulus, dt: float, steps: int, n: int = 1, key: int = 1) -> np.ndarray:
@@ -74,9 +74,7 @@ def test_sine_and_zap() -> None:
         np.where((t >= 50) & (t < 150), 1 + 2 * np.sin(2 * np.pi * 0.01 * (t - 50) + 0.3), 0),
         atol=1e-14,
     )
-    np.testing.assert_array_equal(
-        _values(rb.sine(1, 10), 0.5, 400), _values(rb.sine(1, "0.01 kHz"), 0.5, 400)
-    )
+    np.testing.assert_array_equal(_values(rb.sine(1, 10), 0.5, 400), _values(rb.sine(1, "0.01 kHz"), 0.5, 400))
     # a chirp's instantaneous frequency rises linearly: its zeros come at the times the integral says
     chirp = _values(rb.zap(1, 0, 20, on=0, off=1000), 0.01, 100_000)
     zeros = np.flatnonzero(np.diff(np.signbit(chirp[1:]))) * 0.01
@@ -118,9 +116,7 @@ def test_functions_of_time() -> None:
     run = rb.simulate(rb.LIF(), 10, dt=0.5, I=lambda t: 0.1 * np.exp(-t / 5))
     same = rb.simulate(rb.LIF(), 10, dt=0.5, I=rb.decay(0.1, tau=5))
     np.testing.assert_allclose(run.v, same.v, rtol=1e-14)
-    np.testing.assert_array_equal(
-        _values(as_stimulus(lambda t: 3.0, "I"), 0.5, 4), 3
-    )  # one number for all times
+    np.testing.assert_array_equal(_values(as_stimulus(lambda t: 3.0, "I"), 0.5, 4), 3)  # one number for all times
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,7 @@ def ring(rates):
     return MarkovNeuron(names, arrows, spike=names[-1], start=names[0])
 
 
-chains = st.integers(2, 4).flatmap(
-    lambda n: st.lists(st.floats(1e-3, 1e3), min_size=n * (n - 1), max_size=n * (n - 1))
-)
+chains = st.integers(2, 4).flatmap(lambda n: st.lists(st.floats(1e-3, 1e3), min_size=n * (n - 1), max_size=n * (n - 1)))
 
 
 # ------------------------------------------------------------------ what follows without simulating
@@ -299,9 +297,7 @@ def test_changing_input_against_the_master_equation(form):
 
 def test_thinned_poisson_counts_follow_the_rate():
     m = MarkovNeuron(["on"], {"on -> on": "f"}, spike="on -> on", start="on")
-    run = simulate_markov(
-        m, 100.0, n=2000, seed=9, inputs={"f": lambda t: 0.1 * (1 + np.sin(t / 5))}, bound="200 Hz"
-    )
+    run = simulate_markov(m, 100.0, n=2000, seed=9, inputs={"f": lambda t: 0.1 * (1 + np.sin(t / 5))}, bound="200 Hz")
     t = np.concatenate(run.spikes)
     count, _ = np.histogram(t, bins=20, range=(0, 100))
     edges = np.linspace(0, 100, 21)
@@ -315,12 +311,8 @@ def test_a_function_of_one_number_is_enough():
     import math
 
     m = MarkovNeuron(["on"], {"on -> on": "f"}, spike="on -> on", start="on")
-    a = simulate_markov(
-        m, 50.0, n=3, seed=9, inputs={"f": lambda t: 0.1 if math.sin(t) > 0 else 0.2}, bound=0.2
-    )
-    b = simulate_markov(
-        m, 50.0, n=3, seed=9, inputs={"f": lambda t: np.where(np.sin(t) > 0, 0.1, 0.2)}, bound=0.2
-    )
+    a = simulate_markov(m, 50.0, n=3, seed=9, inputs={"f": lambda t: 0.1 if math.sin(t) > 0 else 0.2}, bound=0.2)
+    b = simulate_markov(m, 50.0, n=3, seed=9, inputs={"f": lambda t: np.where(np.sin(t) > 0, 0.1, 0.2)}, bound=0.2)
     for x, y in zip(a.spikes, b.spikes, strict=True):
         assert np.array_equal(x, y)
 
@@ -328,9 +320,13 @@ def test_a_function_of_one_number_is_enough():
 def test_states_without_a_function_need_no_bound():
     m = MarkovNeuron(("a", "b"), {"a -> b": "u*g", "b -> a": "g"}, start="a", spike="b")
     run = simulate_markov(
-        m, 4000.0, n=50, seed=1, bound={"a": 4.0},
+        m,
+        4000.0,
+        n=50,
+        seed=1,
+        bound={"a": 4.0},
         inputs={"u": lambda t: 2.0 + 0 * t, "g": ([0, 2000], [0.1, 2.0])},
-    )  # fmt: skip
+    )
     early = np.concatenate([s[s < 2000] for s in run.spikes])
     late = np.concatenate([s[s >= 2000] for s in run.spikes])
     rate = 2 / 3  # flux of a -> b is p_a * 2 g = (1/3) * 2 g
@@ -350,9 +346,7 @@ def test_long_run_occupancy_and_its_grid():
         assert run.occupancy[s] == pytest.approx((states == s).mean(axis=0), abs=1e-12)
     assert run.time_in().sum(axis=1) == pytest.approx(np.full(200, 500.0))
     share = run.time_in() / 500.0
-    assert np.all(
-        np.abs(share.mean(axis=0) - m.stationary(I=1.5)) < 4 * share.std(axis=0) / np.sqrt(200) + 5e-3
-    )
+    assert np.all(np.abs(share.mean(axis=0) - m.stationary(I=1.5)) < 4 * share.std(axis=0) / np.sqrt(200) + 5e-3)
 
 
 def test_paths_follow_the_transitions():

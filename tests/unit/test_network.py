@@ -16,9 +16,18 @@ from rheobase.network.network import Network, Part, Projection
 from rheobase.network.rule import InDegree, Pairs, Probability, Total
 
 LIF = rb.Neuron(
-    evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
-    refractory="2 ms", name="LIF", tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV", v_r="-70 mV",
-)  # fmt: skip
+    evolve="tau dv/dt = E_L - v + R*I",
+    receive="v <- v + w_i",
+    threshold="v > theta",
+    reset="v <- v_r",
+    refractory="2 ms",
+    name="LIF",
+    tau="20 ms",
+    R="100 MOhm",
+    E_L="-70 mV",
+    theta="-50 mV",
+    v_r="-70 mV",
+)
 BLIND = LIF.replace(receive="v <- 0.5*v", name="blind")
 DEAF = LIF.replace(receive=None, name="deaf")
 
@@ -39,7 +48,10 @@ def test_cuba_network_of_the_manual():
     assert isinstance(both, list)
     assert isinstance(one, Projection)
     assert [(p.source.name, p.target.name, p.port, p.index) for p in net.projections] == [
-        ("E", "E", "exc", 0), ("E", "I", "exc", 1), ("I", "E", "inh", 2)]  # fmt: skip
+        ("E", "E", "exc", 0),
+        ("E", "I", "exc", 1),
+        ("I", "E", "inh", 2),
+    ]
     assert both[0].rule == Probability(0.02)
     assert one.weight.value == -9.0
     assert one.delay.value == 0.1
@@ -311,9 +323,7 @@ class TestConnect:
             net.connect(E, 3, **how)
         with pytest.raises(InputError, match="the list of targets is empty"):
             net.connect(E, [], **how)
-        with pytest.raises(
-            InputError, match=re.escape("one_to_one joins parts of one size, but these have 10 and 4")
-        ):
+        with pytest.raises(InputError, match=re.escape("one_to_one joins parts of one size, but these have 10 and 4")):
             net.connect(E, I, to="exc", one_to_one=True, weight=1, delay=1)
         with pytest.raises(InputError, match=r"matrix has shape \(4, 10\).*give its transpose, matrix.T"):
             net.connect(E, I, to="exc", matrix=np.ones((4, 10)), delay=1)
@@ -363,9 +373,7 @@ class TestConnect:
         with pytest.raises(InputError, match="delay = 0 ms at index 0 is not positive"):
             build(net.connect(E, E, all_to_all=True, weight=1, delay=lambda d: d), 1)
         with pytest.raises(InputError, match="weight is NaN at index 1"):
-            build(
-                net.connect(E, E, all_to_all=True, weight=lambda d: np.where(d == 1, np.nan, d), delay=1), 1
-            )
+            build(net.connect(E, E, all_to_all=True, weight=lambda d: np.where(d == 1, np.nan, d), delay=1), 1)
         with pytest.raises(InputError, match="returned 2 values for 100 synapses"):
             build(net.connect(E, E, all_to_all=True, weight=lambda d: d[:2], delay=1), 1)
 
@@ -386,9 +394,7 @@ class TestDescribe:
         def near(d):
             return np.exp(-d)
 
-        net.connect(
-            E, [E, F], indegree=3, multapses=False, self_connections=False, weight=0.5, delay="1.5 ms"
-        )
+        net.connect(E, [E, F], indegree=3, multapses=False, self_connections=False, weight=0.5, delay="1.5 ms")
         net.connect(E, I[:2], to="inh", p=0.25, weight=rb.normal("1 mV", "0.1 mV"), delay=2)
         net.connect(P, I, to="exc", total=7, weight="1 mV", delay="1 ms")
         net.connect(E, E, distance=near, periodic=10, weight=near, delay="1 ms", name="local")
@@ -462,11 +468,19 @@ class TestDescribe:
 
     def test_every_input_has_words(self):
         net = Network()
-        for i, current in enumerate([
-            0.1, rb.ramp(0, 1, "1 ms", "2 ms"), rb.sine(1, 10), 2.0 * rb.decay(1, "3 ms"), rb.noise(0, 1),
-            rb.ou(0, 1, "5 ms"),
-            rb.step(1) + rb.pulses(1, [1, 2], 1), rb.sampled([1, 2, 3], dt=1), lambda t: t,
-        ]):  # fmt: skip
+        for i, current in enumerate(
+            [
+                0.1,
+                rb.ramp(0, 1, "1 ms", "2 ms"),
+                rb.sine(1, 10),
+                2.0 * rb.decay(1, "3 ms"),
+                rb.noise(0, 1),
+                rb.ou(0, 1, "5 ms"),
+                rb.step(1) + rb.pulses(1, [1, 2], 1),
+                rb.sampled([1, 2, 3], dt=1),
+                lambda t: t,
+            ]
+        ):
             net.add(f"N{i}", 2, LIF, I=current, spikes=rb.spikes([1, 2]) + rb.poisson(lambda t: 5 + t))
         text = net.describe()
         rows = re.findall(r"^(\S.*?)  +N\d, (?:I|port spikes)  +(\S.*)$", text, re.MULTILINE)

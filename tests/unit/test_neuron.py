@@ -80,8 +80,9 @@ def test_replace_of_a_row_drops_the_values_that_went_with_it():
 
 
 def test_replace_can_bring_a_row_with_new_names():
-    n = lif().replace(evolve="tau dv/dt = E_L - v + R*I - w\ntau_w dw/dt = -w", reset="v <- v_r; w <- w + b",
-                      tau_w="100 ms", b="1 mV")  # fmt: skip
+    n = lif().replace(
+        evolve="tau dv/dt = E_L - v + R*I - w\ntau_w dw/dt = -w", reset="v <- v_r; w <- w + b", tau_w="100 ms", b="1 mV"
+    )
     assert n.states == ("v", "w")
     assert n.unit("w") == "mV"
 
@@ -104,8 +105,7 @@ def test_copies_are_equal():
 
 
 def test_what_is_printed_reads_back():
-    n = lif(name="cell", about="a: b, with commas",
-    reference="A-B et al. (2001) very-hyphenated-" + "word " * 60)
+    n = lif(name="cell", about="a: b, with commas", reference="A-B et al. (2001) very-hyphenated-" + "word " * 60)
     assert Neuron.from_text(str(n)) == n
 
 
@@ -136,20 +136,27 @@ def test_from_dict_does_not_print_a_text_that_contradicts_the_value():
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [({"evolv": "x"}, "Did you mean 'evolve'"), ({"parameters": [1]}, "must map"),
-     ({"parameters": {"tau": 3}}, "not a quantity"),
-     ({"parameters": {"tau": {"value": "20 ms"}}}, "not a number"),
-     ({"parameters": {"evolve": {"value": 1}}}, "cannot be the name"),
-     ({"initial": {"v": {"distribution": "normal(x, y)"}}}, "not a number"), ({"name": "a: b"}, "name=")],
-)  # fmt: skip
+    [
+        ({"evolv": "x"}, "Did you mean 'evolve'"),
+        ({"parameters": [1]}, "must map"),
+        ({"parameters": {"tau": 3}}, "not a quantity"),
+        ({"parameters": {"tau": {"value": "20 ms"}}}, "not a number"),
+        ({"parameters": {"evolve": {"value": 1}}}, "cannot be the name"),
+        ({"initial": {"v": {"distribution": "normal(x, y)"}}}, "not a number"),
+        ({"name": "a: b"}, "name="),
+    ],
+)
 def test_dicts_that_are_no_neuron(change, says):
     with pytest.raises(InputError, match=says):
         Neuron.from_dict(lif().to_dict() | change)
 
 
 def test_text_that_is_no_table():
-    for text, says in (("", "at the left margin"), ("LIF\nevolve dv/dt", "belongs to no row"),
-    ("LIF\n  evlve  x", "belongs to no row")):
+    for text, says in (
+        ("", "at the left margin"),
+        ("LIF\nevolve dv/dt", "belongs to no row"),
+        ("LIF\n  evlve  x", "belongs to no row"),
+    ):
         with pytest.raises(InputError, match=says):
             Neuron.from_text(text)
 
@@ -210,8 +217,15 @@ def test_an_input_takes_up_whatever_unit_is_left():
 
 
 def test_a_model_of_plain_numbers_needs_no_units():
-    n = Neuron(evolve="dv/dt = 0.04*v**2 + 5*v + 140 - u + I\ndu/dt = a*(b*v - u)", threshold="v > 30",
-               reset="v <- c; u <- u + d", a=0.02, b=0.2, c=-65, d=8)  # fmt: skip
+    n = Neuron(
+        evolve="dv/dt = 0.04*v**2 + 5*v + 140 - u + I\ndu/dt = a*(b*v - u)",
+        threshold="v > 30",
+        reset="v <- c; u <- u + d",
+        a=0.02,
+        b=0.2,
+        c=-65,
+        d=8,
+    )
     assert n.unit("v") == ""
 
 
@@ -227,10 +241,16 @@ def test_white_noise_has_the_unit_of_one_over_the_root_of_time():
 
 @pytest.mark.parametrize(
     ("given", "targets", "time"),
-    [("2 ms", {"v": "t_ref"}, 2.0), (2, {"v": "t_ref"}, 2.0), ("0.002 s", {"v": "t_ref"}, 2.0),
-     ({"u": "3 ms"}, {"u": "t_ref"}, 3.0),
-     ({"threshold": "5 ms"}, {"threshold": "t_ref"}, 5.0), (None, {}, None), ("0 ms", {"v": "t_ref"}, 0.0)],
-)  # fmt: skip
+    [
+        ("2 ms", {"v": "t_ref"}, 2.0),
+        (2, {"v": "t_ref"}, 2.0),
+        ("0.002 s", {"v": "t_ref"}, 2.0),
+        ({"u": "3 ms"}, {"u": "t_ref"}, 3.0),
+        ({"threshold": "5 ms"}, {"threshold": "t_ref"}, 5.0),
+        (None, {}, None),
+        ("0 ms", {"v": "t_ref"}, 0.0),
+    ],
+)
 def test_forms_of_refractory(given, targets, time):
     n = lif(evolve="tau dv/dt = E_L - v + R*I\ntau du/dt = -u", refractory=given)
     assert dict(n.refractory) == targets
@@ -247,12 +267,16 @@ def test_refractory_names_a_parameter_or_several_states():
 
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
-    [({"refractory": {"w": "2 ms"}}, RowError, "'w' is no state"),
-     ({"refractory": "dead"}, RowError, "'dead'"),
-     ({"refractory": "-1 ms"}, InputError, "negative"), ({"refractory": "2*tau"}, InputError, "cannot read"),
-     ({"refractory": "tau + tau"}, RowError, "not a formula"), ({"t_ref": "3 ms"}, RowError, "given twice"),
-     ({"threshold": None, "reset": None, "theta": None, "v_r": None}, RowError, "nothing fires")],
-)  # fmt: skip
+    [
+        ({"refractory": {"w": "2 ms"}}, RowError, "'w' is no state"),
+        ({"refractory": "dead"}, RowError, "'dead'"),
+        ({"refractory": "-1 ms"}, InputError, "negative"),
+        ({"refractory": "2*tau"}, InputError, "cannot read"),
+        ({"refractory": "tau + tau"}, RowError, "not a formula"),
+        ({"t_ref": "3 ms"}, RowError, "given twice"),
+        ({"threshold": None, "reset": None, "theta": None, "v_r": None}, RowError, "nothing fires"),
+    ],
+)
 def test_refractory_that_cannot_be(changes, error, says):
     with pytest.raises(error, match=says.replace("*", r"\*")):
         lif(**changes)
@@ -269,14 +293,19 @@ def test_arrays_give_the_number_of_neurons():
 
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
-    [({"tau": [1, 2], "R": [1, 2, 3]}, InputError, "tau has 2 values and R has 3"),
-     ({"tau": [[1, 2]]}, InputError, "one axis"),
-     ({"tau": []}, InputError, "empty"), ({"tau": ["1 ms", "2 mV"]}, UnitMismatch, "mixes"),
-     ({"tau": [1, np.nan]}, InputError, "index 1"),
-     ({"tau": [1, -2]}, InputError, "not positive"), ({"tau": "many"}, InputError, "not a number"),
-     ({"tau": True}, InputError, "not a number"),
-     ({"tau": object()}, InputError, "not a number"), ({"tau": 10**400}, InputError, "not a number")],
-)  # fmt: skip
+    [
+        ({"tau": [1, 2], "R": [1, 2, 3]}, InputError, "tau has 2 values and R has 3"),
+        ({"tau": [[1, 2]]}, InputError, "one axis"),
+        ({"tau": []}, InputError, "empty"),
+        ({"tau": ["1 ms", "2 mV"]}, UnitMismatch, "mixes"),
+        ({"tau": [1, np.nan]}, InputError, "index 1"),
+        ({"tau": [1, -2]}, InputError, "not positive"),
+        ({"tau": "many"}, InputError, "not a number"),
+        ({"tau": True}, InputError, "not a number"),
+        ({"tau": object()}, InputError, "not a number"),
+        ({"tau": 10**400}, InputError, "not a number"),
+    ],
+)
 def test_values_that_cannot_be(changes, error, says):
     with pytest.raises(error, match=says):
         lif(**changes)
@@ -292,8 +321,12 @@ def test_distributions_are_kept_and_drawn_later():
         lif(v=uniform("1 ms", "2 ms"))
     with pytest.raises(InputError, match="not positive"):
         lif(tau=uniform("-1 ms", "2 ms"))
-    for positive in (lognormal(3.0, 0.1, unit="ms"), gamma(2.0, "10 ms"), exponential("20 ms"),
-    normal("20 ms", "1 ms")):
+    for positive in (
+        lognormal(3.0, 0.1, unit="ms"),
+        gamma(2.0, "10 ms"),
+        exponential("20 ms"),
+        normal("20 ms", "1 ms"),
+    ):
         assert lif(tau=positive).parameters["tau"].value == positive
 
 
@@ -304,8 +337,7 @@ def test_distributions_are_kept_and_drawn_later():
     ("changes", "error", "says"),
     [
         ({"tua": "20 ms", "tau": None}, InputError, "'tua' stands in no row. Did you mean 'tau'"),
-        ({"Theta": "-50 mV", "theta": None}, RowError,
-        "Did you mean 'theta'|neither a state nor a parameter"),
+        ({"Theta": "-50 mV", "theta": None}, RowError, "Did you mean 'theta'|neither a state nor a parameter"),
         ({"threshold": "v > teta"}, RowError, "Did you mean 'theta'"),
         ({"tau": "20"}, None, ""),
         ({"reset": "v = v_r"}, RowError, "a jump is written  v <- v_r"),

@@ -33,9 +33,7 @@ MIHALAS = {row["letter"]: row for row in ORACLE["mihalas_niebur_2009"]["rows"]}
 def test_izhikevich_2004(letter, on, off, name):
     row = IZHIKEVICH[letter]
     for scheme in ("spikes_figure1_scheme", "spikes_continuous_time"):
-        found = rb.firing_pattern(
-            np.array(row[scheme]), row["T"], on, off, current=7 if letter == "I" else None
-        )
+        found = rb.firing_pattern(np.array(row[scheme]), row["T"], on, off, current=7 if letter == "I" else None)
         assert str(found) == name
 
 
@@ -94,9 +92,7 @@ def test_shapes_made_by_hand():
 def test_the_name_does_not_depend_on_the_unit_of_time(scale):
     for row in NAUD.values():
         times = np.array(row["spikes_continuous_time"])
-        assert str(rb.firing_pattern(times * scale, row["T"] * scale)) == str(
-            rb.firing_pattern(times, row["T"])
-        )
+        assert str(rb.firing_pattern(times * scale, row["T"] * scale)) == str(rb.firing_pattern(times, row["T"]))
 
 
 def test_a_run_brings_its_own_duration():

@@ -70,9 +70,7 @@ def test_nullclines_lie_on_the_zeros_and_fixed_points_on_both(model):
         x = np.array([p[s] for s in found.setting.states])
         assert np.abs(found.setting.flow(x)).max() < 1e-10
         for state in ("v", "w"):
-            distance = min(
-                np.hypot(b[:, 0] - p["v"], b[:, 1] - p["w"]).min() for b in found.nullclines[state]
-            )
+            distance = min(np.hypot(b[:, 0] - p["v"], b[:, 1] - p["w"]).min() for b in found.nullclines[state])
             assert distance < 0.05
 
 
@@ -115,8 +113,7 @@ def test_bifurcations_of_other_neurons():
     # Hodgkin and Huxley: the eigenvalues really cross there
     hopf = rb.bifurcation(rb.HH()).lost
     rates = [
-        rb.gain(rb.HH().replace(threshold=None), [1], I=hopf.current * f).eigenvalues.real.max()
-        for f in (0.98, 0.999)
+        rb.gain(rb.HH().replace(threshold=None), [1], I=hopf.current * f).eigenvalues.real.max() for f in (0.98, 0.999)
     ]
     assert rates[0] < rates[1] < 0
     with pytest.raises(rb.DidNotConverge):

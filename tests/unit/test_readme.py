@@ -48,9 +48,7 @@ def test_shown_values_come_out(tmp_path, capsys):
     assert float(printed[1]) == pytest.approx(0.21)
     assert "[47.95790546 95.91581091]" in printed[2]
     assert "[47. 94.]" in printed[2]
-    (questions,) = [
-        text for text, block in zip(printed, blocks("python"), strict=True) if "rb.rheobase" in block
-    ]
+    (questions,) = [text for text, block in zip(printed, blocks("python"), strict=True) if "rb.rheobase" in block]
     low, high = map(float, questions.split()[:2])
     assert (low, high) == (pytest.approx(0.2), pytest.approx(0.577, abs=5e-4))
 

@@ -30,8 +30,14 @@ def caret(error):
 
 @pytest.mark.parametrize(
     "line",
-    ["tau dv/dt = E - v", "tau*dv/dt = E - v", "tau * dv / dt = E - v", "tau v' = E - v", "τ dv/dt = E − v",
-     "tau dv/dt=E-v"],
+    [
+        "tau dv/dt = E - v",
+        "tau*dv/dt = E - v",
+        "tau * dv / dt = E - v",
+        "tau v' = E - v",
+        "τ dv/dt = E − v",
+        "tau dv/dt=E-v",
+    ],
 )
 def test_spellings_of_a_flow_mean_the_same(line):
     (flow,) = rows(line).flows
@@ -56,9 +62,19 @@ def test_lines_are_separated_by_newline_or_semicolon(separator):
 
 @pytest.mark.parametrize(
     ("text", "same"),
-    [("a^2", "a**2"), ("a²", "a**2"), ("a·b", "a*b"), ("a×b÷c", "a*b/c"), ("−a", "-a"), ("Δ_T", "Delta_T"),
-     ("θ + τ_m", "theta + tau_m"), ("x₁", "x1"), ("λ", "lambda_"), ("Ω", "Omega")],
-)  # fmt: skip
+    [
+        ("a^2", "a**2"),
+        ("a²", "a**2"),
+        ("a·b", "a*b"),
+        ("a×b÷c", "a*b/c"),
+        ("−a", "-a"),
+        ("Δ_T", "Delta_T"),
+        ("θ + τ_m", "theta + tau_m"),
+        ("x₁", "x1"),
+        ("λ", "lambda_"),
+        ("Ω", "Omega"),
+    ],
+)
 def test_typographic_signs_and_greek_letters_are_plain_names(text, same):
     assert value(text) == value(same)
 
@@ -79,11 +95,21 @@ def test_every_function_parses(name):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("2**3", 8.0), ("2**-1", 0.5), ("1/3", 1 / 3), ("exp(1)", 2.718281828459045), ("exprel(0)", 1.0),
-     ("min(3, 1, 2)", 1.0),
-     ("floor(-0.5)", -1.0), ("sign(-3)", -1.0), ("pi", 3.141592653589793), ("1e-3", 1e-3), (".5", 0.5),
-     ("sqrt(2)**2", 2.0)],
-)  # fmt: skip
+    [
+        ("2**3", 8.0),
+        ("2**-1", 0.5),
+        ("1/3", 1 / 3),
+        ("exp(1)", 2.718281828459045),
+        ("exprel(0)", 1.0),
+        ("min(3, 1, 2)", 1.0),
+        ("floor(-0.5)", -1.0),
+        ("sign(-3)", -1.0),
+        ("pi", 3.141592653589793),
+        ("1e-3", 1e-3),
+        (".5", 0.5),
+        ("sqrt(2)**2", 2.0),
+    ],
+)
 def test_constants_are_computed_in_floating_point(text, number):
     assert float(value(text)) == pytest.approx(number, rel=1e-15)
 
@@ -91,8 +117,16 @@ def test_constants_are_computed_in_floating_point(text, number):
 def test_letters_that_sympy_reads_as_constants_are_plain_names():
     """SymPy's own parser takes I for the imaginary unit, E for Euler's number, S, N, Q, O for objects."""
     assert {s.name for s in value("I + E*S + N - Q + O*beta + gamma + zeta").free_symbols} == {
-        "I", "E", "S", "N", "Q", "O", "beta", "gamma", "zeta",
-    }  # fmt: skip
+        "I",
+        "E",
+        "S",
+        "N",
+        "Q",
+        "O",
+        "beta",
+        "gamma",
+        "zeta",
+    }
 
 
 def test_the_precedence_is_that_of_mathematics():
@@ -223,10 +257,15 @@ def test_a_long_line_is_shown_as_a_window_around_the_mistake():
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [({"threshold": "v > 1", "hazard": "exp(v)"}, "not both"), ({"reset": "v <- 0"}, "nothing that fires"),
-     ({"evolve": "a = 2"}, "no state"), ({"receive": {"v": "v <- v + w_i"}}, "cannot name a port"),
-     ({"receive": {"my port": "v <- v + w_i"}}, "cannot name a port"), ({"receive": 3}, "a text, or a dict")],
-)  # fmt: skip
+    [
+        ({"threshold": "v > 1", "hazard": "exp(v)"}, "not both"),
+        ({"reset": "v <- 0"}, "nothing that fires"),
+        ({"evolve": "a = 2"}, "no state"),
+        ({"receive": {"v": "v <- v + w_i"}}, "cannot name a port"),
+        ({"receive": {"my port": "v <- v + w_i"}}, "cannot name a port"),
+        ({"receive": 3}, "a text, or a dict"),
+    ],
+)
 def test_rows_that_do_not_go_together(arguments, says):
     with pytest.raises(RowError, match=says):
         rows(**arguments)

@@ -73,9 +73,7 @@ def test_recording() -> None:
     np.testing.assert_array_equal(part.t, full.t[::10])
     assert [*rb.simulate(model, 20, dt=0.1, record=["spikes"]).traces] == []
     assert [*rb.simulate(model, 20, dt=0.1, record=True).traces] == ["v", "I_syn"]
-    large = rb.simulate(
-        model, 100, dt=0.1, n=2000
-    )  # two million values and more are kept only when asked for
+    large = rb.simulate(model, 100, dt=0.1, n=2000)  # two million values and more are kept only when asked for
     assert not large.traces
 
 
@@ -227,9 +225,7 @@ def test_until_shorter_than_a_step() -> None:
 
 def test_missing_input_is_named_with_its_unit() -> None:
     model = rb.Neuron("tau dv/dt = E_L - v + R*J", tau="20 ms", R="100 MOhm", E_L="-70 mV")
-    with pytest.raises(
-        rb.InputError, match=r"needs the input J \(in nA\): give J=..., for example J=rb.step"
-    ):
+    with pytest.raises(rb.InputError, match=r"needs the input J \(in nA\): give J=..., for example J=rb.step"):
         rb.simulate(model, 50)
 
 

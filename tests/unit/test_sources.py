@@ -13,9 +13,7 @@ from rheobase.network.sources import SpikeSource, as_source, poisson_counts
 COUNTER = rb.Neuron("tau dc/dt = 0*c", receive="c <- c + w_i", tau=1.0, c=0.0)
 
 
-def _arrivals(
-    source: SpikeSource, dt: float, steps: int, n: int = 1, key: int = 1
-) -> list[tuple[int, int, float]]:
+def _arrivals(source: SpikeSource, dt: float, steps: int, n: int = 1, key: int = 1) -> list[tuple[int, int, float]]:
     found = source.on_grid(dt, n, key)(-1, steps)
     return [(int(a), int(b), float(c)) for a, b, c in zip(*found, strict=True)]
 
@@ -77,15 +75,11 @@ def test_sums_keep_every_part() -> None:
 # Poisson ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rate", "dt", "sources"), [(50, 0.1, 1), (500, 1.0, 1), (20, 1.0, 100), (9000, 5.0, 3)]
-)
+@pytest.mark.parametrize(("rate", "dt", "sources"), [(50, 0.1, 1), (500, 1.0, 1), (20, 1.0, 100), (9000, 5.0, 3)])
 def test_counts_are_poisson(rate: float, dt: float, sources: int) -> None:
     expected = rate / 1000 * dt * sources
     steps, n = 100, 1000
-    run = rb.simulate(
-        COUNTER, steps * dt, dt=dt, n=n, seed=3, spikes=rb.poisson(rate, sources=sources), record="c"
-    )
+    run = rb.simulate(COUNTER, steps * dt, dt=dt, n=n, seed=3, spikes=rb.poisson(rate, sources=sources), record="c")
     counts = np.diff(run.c, axis=1).ravel()
     assert counts.mean() == pytest.approx(expected, abs=5 * math.sqrt(expected / counts.size))
     assert counts.var() == pytest.approx(expected, rel=6 * math.sqrt((2 + 1 / expected) / counts.size))
@@ -99,9 +93,7 @@ def test_counts_are_poisson(rate: float, dt: float, sources: int) -> None:
 def test_counts_by_inversion_are_the_quantiles() -> None:
     u = np.random.default_rng(0).random(2000)
     for mean in (0.0, 1e-3, 0.7, 12.0, 29.9, 30.1, 400.0):
-        np.testing.assert_array_equal(
-            poisson_counts(np.array(mean), u), stats.poisson.ppf(u, mean) if mean else 0
-        )
+        np.testing.assert_array_equal(poisson_counts(np.array(mean), u), stats.poisson.ppf(u, mean) if mean else 0)
 
 
 def test_rates_in_all_forms() -> None:
@@ -116,9 +108,7 @@ def test_rates_in_all_forms() -> None:
         (rb.ramp(0, 200, on=0, off=100), 10),
     ]
     for rate, expected in given:
-        counts = rb.simulate(COUNTER, 100, dt=0.5, n=n, seed=2, spikes=rb.poisson(rate), record=False).final[
-            "c"
-        ]
+        counts = rb.simulate(COUNTER, 100, dt=0.5, n=n, seed=2, spikes=rb.poisson(rate), record=False).final["c"]
         assert counts.mean() == pytest.approx(expected, abs=5 * math.sqrt(expected / n) + 0.06)
     each = rb.simulate(COUNTER, 10_000, dt=10, seed=2, spikes=rb.poisson([10, 100]), record=False).final["c"]
     assert np.all(np.abs(each - [100, 1000]) < 5 * np.sqrt([100, 1000]))
@@ -156,9 +146,9 @@ def test_fresh_and_frozen() -> None:
 
 
 def test_weights_of_poisson_spikes() -> None:
-    many = rb.simulate(
-        COUNTER, 100, dt=1, seed=1, spikes=rb.poisson(100, weight=[1.0, -2.0, 0.0]), record=False
-    ).final["c"]
+    many = rb.simulate(COUNTER, 100, dt=1, seed=1, spikes=rb.poisson(100, weight=[1.0, -2.0, 0.0]), record=False).final[
+        "c"
+    ]
     assert many[0] > 0 > many[1]
     assert many[2] == 0
     drawn = rb.simulate(
@@ -245,6 +235,4 @@ def test_sources_that_cannot_be(make: Any, says: str) -> None:
 def test_unit_of_the_weight() -> None:
     with pytest.raises(rb.UnitMismatch, match=r"weight at port .*spikes is in nA, but the rows want mV"):
         rb.simulate(rb.LIF(), 10, dt=0.1, spikes=rb.spikes([1], weight="1 nA"))
-    assert rb.simulate(rb.LIF(), 10, dt=0.1, spikes=rb.spikes([1], weight="0.001 V")).v[10] == pytest.approx(
-        -69
-    )
+    assert rb.simulate(rb.LIF(), 10, dt=0.1, spikes=rb.spikes([1], weight="0.001 V")).v[10] == pytest.approx(-69)

@@ -51,9 +51,7 @@ def test_irregularity_follows_the_printed_formulas(some):
     np.testing.assert_allclose(
         np.column_stack([f(some) for f in (trains.cv, trains.cv2, trains.lv)]), expected, rtol=1e-12
     )
-    assert [trains.cv(some[3]), trains.cv2(some[3]), trains.lv(some[3])] == pytest.approx(
-        expected[3], rel=1e-12
-    )
+    assert [trains.cv(some[3]), trains.cv2(some[3]), trains.lv(some[3])] == pytest.approx(expected[3], rel=1e-12)
 
 
 def test_irregularity_of_a_clock_and_of_a_poisson_process():
@@ -198,9 +196,7 @@ def reliability(drive: float, leak: float, fluctuating: bool, seed: int) -> tupl
         for i in np.flatnonzero(fired):
             spikes[i].append(now)
     table = [np.array(train) for train in spikes]
-    return similarity.schreiber(table, sigma=3, start=500, until=1000), np.mean(
-        [train.size for train in table]
-    )
+    return similarity.schreiber(table, sigma=3, start=500, until=1000), np.mean([train.size for train in table])
 
 
 @pytest.mark.parametrize(
@@ -268,10 +264,7 @@ def test_coincidence_of_the_same_of_chance_and_of_none():
     until = float(data[-1]) + 1
     assert similarity.coincidence(data, data, 2, until) == pytest.approx(1)
     assert similarity.coincidence(data, data + 1.9, 2, until + 2) == pytest.approx(1)
-    chance = [
-        similarity.coincidence(data, poisson(rng, 1e3 * data.size / until, until), 2, until)
-        for _ in range(20)
-    ]
+    chance = [similarity.coincidence(data, poisson(rng, 1e3 * data.size / until, until), 2, until) for _ in range(20)]
     assert np.mean(chance) == pytest.approx(0, abs=0.02)
     assert similarity.coincidence(data, SILENT, 2, until) == 0
     assert np.isnan(similarity.coincidence(SILENT, SILENT, 2, until))

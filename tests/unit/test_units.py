@@ -14,36 +14,78 @@ from rheobase.units import DIMENSIONLESS, parse_quantity, parse_unit, strip_unit
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("20 ms", 20.0), ("0.02 s", 20.0), ("20000 us", 20.0), ("20000 µs", 20.0), ("20000 μs", 20.0),
-     ("1 min", 60000.0),
-     ("1 h", 3.6e6), ("-70 mV", -70.0), ("-0.07 V", -70.0), ("200 pA", 0.2), ("0.2nA", 0.2), ("1 uA", 1000.0),
-     ("200 pF", 0.2), ("1 nF", 1.0), ("10 nS", 0.01), ("1 S", 1e6), ("100 MOhm", 100.0), ("0.1 GOhm", 100.0),
-     ("1 kohm", 1e-3), ("1 MΩ", 1.0), ("5 Hz", 0.005), ("1 kHz", 1.0), ("1 /ms", 1.0), ("1/ms", 1.0),
-     ("1 uF/cm**2", 1e-5), ("1 mS/cm^2", 1e-5), ("3 mV/ms", 3.0), ("1 mM", 1.0), ("50 %", 0.5),
-     ("1e-3 s", 1.0),
-     (".5 ms", 0.5), ("+3 ms", 3.0), ("0/ms", 0.0), ("1 pC", 1.0), ("2 mV*ms**(1/2)", 2.0),
-     ("-inf mV", -np.inf)],
-)  # fmt: skip
+    [
+        ("20 ms", 20.0),
+        ("0.02 s", 20.0),
+        ("20000 us", 20.0),
+        ("20000 µs", 20.0),
+        ("20000 μs", 20.0),
+        ("1 min", 60000.0),
+        ("1 h", 3.6e6),
+        ("-70 mV", -70.0),
+        ("-0.07 V", -70.0),
+        ("200 pA", 0.2),
+        ("0.2nA", 0.2),
+        ("1 uA", 1000.0),
+        ("200 pF", 0.2),
+        ("1 nF", 1.0),
+        ("10 nS", 0.01),
+        ("1 S", 1e6),
+        ("100 MOhm", 100.0),
+        ("0.1 GOhm", 100.0),
+        ("1 kohm", 1e-3),
+        ("1 MΩ", 1.0),
+        ("5 Hz", 0.005),
+        ("1 kHz", 1.0),
+        ("1 /ms", 1.0),
+        ("1/ms", 1.0),
+        ("1 uF/cm**2", 1e-5),
+        ("1 mS/cm^2", 1e-5),
+        ("3 mV/ms", 3.0),
+        ("1 mM", 1.0),
+        ("50 %", 0.5),
+        ("1e-3 s", 1.0),
+        (".5 ms", 0.5),
+        ("+3 ms", 3.0),
+        ("0/ms", 0.0),
+        ("1 pC", 1.0),
+        ("2 mV*ms**(1/2)", 2.0),
+        ("-inf mV", -np.inf),
+    ],
+)
 def test_values_in_the_coherent_unit(text, value):
     assert parse_quantity(text)[0] == value
 
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [("200 pA", "0.2 nA"), ("0.1 ms", "100 us"), ("0.3 V", "300 mV"), ("70.6 mV", "0.0706 V"),
-     ("58.72 pF", "0.05872 nF"),
-     ("1.1 nS", "0.0011 uS"), ("0.7 Hz", "0.0007 kHz")],
-)  # fmt: skip
+    [
+        ("200 pA", "0.2 nA"),
+        ("0.1 ms", "100 us"),
+        ("0.3 V", "300 mV"),
+        ("70.6 mV", "0.0706 V"),
+        ("58.72 pF", "0.05872 nF"),
+        ("1.1 nS", "0.0011 uS"),
+        ("0.7 Hz", "0.0007 kHz"),
+    ],
+)
 def test_the_same_quantity_is_the_same_float_whatever_the_prefix(a, b):
     assert parse_quantity(a) == parse_quantity(b)
 
 
 @pytest.mark.parametrize(
     ("a", "b"),
-    [("MOhm*nF", "ms"), ("MOhm*nA", "mV"), ("nF*mV/ms", "nA"), ("uS*mV", "nA"), ("1/MOhm", "uS"),
-     ("nA*ms", "pC"),
-     ("kHz*ms", "1"), ("mS*mV/ms", "uS*V/ms")],
-)  # fmt: skip
+    [
+        ("MOhm*nF", "ms"),
+        ("MOhm*nA", "mV"),
+        ("nF*mV/ms", "nA"),
+        ("uS*mV", "nA"),
+        ("1/MOhm", "uS"),
+        ("nA*ms", "pC"),
+        ("kHz*ms", "1"),
+        ("mS*mV/ms", "uS*V/ms"),
+    ],
+)
 def test_the_set_is_coherent(a, b):
     assert parse_unit(a) == parse_unit(b)
 
@@ -54,9 +96,29 @@ def test_a_number_without_unit_has_no_dimension_and_a_pure_number_has_one():
     assert not DIMENSIONLESS
 
 
-@pytest.mark.parametrize("unit", ["ms", "mV", "nA", "MOhm", "uS", "nF", "kHz", "pC", "mV/ms", "nA/ms", "mM",
-"1/mV", "mV**2",
-                                  "mV*ms**(1/2)", "nA/mV**2", "nA/um**2", "mV/ms**2", "1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "ms",
+        "mV",
+        "nA",
+        "MOhm",
+        "uS",
+        "nF",
+        "kHz",
+        "pC",
+        "mV/ms",
+        "nA/ms",
+        "mM",
+        "1/mV",
+        "mV**2",
+        "mV*ms**(1/2)",
+        "nA/mV**2",
+        "nA/um**2",
+        "mV/ms**2",
+        "1",
+    ],
+)
 def test_the_unit_of_a_dimension_reads_back(unit):
     factor, dimension = parse_unit(unit)
     assert factor == 1
@@ -75,15 +137,27 @@ def test_dimensions_multiply_divide_and_have_powers():
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("20 mss", "unknown unit 'mss'"), ("20 mv", "Did you mean"), ("ms", "not a number"),
-     ("", "not a number"),
-     ("20 ms ms", "join symbols"), ("1 mV**99", "too large"), ("1 mV**", "cannot read"),
-     ("1 /", "cannot read"),
-     ("1e400 ms", "range"), ("1e999999999 ms", "range"), ("1_000 ms", "cannot read"), ("0x10 ms", "unknown"),
-     ("nan ms", "not a number"), ("1 mV**(1/0)", "cannot read"), ("٣ ms", "not a number"),
-     ("1 cm**(1/2)", "fractional"),
-     ("1 " + "m" * 300, "not a number"), ("1 2 ms", "cannot read")],
-)  # fmt: skip
+    [
+        ("20 mss", "unknown unit 'mss'"),
+        ("20 mv", "Did you mean"),
+        ("ms", "not a number"),
+        ("", "not a number"),
+        ("20 ms ms", "join symbols"),
+        ("1 mV**99", "too large"),
+        ("1 mV**", "cannot read"),
+        ("1 /", "cannot read"),
+        ("1e400 ms", "range"),
+        ("1e999999999 ms", "range"),
+        ("1_000 ms", "cannot read"),
+        ("0x10 ms", "unknown"),
+        ("nan ms", "not a number"),
+        ("1 mV**(1/0)", "cannot read"),
+        ("٣ ms", "not a number"),
+        ("1 cm**(1/2)", "fractional"),
+        ("1 " + "m" * 300, "not a number"),
+        ("1 2 ms", "cannot read"),
+    ],
+)
 def test_texts_that_are_no_quantity(text, says):
     with pytest.raises(InputError, match=says.replace("(", r"\(")) as caught:
         parse_quantity(text, "tau")
@@ -157,10 +231,14 @@ MAKERS = {
 @pytest.mark.parametrize("library", MAKERS)
 @pytest.mark.parametrize(
     ("si", "powers", "value", "unit"),
-    [(0.02, {"s": 1}, 20.0, "ms"), (-0.07, VOLT, -70.0, "mV"), (2e-10, AMP, 0.2, "nA"),
-     (2e-10, FARAD, 0.2, "nF"),
-     (40.0, {"s": -1}, 0.04, "kHz")],
-)  # fmt: skip
+    [
+        (0.02, {"s": 1}, 20.0, "ms"),
+        (-0.07, VOLT, -70.0, "mV"),
+        (2e-10, AMP, 0.2, "nA"),
+        (2e-10, FARAD, 0.2, "nF"),
+        (40.0, {"s": -1}, 0.04, "kHz"),
+    ],
+)
 def test_quantities_of_other_libraries(library, si, powers, value, unit):
     number, dimension = strip_units(MAKERS[library](si, powers))
     assert float(number) == pytest.approx(value, rel=1e-14)

@@ -20,8 +20,7 @@ FORMS = {
     "LIF dimensionless": lambda **k: zoo.LIF(form="dimensionless", **k),
     "LIFexp ports": lambda **k: zoo.LIFexp(tau_e="3 ms", tau_i="7 ms", **k),
     "LIFalpha ports": lambda **k: zoo.LIFalpha(tau_e="3 ms", tau_i="7 ms", **k),
-    "LIFbiexp ports": lambda **k: zoo.LIFbiexp(tau_re="1 ms", tau_de="3 ms", tau_ri="1 ms", tau_di="7 ms",
-    **k),
+    "LIFbiexp ports": lambda **k: zoo.LIFbiexp(tau_re="1 ms", tau_de="3 ms", tau_ri="1 ms", tau_di="7 ms", **k),
     "QIF canonical": lambda **k: zoo.QIF(form="canonical", **k),
     "HH traub": lambda **k: zoo.HH(form="traub", **k),
     "NoisyLIF ou": lambda **k: zoo.NoisyLIF(form="ou", **k),
@@ -38,8 +37,7 @@ def evaluate(neuron, name, **values):
     (flow,) = [f for f in neuron.rows.flows if f.state == name]
     known = {n: q.value for n, q in [*neuron.initial.items(), *neuron.parameters.items()]} | values
     expression = neuron.rows.substitute(flow.value).subs({symbol(k): v for k, v in known.items()})
-    return float(expression.replace(exprel,
-    lambda x: sympy.Float(math.expm1(x) / x) if x else sympy.Integer(1)))
+    return float(expression.replace(exprel, lambda x: sympy.Float(math.expm1(x) / x) if x else sympy.Integer(1)))
 
 
 @pytest.fixture(params=MODELS)
@@ -119,9 +117,18 @@ def test_import_of_all_names():
 
 def test_lif_is_the_design_example():
     example = Neuron(
-        evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
-        refractory="2 ms", tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV", v_r="-70 mV", I="0 nA",
-    )  # fmt: skip
+        evolve="tau dv/dt = E_L - v + R*I",
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v_r",
+        refractory="2 ms",
+        tau="20 ms",
+        R="100 MOhm",
+        E_L="-70 mV",
+        theta="-50 mV",
+        v_r="-70 mV",
+        I="0 nA",
+    )
     assert zoo.LIF().replace(name="neuron", reference="") == example
 
 
@@ -134,17 +141,21 @@ def test_the_form_of_lif_follows_from_its_values():
 
 @pytest.mark.parametrize(
     ("make", "says"),
-    [(lambda: zoo.LIF(form="conductanc"), "Did you mean 'conductance'"),
-     (lambda: zoo.LIF(C="1 nF", R="1 MOhm"), "has no 'R'"),
-     (lambda: zoo.QIF(form="canonical", a=1), "has no 'a'"), (lambda: zoo.HH(form="squid", v_T="1 mV"),
-     "has no 'v_T'"),
-     (lambda: zoo.NoisyLIF(tau_n="1 ms"), "has no 'tau_n'"), (lambda: zoo.GLIF(level=6), "1 to 5"),
-     (lambda: zoo.GLIF(level=0), "1 to 5"),
-     (lambda: zoo.LIFexp(tau_e="1 ms"), "tau_i must be given"),
-     (lambda: zoo.LIFbiexp(tau_re="1 ms", tau_de="2 ms"), "tau_ri and tau_di"),
-     (lambda: zoo.izhikevich_pattern("Z"), "A to T"), (lambda: zoo.fold_leak(zoo.LIF()), "no constant leak"),
-     (lambda: zoo.fold_leak(zoo.IAF(I_bias=uniform(0, 1))), "I_bias")],
-)  # fmt: skip
+    [
+        (lambda: zoo.LIF(form="conductanc"), "Did you mean 'conductance'"),
+        (lambda: zoo.LIF(C="1 nF", R="1 MOhm"), "has no 'R'"),
+        (lambda: zoo.QIF(form="canonical", a=1), "has no 'a'"),
+        (lambda: zoo.HH(form="squid", v_T="1 mV"), "has no 'v_T'"),
+        (lambda: zoo.NoisyLIF(tau_n="1 ms"), "has no 'tau_n'"),
+        (lambda: zoo.GLIF(level=6), "1 to 5"),
+        (lambda: zoo.GLIF(level=0), "1 to 5"),
+        (lambda: zoo.LIFexp(tau_e="1 ms"), "tau_i must be given"),
+        (lambda: zoo.LIFbiexp(tau_re="1 ms", tau_de="2 ms"), "tau_ri and tau_di"),
+        (lambda: zoo.izhikevich_pattern("Z"), "A to T"),
+        (lambda: zoo.fold_leak(zoo.LIF()), "no constant leak"),
+        (lambda: zoo.fold_leak(zoo.IAF(I_bias=uniform(0, 1))), "I_bias"),
+    ],
+)
 def test_forms_and_values_that_are_not_there(make, says):
     with pytest.raises(InputError, match=says):
         make()
@@ -201,12 +212,12 @@ def test_traub_miles_rates():
         assert evaluate(n, gate, v=-50.0, **{gate: 1.0}) == pytest.approx(-beta, rel=1e-13)
 
 
-@pytest.mark.parametrize(("rise", "decay"), [(1.0, 5.0), (5.0, 1.0), (2.0, 2.0), (2.0, 2.0 + 1e-9),
-(0.1, 50.0)])
+@pytest.mark.parametrize(("rise", "decay"), [(1.0, 5.0), (5.0, 1.0), (2.0, 2.0), (2.0, 2.0 + 1e-9), (0.1, 50.0)])
 def test_the_double_exponential_peaks_at_the_weight(rise, decay):
     n = zoo.LIFbiexp(tau_r=rise, tau_d=decay, tau="20 ms")
-    jump = n.rows.receive["spikes"][0].value.subs({symbol("y"): 0, symbol("w_i"): 1, symbol("tau_r"): rise,
-    symbol("tau_d"): decay})
+    jump = n.rows.receive["spikes"][0].value.subs(
+        {symbol("y"): 0, symbol("w_i"): 1, symbol("tau_r"): rise, symbol("tau_d"): decay}
+    )
     y0 = float(jump.replace(exprel, lambda x: sympy.Float(math.expm1(x) / x) if x else sympy.Integer(1)))
     t = np.linspace(0, 20 * max(rise, decay), 400_001)[1:]
     if abs(rise - decay) > 1e-6:
@@ -219,8 +230,13 @@ def test_the_double_exponential_peaks_at_the_weight(rise, decay):
 def test_glif_levels_have_the_parts_of_the_paper():
     assert [len(zoo.GLIF(level=k).states) for k in range(1, 6)] == [3, 4, 5, 6, 7]
     reset = {k: [j.state for j in zoo.GLIF(level=k).rows.reset] for k in range(1, 6)}
-    assert reset == {1: ["v"], 2: ["v", "theta_s"], 3: ["v", "I_1", "I_2"], 4: ["v", "theta_s", "I_1", "I_2"],
-                     5: ["v", "theta_s", "I_1", "I_2"]}  # fmt: skip
+    assert reset == {
+        1: ["v"],
+        2: ["v", "theta_s"],
+        3: ["v", "I_1", "I_2"],
+        4: ["v", "theta_s", "I_1", "I_2"],
+        5: ["v", "theta_s", "I_1", "I_2"],
+    }
     assert set(zoo.GLIF().refractory) == {"v", "theta_s", "I_1", "I_2", "theta_v"}
 
 
@@ -240,9 +256,12 @@ def test_izhikevich_patterns_give_the_authors_spikes_in_the_authors_scheme(lette
     (row,) = [r for r in (section["rows"] if isinstance(section, dict) else section) if r["letter"] == letter]
     neuron, stimulus, dt, until, criterion = zoo.izhikevich_pattern(letter)
     p = {n: q.value for n, q in neuron.parameters.items()}
-    dv, du = (sympy.lambdify([symbol(s) for s in ("v", "u", "I")], f.value.subs({symbol(k): x for k,
-    x in p.items() if k != "I"}))
-              for f in neuron.rows.flows)  # fmt: skip
+    dv, du = (
+        sympy.lambdify(
+            [symbol(s) for s in ("v", "u", "I")], f.value.subs({symbol(k): x for k, x in p.items() if k != "I"})
+        )
+        for f in neuron.rows.flows
+    )
     v, u, spikes = neuron.initial["v"].value, neuron.initial["u"].value, []
     for k, current in enumerate(stimulus["samples"]):
         v = v + dt * dv(v, u, current)
@@ -262,5 +281,4 @@ def test_the_stimulus_pieces_agree_with_its_samples():
         piece = np.searchsorted(stimulus["starts"], t, side="right") - 1
         start, value, slope = (np.array(stimulus[k])[piece] for k in ("starts", "values", "slopes"))
         inside = np.abs(t[:, None] - np.array(stimulus["starts"])).min(axis=1) > 1e-9
-        np.testing.assert_allclose(stimulus["samples"][inside], (value + slope * (t - start))[inside],
-        atol=1e-12)
+        np.testing.assert_allclose(stimulus["samples"][inside], (value + slope * (t - start))[inside], atol=1e-12)

@@ -45,10 +45,7 @@ class Bifurcation:
 
     def __repr__(self) -> str:
         place = ", ".join(f"{s} = {x:.6g}" for s, x in self.state.items())
-        return (
-            f"{self.kind} at {self.current:.10g}"
-            f" ({place}{f', {self.frequency:.4g} Hz' if self.frequency else ''})"
-        )
+        return f"{self.kind} at {self.current:.10g} ({place}{f', {self.frequency:.4g} Hz' if self.frequency else ''})"
 
 
 @final
@@ -252,9 +249,9 @@ class _Curve:
         here = {self.main: v}
         y = np.zeros((*shape, 0))
         if m:
-            a = np.stack(
-                [np.broadcast_to(self.setting.number(e, **here), shape) for e in self.matrix], -1
-            ).reshape(*shape, m, m)
+            a = np.stack([np.broadcast_to(self.setting.number(e, **here), shape) for e in self.matrix], -1).reshape(
+                *shape, m, m
+            )
             r = np.stack([np.broadcast_to(self.setting.number(e, **here), shape) for e in self.right], -1)
             y = np.linalg.solve(a, r[..., None])[..., 0]
         parts = {s: y[..., k] for k, s in enumerate(self.others)} | {self.main: np.asarray(v, float)}

@@ -14,7 +14,7 @@ from rheobase.engines.exact import Exact
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.run import Run
-from rheobase.simulate import Engine, simulate
+from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number
 
 __all__ = ["SAME", "Comparison", "Difference", "compare", "trace_difference"]
@@ -142,16 +142,14 @@ def compare(
     chosen = [Exact(), Clock("0.1 ms")] if engines is None else [*engines]
     if len(chosen) < 2:
         raise InputError(
-            f"{len(chosen)} engine to compare; give two or more, as in engines=[rb.Exact(), rb.Clock('0.1"
-            f" ms')]"
+            f"{len(chosen)} engine to compare; give two or more, as in engines=[rb.Exact(), rb.Clock('0.1 ms')]"
         )
     near = to_number(tolerance, "ms", "tolerance")
     if near < 0:
         raise InputError(f"tolerance = {near:g} ms is negative")
     step = max([getattr(e, "dt", 0.0) for e in chosen]) or 0.1
     runs = tuple(
-        simulate(model, until=until, engine=e, seed=seed, record=True, record_every=step, **inputs)
-        for e in chosen
+        simulate(model, until=until, engine=e, seed=seed, record=True, record_every=step, **inputs) for e in chosen
     )
     pairs = tuple(_differ(a, b, near) for a, b in combinations(runs, 2))
     return Comparison(pairs, runs, model.name, near)
@@ -169,8 +167,7 @@ def _differ(a: Run, b: Run, tolerance: float) -> Difference:
         missed, invented = missed + len(alone_a), invented + len(alone_b)
         off = np.abs(gap) > SAME
         found = [
-            (float(min(x, y)), i, float(x), float(y))
-            for x, y in zip(one[ia][off][:1], other[ib][off][:1], strict=True)
+            (float(min(x, y)), i, float(x), float(y)) for x, y in zip(one[ia][off][:1], other[ib][off][:1], strict=True)
         ]
         found += [(float(x), i, float(x), float("nan")) for x in one[alone_a][:1]] + [
             (float(y), i, float("nan"), float(y)) for y in other[alone_b][:1]
@@ -221,7 +218,5 @@ def trace_difference(a: Run, b: Run, before: float) -> dict[str, float]:
     """Return the largest difference of each state at common times up to `before`."""
     ia, ib = _common(a, b, before)
     return {
-        s: float(np.abs(a.traces[s][:, ia] - b.traces[s][:, ib]).max(initial=0.0))
-        for s in a.traces
-        if s in b.traces
+        s: float(np.abs(a.traces[s][:, ia] - b.traces[s][:, ib]).max(initial=0.0)) for s in a.traces if s in b.traces
     }

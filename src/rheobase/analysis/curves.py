@@ -15,7 +15,7 @@ from rheobase.errors import DidNotConverge, InputError
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import read_quantity
 from rheobase.network.sources import poisson
-from rheobase.simulate import Engine, simulate
+from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number
 
 __all__ = ["FiringCurve", "InputOutput", "fi_curve", "input_output"]
@@ -129,11 +129,7 @@ def fi_curve(
         currents = _default_currents(model, name, given)
     quantity = read_quantity(currents, "currents")
     values = np.atleast_1d(np.asarray(quantity.value, dtype=float))
-    if (
-        model.name
-        and quantity.dimension is not None
-        and model.dimensions.get(name) not in (None, quantity.dimension)
-    ):
+    if model.name and quantity.dimension is not None and model.dimensions.get(name) not in (None, quantity.dimension):
         raise InputError(
             f"currents are in {quantity.dimension.unit}, but {name} of {model.name} is in {model.unit(name)}"
         )
@@ -176,8 +172,7 @@ def _default_currents(model: Neuron, name: str, given: dict[str, Any]) -> np.nda
             break
         if (
             rates is None
-            and simulate(model, until=200.0, record=False, seed=0, **{**given, name: edge + size}).rate()
-            >= 100.0
+            and simulate(model, until=200.0, record=False, seed=0, **{**given, name: edge + size}).rate() >= 100.0
         ):
             break
     return np.linspace(edge, edge + size, _POINTS)

@@ -47,9 +47,7 @@ class FixedPoint:
 
     def __repr__(self) -> str:
         place = ", ".join(f"{s} = {x:.6g}" for s, x in self.state.items())
-        values = ", ".join(
-            f"{z.real:.4g}{z.imag:+.4g}i" if z.imag else f"{z.real:.4g}" for z in self.eigenvalues
-        )
+        values = ", ".join(f"{z.real:.4g}{z.imag:+.4g}i" if z.imag else f"{z.real:.4g}" for z in self.eigenvalues)
         return f"{self.kind} at {place} (eigenvalues {values} /ms)"
 
 
@@ -107,10 +105,7 @@ def fixed_points(setting: Setting, ranges: Mapping[str, tuple[float, float]]) ->
             )
             # where the slope is zero the row says nothing about this state, and may hold all the same
             for r in _roots(setting, slope, left, ranges) if left in slope.free_symbols else []:
-                if (
-                    rest.subs(left, r) == 0
-                    or abs(float(setting.number(rest, **{left.name: float(r)}))) < 1e-12
-                ):
+                if rest.subs(left, r) == 0 or abs(float(setting.number(rest, **{left.name: float(r)}))) < 1e-12:
                     found += _at_roots(setting, rows[other].subs(left, r), gone, left, r, ranges)
             return _polish(setting, found)
     return _polish(setting, _from_grid(setting, ranges))
@@ -183,9 +178,7 @@ def scan_roots(h: Callable[[Any], Any], low: float, high: float, n: int = _SCAN)
             roots.append(float(r))
     size = np.abs(values)
     a, b, c = size[:-2], size[1:-1], size[2:]
-    with np.errstate(
-        all="ignore"
-    ):  # the lowest point of the parabola through three: most dips stay far from zero
+    with np.errstate(all="ignore"):  # the lowest point of the parabola through three: most dips stay far from zero
         lowest = b - (c - a) ** 2 / (8 * (a - 2 * b + c))
         near = (
             (b <= a)

@@ -138,9 +138,7 @@ class Drive:
         best = at(when) if np.isfinite(ratio[k]) else np.inf
         corner = width is not None and when == width
         if 0 < k < len(t) - 1 and np.isfinite(best) and not corner:
-            inside = minimize_scalar(
-                at, bounds=(t[k - 1], t[k + 1]), method="bounded", options={"xatol": 1e-9 * t[k]}
-            )
+            inside = minimize_scalar(at, bounds=(t[k - 1], t[k + 1]), method="bounded", options={"xatol": 1e-9 * t[k]})
             if inside.fun < best:
                 best, when = float(inside.fun), float(inside.x)
         if width is None:

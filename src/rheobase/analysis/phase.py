@@ -15,7 +15,7 @@ from rheobase.derive.rest import is_current
 from rheobase.errors import InputError, nearest
 from rheobase.model.expression import symbol
 from rheobase.model.neuron import Neuron
-from rheobase.simulate import Engine, simulate
+from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number
 
 __all__ = ["PhasePlane", "phase_plane"]
@@ -174,9 +174,7 @@ def phase_plane(
 
 def _with_currents(model: Neuron, given: Mapping[str, Any]) -> Neuron:
     if not isinstance(model, Neuron):
-        raise InputError(
-            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.AdEx()"
-        )
+        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.AdEx()")
     missing = [n for n in model.inputs if n not in given and not is_current(n)]
     if missing:
         raise InputError(f"{model.name} needs the input {missing[0]}: give {missing[0]}=")
@@ -202,9 +200,7 @@ def _default_ranges(
         g, v = setting.threshold[0], symbol(x)
         slope = sympy.diff(g, v)
         if {s.name for s in g.free_symbols} & set(setting.states) == {x} and v not in slope.free_symbols:
-            places.append(
-                places[0] - float(setting.number(g, **{x: places[0]})) / float(setting.number(slope))
-            )
+            places.append(places[0] - float(setting.number(g, **{x: places[0]})) / float(setting.number(slope)))
     low, high = min(places), max(places)
     pad = 0.15 * (high - low) if high > low else 1.0 + abs(low)
     out = {x: (low - pad, high + pad / 3)}
@@ -255,11 +251,7 @@ def _factors(setting: Setting, state: str) -> list[Any]:
     parts = []
     for factor in sympy.Mul.make_args(sympy.factor(row)):
         inner, power = factor.as_base_exp()
-        if (
-            inner.free_symbols & moving
-            and not isinstance(inner, sympy.exp)
-            and power.is_positive is not False
-        ):
+        if inner.free_symbols & moving and not isinstance(inner, sympy.exp) and power.is_positive is not False:
             parts.append(inner if inner != sympy.E else factor)
     return parts
 

@@ -63,9 +63,7 @@ class PostsynapticPotential:
         """Draw the course with its peak; return the axes."""
         from rheobase.plot import curves
 
-        return curves.course(
-            self.t, self.v, self.peak_time, self.peak, self.state, self.unit, self.model, axes
-        )
+        return curves.course(self.t, self.v, self.peak_time, self.peak, self.state, self.unit, self.model, axes)
 
     def __repr__(self) -> str:
         return (
@@ -155,15 +153,12 @@ def _arrive(setting: Setting, rest: np.ndarray, weight: Any, port: str | None) -
     name = model.ports[0] if port is None else port
     if name not in model.ports:
         raise InputError(
-            f"port = '{name}' is no port of {model.name}.{nearest(name, model.ports)} Ports:"
-            f" {', '.join(model.ports)}"
+            f"port = '{name}' is no port of {model.name}.{nearest(name, model.ports)} Ports: {', '.join(model.ports)}"
         )
     q = read_quantity(weight, "weight")
     wanted = model.dimensions.get(f"w_i:{name}")
     if q.dimension is not None and wanted is not None and q.dimension != wanted:
-        raise InputError(
-            f"weight = {q} is in {q.dimension.unit}, but the weight at port {name} is in {wanted.unit}"
-        )
+        raise InputError(f"weight = {q} is in {q.dimension.unit}, but the weight at port {name} is in {wanted.unit}")
     if not isinstance(q.value, float):
         raise InputError(f"weight = {q} must be one number")
     env: dict[str, Any] = dict(zip(model.states, rest.tolist(), strict=True))
@@ -249,9 +244,7 @@ def _measure(
     v = at(t)
     k = int(np.argmax(np.abs(v)))
     if v[k] == 0 or not np.isfinite(v).all():
-        raise DidNotConverge(
-            f"a spike at this port does not move {state} of {model.name}; looked until {last:g} ms"
-        )
+        raise DidNotConverge(f"a spike at this port does not move {state} of {model.name}; looked until {last:g} ms")
     when = float(t[k])
     if 0 < k < len(t) - 1:
         low, high = float(t[k - 1]), float(t[k + 1])

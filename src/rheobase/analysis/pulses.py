@@ -16,7 +16,7 @@ from rheobase.errors import DidNotConverge, InputError
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import read_quantity
 from rheobase.network.inputs import sampled
-from rheobase.simulate import simulate
+from rheobase.simulation import simulate
 from rheobase.units import parse_unit, to_number
 
 __all__ = ["StrengthDuration", "strength_duration"]

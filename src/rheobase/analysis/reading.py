@@ -53,9 +53,7 @@ def read_train(times: ArrayLike, name: str) -> Floats:
     """Return one train as a sorted array of times in ms."""
     flat = read_trains(times, name)
     if not flat.one:
-        raise InputError(
-            f"{name} must be one train, a 1-D array of times in ms; got {flat.n} trains. Pass {name}[0]?"
-        )
+        raise InputError(f"{name} must be one train, a 1-D array of times in ms; got {flat.n} trains. Pass {name}[0]?")
     return flat.times
 
 
@@ -65,28 +63,20 @@ def read_trains(trains: Any, name: str = "trains") -> Flat:
     if isinstance(trains, np.ndarray) and trains.ndim == 1 and trains.dtype != object:
         pieces, one = [trains], True
     elif isinstance(trains, str) or not isinstance(trains, Iterable):
-        raise InputError(
-            f"{name} must be a 1-D array of spike times in ms or a list of them, not {trains!r}."
-        )
+        raise InputError(f"{name} must be a 1-D array of spike times in ms or a list of them, not {trains!r}.")
     else:
         pieces = list(trains)
         if not pieces:
-            raise InputError(
-                f"{name} is an empty list: it holds no train. A train without spikes is np.array([])."
-            )
+            raise InputError(f"{name} is an empty list: it holds no train. A train without spikes is np.array([]).")
         one = np.ndim(pieces[0]) == 0
         pieces = [pieces] if one else pieces
     try:
         arrays = [np.asarray(piece, dtype=np.float64) for piece in pieces]
     except (TypeError, ValueError):
-        raise InputError(
-            f"{name} must hold plain numbers, spike times in ms, in one array per train."
-        ) from None
+        raise InputError(f"{name} must hold plain numbers, spike times in ms, in one array per train.") from None
     for i, array in enumerate(arrays):
         if array.ndim != 1:
-            raise InputError(
-                f"{_label(name, i, one)} must be a 1-D array of times in ms; its shape is {array.shape}."
-            )
+            raise InputError(f"{_label(name, i, one)} must be a 1-D array of times in ms; its shape is {array.shape}.")
     flat = Flat(
         np.concatenate(arrays),
         np.repeat(np.arange(len(arrays)), [array.size for array in arrays]),
@@ -105,9 +95,7 @@ def _check_order(flat: Flat, name: str) -> None:
     bad = np.flatnonzero((np.diff(flat.times) < 0) & (np.diff(flat.owner) == 0))
     if bad.size:
         k, where = int(bad[0]), _label(name, int(flat.owner[bad[0]]), flat.one)
-        raise InputError(
-            f"{where} is not sorted ({flat.times[k]} before {flat.times[k + 1]} ms); use np.sort first."
-        )
+        raise InputError(f"{where} is not sorted ({flat.times[k]} before {flat.times[k + 1]} ms); use np.sort first.")
 
 
 def _label(name: str, i: int, one: bool) -> str:
@@ -126,9 +114,7 @@ def read_span(until: float, start: float) -> float:
     if not (np.isfinite(until) and np.isfinite(start)):
         raise InputError(f"until = {until!r} and start = {start!r} must be finite times in ms.")
     if until <= start:
-        raise InputError(
-            f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until."
-        )
+        raise InputError(f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until.")
     return float(until) - float(start)
 
 
@@ -144,9 +130,7 @@ def count_bins(bin: float, until: float, start: float, name: str = "bin", least:
     n_bins = int(np.floor(span / positive(name, bin) + 1e-9))
     if n_bins < least:
         need = "one whole bin" if least == 1 else f"{least} whole bins"
-        raise InputError(
-            f"{name} = {bin!r} ms leaves less than {need} between start and until; make {name} smaller."
-        )
+        raise InputError(f"{name} = {bin!r} ms leaves less than {need} between start and until; make {name} smaller.")
     return n_bins
 
 

@@ -13,7 +13,7 @@ from rheobase.analysis.setting import Setting, pick_input, read_setting
 from rheobase.errors import DidNotConverge, InputError
 from rheobase.model.expression import symbol
 from rheobase.model.neuron import Neuron
-from rheobase.simulate import Engine, simulate
+from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number
 
 __all__ = ["find_onset", "rheobase"]
@@ -147,9 +147,7 @@ def _check_reach(setting: Setting) -> None:
     free = symbol(setting.free or "")
     slopes = [sympy.diff(e, free) for e in setting.drift]
     acts = [e for e in slopes if e != 0]
-    if any(
-        {s.name for s in e.free_symbols} & set(setting.states) or float(setting.number(e)) != 0 for e in acts
-    ):
+    if any({s.name for s in e.free_symbols} & set(setting.states) or float(setting.number(e)) != 0 for e in acts):
         return
     zero = sorted({s.name for e in acts for s in e.free_symbols if setting.values.get(s.name) == 0})
     why = f" because {' and '.join(f'{z} = 0' for z in zero)}" if zero else ""
@@ -224,9 +222,7 @@ def find_onset(fires: Callable[[np.ndarray], np.ndarray], rtol: float, what: str
             answer = fires(tried)
         except InputError as error:
             reached = tried[0] if sign > 0 else tried[-1]
-            raise DidNotConverge(
-                f"looked for {what} from 0 to {reached:g} {where}; beyond that: {error}"
-            ) from None
+            raise DidNotConverge(f"looked for {what} from 0 to {reached:g} {where}; beyond that: {error}") from None
         if sign > 0:
             if answer.any():
                 j = int(np.argmax(answer))

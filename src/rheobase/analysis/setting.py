@@ -31,9 +31,7 @@ def pick_input(model: Neuron, name: str | None) -> str:
         If there is no such input, or several and none is called I.
     """
     if not isinstance(model, Neuron):
-        raise InputError(
-            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()"
-        )
+        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()")
     known = [*model.inputs, *model.parameters]
     if name is not None:
         if name not in known:
@@ -92,10 +90,7 @@ class Setting:
     def flow(self, x: np.ndarray, **more: Any) -> np.ndarray:
         """Return dx/dt at states x, shape (..., n_states)."""
         here = {s: x[..., i] for i, s in enumerate(self.states)}
-        parts = [
-            np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1])
-            for e in self.drift
-        ]
+        parts = [np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1]) for e in self.drift]
         return np.stack(parts, axis=-1)
 
     @cached_property
@@ -107,8 +102,7 @@ class Setting:
         n = len(self.states)
         here = {s: x[..., i] for i, s in enumerate(self.states)}
         parts = [
-            np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1])
-            for e in self._jacobian
+            np.broadcast_to(np.asarray(self.number(e, **here, **more), float), x.shape[:-1]) for e in self._jacobian
         ]
         return np.stack(parts, axis=-1).reshape(*x.shape[:-1], n, n)
 
@@ -196,9 +190,7 @@ def read_setting(model: Neuron, given: Mapping[str, Any], free: str | None = Non
         If a value is missing, an array, random or a function of time.
     """
     if not isinstance(model, Neuron):
-        raise InputError(
-            f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()"
-        )
+        raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()")
     for name, q in [*model.parameters.items(), *model.initial.items()]:
         if not isinstance(q.value, float) and name not in given:
             raise InputError(

@@ -202,9 +202,7 @@ def victor_purpura(a: ArrayLike, b: ArrayLike, cost: float) -> float:
     return float(row[-1])
 
 
-def coincidence(
-    reference: ArrayLike, model: ArrayLike, delta: float, until: float, start: float = 0.0
-) -> float:
+def coincidence(reference: ArrayLike, model: ArrayLike, delta: float, until: float, start: float = 0.0) -> float:
     r"""Return the coincidence factor Gamma of a model's train with a reference train.
 
     .. math:: \Gamma = \frac{N_{coinc} - 2\nu\Delta N_{ref}}{\frac12 (N_{ref} + N_{model})}
@@ -251,9 +249,7 @@ def coincidence(
         return float("nan")
     chance = 2 * delta * guess.size / span
     if chance >= 1:
-        raise InputError(
-            f"delta = {delta!r} ms is too coarse for {guess.size} model spikes in {span:g} ms; lower it."
-        )
+        raise InputError(f"delta = {delta!r} ms is too coarse for {guess.size} model spikes in {span:g} ms; lower it.")
     paired, j, theirs = 0, 0, guess.tolist()
     for t in data.tolist():
         while j < len(theirs) and theirs[j] < t - delta:
@@ -304,14 +300,10 @@ def spike_triggered_average(
     spikes, dt = read_train(times, "times"), positive("dt", dt)
     values = np.asarray(signal, dtype=np.float64)
     if values.ndim not in (1, 2) or values.shape[-1] == 0:
-        raise InputError(
-            f"signal must have the shape (n_times,) or (n_channels, n_times), not {values.shape}."
-        )
+        raise InputError(f"signal must have the shape (n_times,) or (n_channels, n_times), not {values.shape}.")
     before, after = (window, window) if isinstance(window, (int, float, np.number)) else tuple(window)
     if not (np.isfinite(before) and np.isfinite(after) and before >= 0 and after >= 0):
-        raise InputError(
-            f"window = {window!r} must be zero or positive, in ms: one number or (before, after)."
-        )
+        raise InputError(f"window = {window!r} must be zero or positive, in ms: one number or (before, after).")
     left, right = round(float(before) / dt), round(float(after) / dt)
     centre = np.rint(spikes / dt).astype(np.int64)
     centre = centre[(centre >= left) & (centre + right < values.shape[-1])]

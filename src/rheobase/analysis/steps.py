@@ -14,7 +14,7 @@ from rheobase.engines.precise import Precise
 from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
 from rheobase.run import Run
-from rheobase.simulate import Engine, simulate
+from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number
 
 __all__ = ["Convergence", "check_dt"]
@@ -64,9 +64,7 @@ class Convergence:
         from rheobase.plot import curves
 
         errors = {"spikes": self.spike_error, **self.state_error}
-        return curves.convergence(
-            self.dts, errors, self.order, self.recommended, f"{self.model}, {self.method}", axes
-        )
+        return curves.convergence(self.dts, errors, self.order, self.recommended, f"{self.model}, {self.method}", axes)
 
     def __repr__(self) -> str:
         states = list(self.state_error)
@@ -88,11 +86,7 @@ class Convergence:
             if self.recommended
             else f"no step here reaches {self.tolerance:g} ms; give smaller dts="
         )
-        return (
-            f"{self.model}, {self.method}, against {self.truth}\n"
-            + "\n".join(lines)
-            + f"\nrecommended: {advice}"
-        )
+        return f"{self.model}, {self.method}, against {self.truth}\n" + "\n".join(lines) + f"\nrecommended: {advice}"
 
 
 def check_dt(
@@ -146,18 +140,14 @@ def check_dt(
             f" by chance; take out"
             f" {'the hazard' if model.hazard is not None else ', '.join(model.noises)}"
         )
-    steps = np.sort(
-        np.unique([to_number(d, "ms", "dts") for d in (_DTS if dts is None else np.atleast_1d(dts))])
-    )[::-1]
+    steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in (_DTS if dts is None else np.atleast_1d(dts))]))[::-1]
     if steps.min() <= 0:
         raise InputError(f"dts: {steps.min():g} ms is not positive")
     goal = to_number(tolerance, "ms", "tolerance")
     every = float(steps[0])
     best = _truth(model, until, every, float(steps[-1]), method, truth, inputs)
     runs = [
-        simulate(
-            model, until=until, engine=Clock(d, method), seed=0, record=True, record_every=every, **inputs
-        )
+        simulate(model, until=until, engine=Clock(d, method), seed=0, record=True, record_every=every, **inputs)
         for d in steps
     ]
     times = np.full(len(steps), np.nan)
@@ -172,9 +162,7 @@ def check_dt(
         late = best.until - (goal + float(steps[k]) + (times[k] if np.isfinite(times[k]) else 0.0))
         extra = [_extra(a, b, late) for a, b in zip(best.spikes, run.spikes, strict=True)]
         counts[k], wrong[k] = sum(extra), any(extra)
-    before = min(
-        [float(s.times[0]) for s in (best.spikes, *(r.spikes for r in runs)) if s.times.size], default=np.inf
-    )
+    before = min([float(s.times[0]) for s in (best.spikes, *(r.spikes for r in runs)) if s.times.size], default=np.inf)
     errors = {s: np.array([trace_difference(best, r, before)[s] for r in runs]) for s in best.traces}
     span = {s: float(np.abs(best.traces[s]).max(initial=0.0)) for s in best.traces}
     order = {"spikes": _slope(steps, np.where(wrong, np.nan, times), SAME)} | {
@@ -183,15 +171,11 @@ def check_dt(
     if best.spikes.times.size:
         fine = ~wrong & (times <= goal)
     else:
-        fine = ~wrong & np.all(
-            [e <= 1e-3 * (float(np.ptp(best.traces[s])) or 1.0) for s, e in errors.items()], axis=0
-        )
+        fine = ~wrong & np.all([e <= 1e-3 * (float(np.ptp(best.traces[s])) or 1.0) for s, e in errors.items()], axis=0)
     # a coarse step that is good by luck is not recommended: all finer ones must be good too
     good = np.logical_and.accumulate(fine[::-1])[::-1]
     recommended = float(steps[int(np.argmax(good))]) if good.any() else None
-    return Convergence(
-        steps, times, counts, errors, order, recommended, goal, best.engine, runs[-1].method, model.name
-    )
+    return Convergence(steps, times, counts, errors, order, recommended, goal, best.engine, runs[-1].method, model.name)
 
 
 def _extra(a: np.ndarray, b: np.ndarray, late: float) -> int:
@@ -212,9 +196,7 @@ def _truth(
     choices: list[Engine] = [given] if given is not None else [Exact(), Precise(1e-12)]
     for engine in choices:
         try:
-            return simulate(
-                model, until=until, engine=engine, seed=0, record=True, record_every=every, **inputs
-            )
+            return simulate(model, until=until, engine=engine, seed=0, record=True, record_every=every, **inputs)
         except NotExact:
             if given is not None:
                 raise

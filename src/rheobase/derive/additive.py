@@ -24,7 +24,9 @@ def additive_ports(neuron: Neuron) -> frozenset[str]:
     found = set()
     for port, jumps in neuron.rows.receive.items():
         gains = [neuron.rows.substitute(j.value) - symbol(j.state) for j in jumps]
-        linear = all(sympy.expand(g.subs(w, 0)) == 0 and not sympy.diff(g, w).free_symbols & {w, *states} for g in gains)
+        linear = all(
+            sympy.expand(g.subs(w, 0)) == 0 and not sympy.diff(g, w).free_symbols & {w, *states} for g in gains
+        )
         if linear and len({j.state for j in jumps}) == len(jumps):
             found.add(port)
     return frozenset(found)

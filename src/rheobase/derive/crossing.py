@@ -91,9 +91,7 @@ def note_sign(value: float, error: float, counts: tuple[int, int, int, int]) -> 
 
 
 @kernel
-def count_variations(
-    f: Table, a: int, n: int, size: int, w: Work, z: int, e: int
-) -> tuple[int, int, int, int]:
+def count_variations(f: Table, a: int, n: int, size: int, w: Work, z: int, e: int) -> tuple[int, int, int, int]:
     """Return most and fewest sign variations of g, then of g', at modes ``w[z:]`` known to ``w[e:]``."""
     rates = a + n + 5 * n * n
     row = a + n + 4 * n * n
@@ -230,9 +228,7 @@ def flow_real(f: Table, a: int, n: int, p: Layout, s: int, t: float, w: Work, z:
 
 
 @kernel
-def read_general(
-    f: Table, o: int, p: Layout, q: int, a: int, t: float, w: Work
-) -> tuple[float, float, float, float]:
+def read_general(f: Table, o: int, p: Layout, q: int, a: int, t: float, w: Work) -> tuple[float, float, float, float]:
     """Return g, g', g'' and the size of the terms of g at time t (any kind).
 
     From the modes ``w[0:n]`` at time 0; those at time t are left in ``w[6n:7n]``.
@@ -277,7 +273,8 @@ def bracket_root(
     """Return where g first holds in (low, high], given that it fails at low, holds at high and changes once.
 
     Starts from g, g', g'' at t in [low, high]. Third-order steps to the root of the local parabola,
-    ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, stay quick near a graze; bisection wherever a step leaves the
+    ``-2 g / (g' + sqrt(g'^2 - 2 g g''))``, stay quick near a graze; where it has
+    none, to that of the local exponential, exact for a single time constant; bisection wherever a step leaves the
     bracket or the bracket shrinks too slowly.
     """
     size = 0.0
@@ -287,7 +284,13 @@ def bracket_root(
         new = math.inf
         if slope > 0.0:
             inside = slope * slope - 2.0 * g * curve
-            new = t - (2.0 * g / (slope + math.sqrt(inside)) if inside >= 0.0 else g / slope)
+            left = 1.0 - g * curve / (slope * slope)
+            if inside >= 0.0:
+                new = t - 2.0 * g / (slope + math.sqrt(inside))
+            elif left > 0.0 and curve < 0.0:
+                new = t + math.log(left) * slope / curve  # saturating towards an asymptote above zero
+            else:
+                new = t - g / slope
             if abs(g) <= 2.0 * UNIT * size or abs(new - t) <= UNIT * t:
                 return min(max(new, low), high)  # as near as the rounding of g allows
         if not (low < new < high) or slow >= 3:
@@ -429,16 +432,10 @@ def search_real(
                     continue
             if zeros > 0 and holds(g_high, strict):
                 if slope_low > 0.0:
-                    return bracket_root(
-                        f, o, p, q, a, s, g0, w, low, high, low, g_low, slope_low, curve_low, strict
-                    )
-                return bracket_root(
-                    f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict
-                )
+                    return bracket_root(f, o, p, q, a, s, g0, w, low, high, low, g_low, slope_low, curve_low, strict)
+                return bracket_root(f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict)
             if zeros > 0 and summit:
-                found = pass_maximum(
-                    f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance
-                )
+                found = pass_maximum(f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance)
         if found >= 0.0:
             return found
         if depth > 0:
@@ -456,9 +453,7 @@ def search_real(
 
 
 @kernel
-def bound_block(
-    f: Table, a: int, n: int, p: Layout, q: int, block: int, order: int, w: Work, z: int
-) -> float:
+def bound_block(f: Table, a: int, n: int, p: Layout, q: int, block: int, order: int, w: Work, z: int) -> float:
     """Return a bound of the part of one block in ``|D^order g|`` at the modes ``w[z:]``."""
     total = 0.0
     for i in range(p[q + 2 + block], p[q + 3 + block]):
@@ -468,9 +463,7 @@ def bound_block(
 
 
 @kernel
-def bound_general(
-    f: Table, a: int, n: int, p: Layout, q: int, order: int, h: float, w: Work, z: int
-) -> float:
+def bound_general(f: Table, a: int, n: int, p: Layout, q: int, order: int, h: float, w: Work, z: int) -> float:
     """Return a bound of ``|D^order g|`` over the time h from the modes ``w[z:]`` on, by logarithmic norms."""
     bound = 0.0
     for block in range(p[q + 1]):
@@ -542,13 +535,9 @@ def search_general(
                 high = 0.5 * (low + high)
                 continue
             if holds(g_high, strict):
-                return bracket_root(
-                    f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict
-                )
+                return bracket_root(f, o, p, q, a, s, g0, w, low, high, high, g_high, slope_high, curve_high, strict)
             if slope_low > 0.0 and slope_high < 0.0:
-                found = pass_maximum(
-                    f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance
-                )
+                found = pass_maximum(f, o, p, q, a, s, g0, w, low, high, g_low, slope_low, curve_low, strict, tolerance)
                 if found >= 0.0:
                     return found
                 flow_modes(f, o, p, q, high, False, w, 0, 6 * n, 8 * n + 8)  # again the modes at `high`
@@ -695,9 +684,7 @@ class Crossing:
     numbers: Floats
     layout: NDArray[np.int64]
 
-    def first(
-        self, x: ArrayLike, until: float = math.inf, strict: bool = False, tolerance: float = 0.0
-    ) -> float:
+    def first(self, x: ArrayLike, until: float = math.inf, strict: bool = False, tolerance: float = 0.0) -> float:
         """Return the first time in (0, until] at which g > 0 (or g >= 0), 0 if at once, inf if never.
 
         Parameters
@@ -740,9 +727,7 @@ class Crossing:
         f, p, w = self._lists
         time = first_crossing(state.tolist(), until, strict, tolerance, f, 0, p, 0, w)
         if math.isnan(time):
-            raise ArithmeticError(
-                f"until = {until}: undamped oscillations come near the threshold; set an end"
-            )
+            raise ArithmeticError(f"until = {until}: undamped oscillations come near the threshold; set an end")
         return time
 
     @cached_property

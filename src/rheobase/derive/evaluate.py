@@ -20,16 +20,31 @@ def _exprel(x: Any) -> Any:
 
 
 _FUNCTIONS: Final[dict[type, Any]] = {
-    sympy.exp: np.exp, sympy.log: np.log, sympy.sin: np.sin, sympy.cos: np.cos, sympy.tan: np.tan,
-    sympy.sinh: np.sinh, sympy.cosh: np.cosh, sympy.tanh: np.tanh, sympy.atan: np.arctan, sympy.Abs: np.abs,
-    sympy.sign: np.sign, sympy.floor: np.floor, exprel: _exprel,
+    sympy.exp: np.exp,
+    sympy.log: np.log,
+    sympy.sin: np.sin,
+    sympy.cos: np.cos,
+    sympy.tan: np.tan,
+    sympy.sinh: np.sinh,
+    sympy.cosh: np.cosh,
+    sympy.tanh: np.tanh,
+    sympy.atan: np.arctan,
+    sympy.Abs: np.abs,
+    sympy.sign: np.sign,
+    sympy.floor: np.floor,
+    exprel: _exprel,
     # slopes of min, max, abs and sign
-    sympy.Heaviside: lambda x: np.heaviside(x, 0.5), sympy.DiracDelta: lambda x: np.zeros_like(x, dtype=float),
-}  # fmt: skip
+    sympy.Heaviside: lambda x: np.heaviside(x, 0.5),
+    sympy.DiracDelta: lambda x: np.zeros_like(x, dtype=float),
+}
 _COMPARE: Final[dict[type, Any]] = {
-    sympy.StrictGreaterThan: np.greater, sympy.GreaterThan: np.greater_equal, sympy.StrictLessThan: np.less,
-    sympy.LessThan: np.less_equal, sympy.Equality: np.equal, sympy.Unequality: np.not_equal,
-}  # fmt: skip
+    sympy.StrictGreaterThan: np.greater,
+    sympy.GreaterThan: np.greater_equal,
+    sympy.StrictLessThan: np.less,
+    sympy.LessThan: np.less_equal,
+    sympy.Equality: np.equal,
+    sympy.Unequality: np.not_equal,
+}
 
 
 def evaluate(expression: Any, values: Mapping[str, Any]) -> Any:

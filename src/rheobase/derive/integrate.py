@@ -68,16 +68,22 @@ def choose_method(structure: Structure, method: str = "auto") -> str:
             return "heun" if structure.additive_noise else "euler"
         return "exponential euler" if structure.linear_in_own_state else "rk4"
     if method not in METHODS:
-        raise InputError(f"method = {method!r} is unknown.{nearest(str(method), METHODS)} Methods: auto, {', '.join(METHODS)}")
+        raise InputError(
+            f"method = {method!r} is unknown.{nearest(str(method), METHODS)} Methods: auto, {', '.join(METHODS)}"
+        )
     if method == "exact" and (structure.affine is None or not structure.additive_noise):
-        raise InputError("method = 'exact' needs evolve rows that are linear in the states with constant coefficients; "
-                         f"these are not, use method='auto' (here: '{choose_method(structure)}')")  # fmt: skip
+        raise InputError(
+            "method = 'exact' needs evolve rows that are linear in the states with constant coefficients; "
+            f"these are not, use method='auto' (here: '{choose_method(structure)}')"
+        )
     if method == "exponential euler" and not structure.linear_in_own_state:
         raise InputError("method = 'exponential euler' needs each d/dt to be linear in its own state; use 'rk4'")
     if noisy and method == "rk4":
         raise InputError("method = 'rk4' is for rows without noise; use 'heun' or 'euler'")
     if noisy and method == "heun" and not structure.additive_noise:
-        raise InputError("method = 'heun' would read this noise in the sense of Stratonovich, rows are Ito; use 'euler'")
+        raise InputError(
+            "method = 'heun' would read this noise in the sense of Stratonovich, rows are Ito; use 'euler'"
+        )
     return method
 
 
@@ -95,7 +101,14 @@ def clamp_sets(neuron: Neuron) -> list[frozenset[str]]:
 
 def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
     """Return the one-step formula of a neuron for a method (see `choose_method`)."""
-    orders = {"exact": "exact", "exponential euler": "1", "rk4": "4", "heun": "2", "euler": "1", "sequential euler": "1"}
+    orders = {
+        "exact": "exact",
+        "exponential euler": "1",
+        "rk4": "4",
+        "heun": "2",
+        "euler": "1",
+        "sequential euler": "1",
+    }
     order = orders[method]
     if structure.noises and method != "exact":
         order = "1 (strong)" if structure.additive_noise else "1/2 (strong)"
@@ -104,11 +117,16 @@ def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
         normals = len(_noisy_states(structure)) if structure.noises else 0
         branches = {c: _exact(structure, c) for c in clamp_sets(neuron)}
     else:
-        make = {"euler": _euler, "sequential euler": _sequential_euler, "heun": _heun, "rk4": _rk4,
-                "exponential euler": _exponential_euler}[method]  # fmt: skip
+        make = {
+            "euler": _euler,
+            "sequential euler": _sequential_euler,
+            "heun": _heun,
+            "rk4": _rk4,
+            "exponential euler": _exponential_euler,
+        }[method]
         limit = stage_limit(neuron, structure)
         branches = {c: make(structure, c, limit) for c in clamp_sets(neuron)}
-    names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("_P")})  # fmt: skip
+    names = sorted({s.name for b in branches.values() for _, e in b for s in e.free_symbols if s.name.startswith("_P")})
     return Step(method, order, branches, tuple(names), normals)
 
 
@@ -163,20 +181,34 @@ def _sequential_euler(structure: Structure, clamped: frozenset[str], limit: dict
     done: dict[sympy.Symbol, sympy.Symbol] = {}
     for i in _free(structure, clamped):
         x = structure.states[i]
-        out.append((f"_new_{x.name}", (x + _DT * structure.drift[i].subs({s: n for s, n in done.items() if s != x})
-                                      + _noise_term(structure, i))))  # fmt: skip
+        out.append(
+            (
+                f"_new_{x.name}",
+                (
+                    x
+                    + _DT * structure.drift[i].subs({s: n for s, n in done.items() if s != x})
+                    + _noise_term(structure, i)
+                ),
+            )
+        )
         done[x] = symbol(f"_new_{x.name}")
     return (*out, *_keep(structure, clamped))
 
 
-def _stage(structure: Structure, clamped: frozenset[str], name: str, at: dict[sympy.Symbol, Any], time: Any) -> list[tuple[str, Any]]:
+def _stage(
+    structure: Structure, clamped: frozenset[str], name: str, at: dict[sympy.Symbol, Any], time: Any
+) -> list[tuple[str, Any]]:
     replaced = {**at, symbol("t"): time}
-    pairs = [(f"_{name}_{structure.states[i].name}", structure.drift[i].subs(replaced, simultaneous=True)) for i in _free(structure, clamped)]
+    pairs = [
+        (f"_{name}_{structure.states[i].name}", structure.drift[i].subs(replaced, simultaneous=True))
+        for i in _free(structure, clamped)
+    ]
     return _with_cse(pairs, f"_x{name}_")
 
 
-def _shift(structure: Structure, clamped: frozenset[str], slope: str, step: Any, limit: dict[sympy.Symbol, Any]) -> tuple[
-        list[tuple[str, Any]], dict[sympy.Symbol, Any]]:  # fmt: skip
+def _shift(
+    structure: Structure, clamped: frozenset[str], slope: str, step: Any, limit: dict[sympy.Symbol, Any]
+) -> tuple[list[tuple[str, Any]], dict[sympy.Symbol, Any]]:
     """Return statements for the states moved along a slope, and what to put in their place."""
     statements, places = [], {}
     for i in _free(structure, clamped):
@@ -248,7 +280,7 @@ def _noisy_states(structure: Structure) -> list[int]:
 
 
 def _exact(structure: Structure, clamped: frozenset[str]) -> Statements:
-    """x -> P x + Q u + r (+ L z), the entries being coefficients that `propagators` computes."""
+    """X -> P x + Q u + r (+ L z), the entries being coefficients that `propagators` computes."""
     assert structure.affine is not None
     a, b, c = structure.affine
     free = _free(structure, clamped)
@@ -268,7 +300,7 @@ def _exact(structure: Structure, clamped: frozenset[str]) -> Statements:
                 total += symbol(f"{tag}__{i}_u{j}") * u
         if any(c[k] != 0 for k in sources):
             total += symbol(f"{tag}__{i}_c")
-        for m, k in enumerate(noisy):
+        for m in range(len(noisy)):
             if i in noisy and noisy.index(i) >= m:
                 total += symbol(f"{tag}__{i}_z{m}") * symbol(f"_z_{m}")
         out.append((f"_new_{structure.states[i].name}", total))
@@ -285,8 +317,9 @@ def _reachability(a: sympy.Matrix, free: list[int], n: int) -> list[list[bool]]:
     return reach
 
 
-def propagators(structure: Structure, step: Step, clamped: Collection[frozenset[str]], values: Mapping[str, Any], dt: float) -> dict[
-        str, float | np.ndarray]:  # fmt: skip
+def propagators(
+    structure: Structure, step: Step, clamped: Collection[frozenset[str]], values: Mapping[str, Any], dt: float
+) -> dict[str, float | np.ndarray]:
     """Return the values of the exact method's coefficients.
 
     The step matrix is the exponential of the augmented matrix [[A, B, c], [0]] dt, computed numerically: a
@@ -324,7 +357,13 @@ def propagators(structure: Structure, step: Step, clamped: Collection[frozenset[
                 assert factor is not None
                 x = factor[..., i, int(column[1:])]
             else:
-                x = r[..., i, 0] if column == "c" else q[..., i, int(column[1:])] if column.startswith("u") else p[..., i, int(column)]
+                x = (
+                    r[..., i, 0]
+                    if column == "c"
+                    else q[..., i, int(column[1:])]
+                    if column.startswith("u")
+                    else p[..., i, int(column)]
+                )
             out[name] = float(x) if x.ndim == 0 else np.ascontiguousarray(x)
     return out
 
@@ -359,7 +398,9 @@ def _exponential(matrices: np.ndarray, dt: float) -> np.ndarray:
     return np.stack(powers)[inverse.reshape(-1)].reshape(matrices.shape)
 
 
-def _noise_factor(structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float) -> np.ndarray:
+def _noise_factor(
+    structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float
+) -> np.ndarray:
     """Return L with L L^T = integral of exp(A s) G G^T exp(A^T s) over a step; columns are the noisy states."""
     from scipy.linalg import expm
 

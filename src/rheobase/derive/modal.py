@@ -190,9 +190,7 @@ def flow_mixed(f: Table, b: int, n: int, m: int, t: float, w: Work, y: int, z: i
 
 
 @kernel
-def flow_modes(
-    f: Table, o: int, p: Layout, q: int, t: float, delta: bool, w: Work, y: int, z: int, s: int
-) -> None:
+def flow_modes(f: Table, o: int, p: Layout, q: int, t: float, delta: bool, w: Work, y: int, z: int, s: int) -> None:
     """Write ``exp(B t) y`` (or, with `delta`, ``(exp(B t) - 1) y``) to ``w[z:z+n]``; y is ``w[y:y+n]``."""
     n = p[q]
     b = o + 2 * n * n
@@ -435,9 +433,7 @@ def decompose(matrix: ArrayLike, gap: float = 0.125, slow: float = 1e-4) -> Moda
     numbers = np.concatenate([to_modes.ravel(), from_modes.ravel(), blocks.ravel(), nodes, [fastest]])
     pad = [0] * (n - len(kinds))
     layout = np.array([n, len(kinds), *starts, *pad, *kinds, *pad], dtype=np.int64)
-    return Modal(
-        m, to_modes, from_modes, blocks, np.array(nodes), tuple(starts), tuple(kinds), numbers, layout
-    )
+    return Modal(m, to_modes, from_modes, blocks, np.array(nodes), tuple(starts), tuple(kinds), numbers, layout)
 
 
 def _triangularise(m: Floats) -> tuple[Floats, Floats, Floats, list[tuple[int, int]]]:

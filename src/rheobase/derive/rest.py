@@ -23,8 +23,8 @@ def is_current(name: str) -> bool:
 def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     """Return each state's value at rest, shape (n,).
 
-    The fixed point of the flow without input: currents (names I, I_e, ...) at the model's own default, or at 0. If there
-    is none, or it is unstable or already above threshold, a state starts where a constant reset row puts it,
+    The fixed point of the flow without input: currents (names I, I_e, ...) at the model's own default, or at 0.
+    If there is none, or it is unstable or already above threshold, a state starts where a constant reset row puts it,
     and at 0 if there is no such row.
 
     Parameters
@@ -59,12 +59,16 @@ def _after_reset(neuron: Neuron, env: Mapping[str, Any], n: int) -> dict[str, np
     return out
 
 
-def _fixed_point(neuron: Neuron, env: Mapping[str, Any], n: int, start: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+def _fixed_point(
+    neuron: Neuron, env: Mapping[str, Any], n: int, start: dict[str, np.ndarray]
+) -> dict[str, np.ndarray] | None:
     """Newton's method on the drift, all neurons at once; exact in one step for affine rows."""
     structure = analyse(neuron, neuron.inputs)
     drift = sympy.Matrix(structure.drift)
     jacobian = drift.jacobian(structure.states)
-    jacobian = jacobian.replace(lambda e: isinstance(e, sympy.Derivative | sympy.Subs), lambda e: sympy.S.Zero)  # of floor
+    jacobian = jacobian.replace(
+        lambda e: isinstance(e, sympy.Derivative | sympy.Subs), lambda e: sympy.S.Zero
+    )  # of floor
     names = [s.name for s in structure.states]
     x = np.stack([start[s] for s in names], axis=-1)
     for _ in range(60):

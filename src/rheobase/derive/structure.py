@@ -38,10 +38,9 @@ class Structure:
     def affine(self) -> tuple[sympy.Matrix, sympy.Matrix, sympy.Matrix] | None:
         """A, B, c of drift = A x + B u + c with A, B, c free of x, u and t; None if the flow is not of that kind."""
         varying = {*self.states, *self.inputs, symbol("t")}
-        if any(e.has(sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs, sympy.sign, sympy.floor) for e in self.drift):
-            if any(e.free_symbols & varying for d in self.drift for e in d.atoms(
-                    sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs, sympy.sign, sympy.floor)):  # fmt: skip
-                return None
+        kinks = (sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs, sympy.sign, sympy.floor)
+        if any(e.free_symbols & varying for d in self.drift for e in d.atoms(*kinks)):
+            return None
         f = sympy.Matrix(self.drift)
         a = f.jacobian(self.states) if self.states else sympy.zeros(0, 0)
         b = f.jacobian(self.inputs) if self.inputs else sympy.zeros(len(self.drift), 0)
@@ -49,7 +48,11 @@ class Structure:
             a, b = a.applyfunc(sympy.simplify), b.applyfunc(sympy.simplify)
             if (a.free_symbols | b.free_symbols) & varying:
                 return None
-        c = (f - a * sympy.Matrix(self.states) - (b * sympy.Matrix(self.inputs) if self.inputs else sympy.zeros(len(self.drift), 1)))
+        c = (
+            f
+            - a * sympy.Matrix(self.states)
+            - (b * sympy.Matrix(self.inputs) if self.inputs else sympy.zeros(len(self.drift), 1))
+        )
         c = c.applyfunc(sympy.expand)
         if c.free_symbols & varying:
             c = c.applyfunc(sympy.simplify)
@@ -91,8 +94,12 @@ def threshold_function(neuron: Neuron) -> tuple[Any, bool] | None:
     if neuron.rows.threshold is None:
         return None
     value = neuron.rows.substitute(neuron.rows.threshold.value)
-    kinds = {sympy.StrictGreaterThan: (1, True), sympy.GreaterThan: (1, False),
-             sympy.StrictLessThan: (-1, True), sympy.LessThan: (-1, False)}  # fmt: skip
+    kinds = {
+        sympy.StrictGreaterThan: (1, True),
+        sympy.GreaterThan: (1, False),
+        sympy.StrictLessThan: (-1, True),
+        sympy.LessThan: (-1, False),
+    }
     if type(value) not in kinds:
         return None
     sign, strict = kinds[type(value)]

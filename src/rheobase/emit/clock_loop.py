@@ -75,7 +75,9 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
             return f"{name}[_row, _i - _lo]"
         if name not in names:
             names.append(name)
-        return {"scalar": name, "neuron": f"{name}[_i]", "time": f"{name}[_row]", "both": f"{name}[_row, _i]"}[kinds[name]]
+        return {"scalar": name, "neuron": f"{name}[_i]", "time": f"{name}[_row]", "both": f"{name}[_row, _i]"}[
+            kinds[name]
+        ]
 
     def call(function: str, weight: str = "") -> str:
         time = "t" if function.startswith("_flow") else "_after"  # all but the flow happens at the end of the step
@@ -119,7 +121,11 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         test = f"_u_0[_row, _i - _lo] < 1.0 - exp(-({call('_hazard')})*dt)"
     fire: list[str] = []
     if test is not None:
-        fire = [f"_fire = {test}" + "".join(f" and not ({q})" for q in quiet), "_fired[_i - _lo] = _fire", "_hits += _fire"]
+        fire = [
+            f"_fire = {test}" + "".join(f" and not ({q})" for q in quiet),
+            "_fired[_i - _lo] = _fire",
+            "_hits += _fire",
+        ]
 
     body: list[str] = []
     part = [*load, *flags, *flow()]
@@ -128,31 +134,69 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
             part += deliver(p, f"_sum_{p}[_row, _i - _lo]")
         else:
             body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store])]
-            body += [f"for _e in _range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
-                     *_indent([f"_i = _hits_{p}[_e]", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store])]  # fmt: skip
+            body += [
+                f"for _e in _range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
+                *_indent([f"_i = _hits_{p}[_e]", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store]),
+            ]
             part = [*load, *flags]
     body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store, *fire, *count_down])]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
         after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i", "_count += 1"]
-        body += ["if _hits > 0:", *_indent(["for _i in _range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])])]
-    body += ["if _record[_row] >= 0:", *_indent([
-        "_r = _record[_row]", "for _j in _range(_first, _last):",
-        *_indent([f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j]]" for s in states if kinds.get(f"_trace_{s}")] or ["pass"])])]  # fmt: skip
+        body += [
+            "if _hits > 0:",
+            *_indent(["for _i in _range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])]),
+        ]
+    body += [
+        "if _record[_row] >= 0:",
+        *_indent(
+            [
+                "_r = _record[_row]",
+                "for _j in _range(_first, _last):",
+                *_indent(
+                    [f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j]]" for s in states if kinds.get(f"_trace_{s}")]
+                    or ["pass"]
+                ),
+            ]
+        ),
+    ]
 
-    arguments = ["_lo", "_hi", "_k0", "_k1", "dt", *(f"_at_{s}" for s in states), *(f"_left_{s}" for s in targets), *sorted(names)]
+    arguments = [
+        "_lo",
+        "_hi",
+        "_k0",
+        "_k1",
+        "dt",
+        *(f"_at_{s}" for s in states),
+        *(f"_left_{s}" for s in targets),
+        *sorted(names),
+    ]
     arguments += [f"_z_{j}" for j in range(step.normals)]
     arguments += ["_u_0"] if neuron.rows.hazard is not None else []
     arguments += [f"_sum_{p}" for p in additive]
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
     arguments += ["_fired", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]
-    loop = ["", "", f"def advance({', '.join(arguments)}):", '    """Advance neurons _lo.._hi-1 through steps _k0.._k1-1; return how many spikes."""',
-            "    _count = 0", "    for _k in _range(_k0, _k1):",
-            *_indent(["_row = _k - _k0", "t = _k*dt", "_after = (_k + 1)*dt", "_hits = 0", *body], 2), "    return _count", ""]  # fmt: skip
-    table = "\n".join(f"    {line}" for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines() if not line.startswith("  parameters"))
-    header = _HEADER.format(title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table)
+    loop = [
+        "",
+        "",
+        f"def advance({', '.join(arguments)}):",
+        '    """Advance neurons _lo.._hi-1 through steps _k0.._k1-1; return how many spikes."""',
+        "    _count = 0",
+        "    for _k in _range(_k0, _k1):",
+        *_indent(["_row = _k - _k0", "t = _k*dt", "_after = (_k + 1)*dt", "_hits = 0", *body], 2),
+        "    return _count",
+        "",
+    ]
+    table = "\n".join(
+        f"    {line}"
+        for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines()
+        if not line.startswith("  parameters")
+    )
+    header = _HEADER.format(
+        title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table
+    )
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
     return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), ("exprel", *defined))
 

@@ -71,7 +71,8 @@ def run({arguments}):
         _stop = _next
 {search}
         _last = _event >= _last_event or _event_times[_event] > _until  # else something arrives at _until itself
-        while _sample < _len(_samples) and (_samples[_sample] < _stop or _samples[_sample] >= _until <= _stop and _last and not _fires):
+        _ends = _stop >= _until and _last and not _fires
+        while _sample < _len(_samples) and (_samples[_sample] < _stop or _ends and _samples[_sample] >= _until):
             propagate_state(_x, min(_samples[_sample], _stop) - _t, _f, _table, _p, _places, _w, _y)
             for _j in _range(_len(_trace)):
                 _trace[_j, _sample] = _y[_j]
@@ -95,7 +96,9 @@ def run({arguments}):
 '''
 
 
-def exact_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str], digest: str) -> ClockSource:
+def exact_source(
+    neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str], digest: str
+) -> ClockSource:
     """Return the module that runs one neuron from event to event.
 
     Parameters
@@ -130,11 +133,18 @@ def exact_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         return f"{function}({', '.join(place(a, weight) for a in calls[function])})"
 
     def assign(prefix: str, function: str, weight: str = "") -> str:
-        return ", ".join(f"{prefix}{s}" for s in states) + ("," if len(states) == 1 else "") + f" = {call(function, weight)}"
+        return (
+            ", ".join(f"{prefix}{s}" for s in states)
+            + ("," if len(states) == 1 else "")
+            + f" = {call(function, weight)}"
+        )
 
     deliver: list[str] = []
     for number, port in enumerate(ports):
-        deliver += [f"if _event_ports[_event] == {number}:", f"    {assign('_got_', '_receive_' + port, '_event_weights[_event]')}"]
+        deliver += [
+            f"if _event_ports[_event] == {number}:",
+            f"    {assign('_got_', '_receive_' + port, '_event_weights[_event]')}",
+        ]
         for i, s in enumerate(states):
             if s in clamped:
                 deliver += [f"    if not _left_{s} >= _t:", f"        _x[{i}] = _got_{s}"]
@@ -166,13 +176,48 @@ def exact_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     def indent(lines: list[str], levels: int) -> str:
         return "\n".join("    " * levels + line for line in lines) if lines else "    " * levels + "pass"
 
-    arguments = ["_i", "_kind", "_until", "_x", "_y", "_w", "_f", "_p", "_modes", "_table_size", "_layout_size", "_strict",
-                 "_breaks", "_settings", "_first_setting", "_event_times", "_event_ports", "_event_weights", "_first_event",
-                 "_last_event", "_samples", "_trace", "_out", *sorted(names)]  # fmt: skip
+    arguments = [
+        "_i",
+        "_kind",
+        "_until",
+        "_x",
+        "_y",
+        "_w",
+        "_f",
+        "_p",
+        "_modes",
+        "_table_size",
+        "_layout_size",
+        "_strict",
+        "_breaks",
+        "_settings",
+        "_first_setting",
+        "_event_times",
+        "_event_ports",
+        "_event_weights",
+        "_first_event",
+        "_last_event",
+        "_samples",
+        "_trace",
+        "_out",
+        *sorted(names),
+    ]
     left = "; ".join(f"_left_{s} = -1.0" for s in targets) or "pass"
-    text = _LOOP.format(arguments=", ".join(arguments), left_zero=left, deliver=indent(deliver, 3), release=indent(release, 2),
-                        next_release=indent(later, 2), search=indent([*save, *search], 2), hold=indent(hold, 3), reset=indent(reset, 3))  # fmt: skip
-    table = "\n".join(f"    {line}" for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines() if not line.startswith("  parameters"))
+    text = _LOOP.format(
+        arguments=", ".join(arguments),
+        left_zero=left,
+        deliver=indent(deliver, 3),
+        release=indent(release, 2),
+        next_release=indent(later, 2),
+        search=indent([*save, *search], 2),
+        hold=indent(hold, 3),
+        reset=indent(reset, 3),
+    )
+    table = "\n".join(
+        f"    {line}"
+        for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines()
+        if not line.startswith("  parameters")
+    )
     header = _HEADER.format(name=neuron.name.replace('"', "'").replace("\\", "/"), table=table, digest=digest)
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in keep if line.startswith("def "))
     return ClockSource(header + "\n".join(keep) + text, tuple(arguments), ("exprel", *defined))

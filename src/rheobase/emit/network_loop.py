@@ -91,8 +91,10 @@ def network_source(groups: Sequence[Group], joints: Sequence[Joint], sources: in
             body += [f"for s in range(s{s}_edges[row], s{s}_edges[row + 1]):", f"    pre = s{s}_neurons[s]"]
         to = "to" if not joint.delays else f"(k + 1 + int({delay}[e])) % _slots"
         body += [] if joint.delays else [f"    to = (k + 1 + {delay}) % _slots"]
-        body += [f"    for e in range({start}[pre], {start}[pre + 1]):",
-                 f"        g{joint.target}_ring_{joint.port}[{to}, {target}[e]] += {weight}{'[e]' if joint.weights else ''}"]  # fmt: skip
+        body += [
+            f"    for e in range({start}[pre], {start}[pre + 1]):",
+            f"        g{joint.target}_ring_{joint.port}[{to}, {target}[e]] += {weight}{'[e]' if joint.weights else ''}",
+        ]
     body += [f"total{g} += count{g}" for g in range(len(groups))]
     lines = [
         f"def run({', '.join(arguments)}):",
@@ -105,4 +107,6 @@ def network_source(groups: Sequence[Group], joints: Sequence[Joint], sources: in
         *(f"    g{g}_done[0] = total{g}" for g in range(len(groups))),
         "",
     ]
-    return _HEADER.format(modules="\n".join(f"    {g.module}" for g in groups)) + "\n" + "\n".join(lines), tuple(arguments)
+    return _HEADER.format(modules="\n".join(f"    {g.module}" for g in groups)) + "\n" + "\n".join(lines), tuple(
+        arguments
+    )

@@ -34,7 +34,10 @@ def write_module(stem: str, text: str) -> Path:
     """
     digest = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
     name = f"{stem}_{digest}.py"
-    for folder in (cache_folder(), Path(tempfile.gettempdir()) / f"rheobase_{os.getuid() if hasattr(os, 'getuid') else 0}"):
+    for folder in (
+        cache_folder(),
+        Path(tempfile.gettempdir()) / f"rheobase_{os.getuid() if hasattr(os, 'getuid') else 0}",
+    ):
         path = folder / name
         try:
             if path.exists() and path.read_text(encoding="utf-8") == text:
@@ -50,9 +53,9 @@ def write_module(stem: str, text: str) -> Path:
     raise OSError(f"no folder for generated code can be written; set RHEOBASE_CACHE (tried {cache_folder()})")
 
 
-def load_module(path: Path) -> ModuleType:
-    """Return the module in a generated file, importing it once a process."""
-    name = f"rheobase_generated.{path.stem}"
+def load_module(path: Path, flavour: str = "plain") -> ModuleType:
+    """Return the module in a generated file, importing it once a process and flavour (plain or compiled)."""
+    name = f"rheobase_{flavour}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -14,13 +14,24 @@ import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
 from rheobase.derive.integrate import Step
-from rheobase.model.expression import symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["print_expression", "row_functions"]
 
-_MATH: Final = {"exp": "exp", "log": "log", "sin": "sin", "cos": "cos", "tan": "tan", "sinh": "sinh", "cosh": "cosh",
-                "tanh": "tanh", "atan": "atan", "Abs": "abs", "floor": "floor", "exprel": "exprel"}  # fmt: skip
+_MATH: Final = {
+    "exp": "exp",
+    "log": "log",
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "tanh": "tanh",
+    "atan": "atan",
+    "Abs": "abs",
+    "floor": "floor",
+    "exprel": "exprel",
+}
 
 
 @final
@@ -30,23 +41,23 @@ class _Printer(PythonCodePrinter):
     def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False, "strict": False})
 
-    def _print_Float(self, e: Any) -> str:  # noqa: N802
+    def _print_Float(self, e: Any) -> str:
         return repr(float(e))
 
-    def _print_Rational(self, e: Any) -> str:  # noqa: N802
+    def _print_Rational(self, e: Any) -> str:
         return repr(float(e))
 
-    def _print_Integer(self, e: Any) -> str:  # noqa: N802
+    def _print_Integer(self, e: Any) -> str:
         return f"{int(e)}.0"
 
     _print_Zero = _print_One = _print_NegativeOne = _print_Integer
     _print_Half = _print_Rational
 
-    def _print_Pow(self, e: Any, rational: bool = False) -> str:  # noqa: N802
+    def _print_Pow(self, e: Any, rational: bool = False) -> str:
         base, power = e.args
         if power.is_Float and float(2 * power).is_integer():  # v**2.0 and v**0.5 as v**2 and sqrt(v)
             power = sympy.Rational(int(2 * power), 2)
-        if power.is_Integer and (power == 2 or 2 <= int(power) <= 4 and base.is_Symbol):
+        if power.is_Integer and (power == 2 or (2 <= int(power) <= 4 and base.is_Symbol)):
             return "(" + "*".join([self.parenthesize(base, 60)] * int(power)) + ")"
         if base.is_Number and base > 0 and math.frexp(float(base))[0] == 0.5:  # LLVM makes exp2 of 2**x
             return f"exp({math.log(float(base))!r}*({self._print(power)}))"
@@ -60,7 +71,7 @@ class _Printer(PythonCodePrinter):
             return f"({self._print(base)})**{float(power)!r}"
         return f"({self._print(base)})**({self._print(power)})"
 
-    def _print_Function(self, e: Any) -> str:  # noqa: N802
+    def _print_Function(self, e: Any) -> str:
         name = type(e).__name__
         if name not in _MATH:
             raise TypeError(f"no way to print {name}")
@@ -69,11 +80,11 @@ class _Printer(PythonCodePrinter):
     _print_exp = _print_log = _print_Abs = _print_floor = _print_Function
     _print_sin = _print_cos = _print_tan = _print_sinh = _print_cosh = _print_tanh = _print_atan = _print_Function
 
-    def _print_sign(self, e: Any) -> str:  # noqa: N802
+    def _print_sign(self, e: Any) -> str:
         x = self._print(e.args[0])
         return f"(1.0 if ({x}) > 0.0 else (-1.0 if ({x}) < 0.0 else 0.0))"
 
-    def _print_Piecewise(self, e: Any) -> str:  # noqa: N802
+    def _print_Piecewise(self, e: Any) -> str:
         text = f"({self._print(e.args[-1][0])})"
         for value, condition in reversed(e.args[:-1]):
             text = f"(({self._print(value)}) if ({self._print(condition)}) else {text})"
@@ -86,10 +97,10 @@ class _Printer(PythonCodePrinter):
             text = f"(({text}) if ({text}) {sign} ({other}) else ({other}))"
         return text
 
-    def _print_Min(self, e: Any) -> str:  # noqa: N802
+    def _print_Min(self, e: Any) -> str:
         return self._pick(e, "<")
 
-    def _print_Max(self, e: Any) -> str:  # noqa: N802
+    def _print_Max(self, e: Any) -> str:
         return self._pick(e, ">")
 
 
@@ -99,7 +110,9 @@ _PRINTER: Final = _Printer()
 def print_expression(e: Any) -> str:
     """Return the Python text of a SymPy expression or condition.
 
-    >>> print_expression(symbol("v")**2 / 2)
+    >>> from rheobase.model.expression import symbol
+    >>> from rheobase.model.expression import symbol
+    >>> print_expression(symbol("v") ** 2 / 2)
     '(0.5)*(v*v)'
     """
     return str(_PRINTER.doprint(sympy.sympify(e, strict=True)))
@@ -145,23 +158,42 @@ def row_functions(neuron: Neuron, step: Step) -> tuple[list[str], dict[str, list
         new = {s: f"_new_{s}" for s in states}
         lines = _body(statements, tuple(new.values()), "    ")
         lines[-1:-1] = _bound_lines(neuron, new, "    ")
-        define(f"_flow{tail}", f"One step by the method '{step.method}'" + (f", {', '.join(sorted(clamped))} clamped." if clamped else "."),
-               _names([*(e for _, e in statements), *bounds], own), lines)  # fmt: skip
+        define(
+            f"_flow{tail}",
+            f"One step by the method '{step.method}'"
+            + (f", {', '.join(sorted(clamped))} clamped." if clamped else "."),
+            _names([*(e for _, e in statements), *bounds], own),
+            lines,
+        )
     for port, jumps in rows.receive.items():
         values = [rows.substitute(j.value) for j in jumps]
         lines = [f"    {j.state} = {print_expression(e)}" for j, e in zip(jumps, values, strict=True)]
         lines += _bound_lines(neuron, {s: s for s in states}, "    ")
-        define(f"_receive_{port}", f"On a presynaptic spike at port {port}.",
-               ["w_i", *(n for n in _names([*values, *bounds], set(states)) if n != "w_i")],
-               [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")])  # fmt: skip
+        define(
+            f"_receive_{port}",
+            f"On a presynaptic spike at port {port}.",
+            ["w_i", *(n for n in _names([*values, *bounds], set(states)) if n != "w_i")],
+            [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")],
+        )
     if rows.threshold is not None:
         e = rows.substitute(rows.threshold.value)
-        define("_fires", "Whether the threshold row holds.", _names([e], set(states)), [f"    return {print_expression(e)}"])
+        define(
+            "_fires",
+            "Whether the threshold row holds.",
+            _names([e], set(states)),
+            [f"    return {print_expression(e)}"],
+        )
     if rows.hazard is not None:
         e = rows.substitute(rows.hazard.value)
-        define("_hazard", "The rate of firing, per ms.", _names([e], set(states)), [f"    return {print_expression(e)}"])
+        define(
+            "_hazard", "The rate of firing, per ms.", _names([e], set(states)), [f"    return {print_expression(e)}"]
+        )
     values = [rows.substitute(j.value) for j in rows.reset]
     lines = [f"    {j.state} = {print_expression(e)}" for j, e in zip(rows.reset, values, strict=True)]
-    define("_reset", "After a spike.", _names(values, set(states)),
-           [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")])  # fmt: skip
+    define(
+        "_reset",
+        "After a spike.",
+        _names(values, set(states)),
+        [*lines, f"    return {', '.join(states)}" + ("," if len(states) == 1 else "")],
+    )
     return source, arguments

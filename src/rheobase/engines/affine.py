@@ -53,27 +53,37 @@ def check_exact(population: Population) -> tuple[Structure, Any, bool]:
     neuron = population.neuron
     structure = analyse(neuron, tuple(sorted(population.inputs)))
     if neuron.noises:
-        raise NotExact(f"evolve row: {neuron.noises[0]} is white noise, whose threshold crossings have no closed form; "
-                       "run it with engine=rb.Clock(dt='0.1 ms')")  # fmt: skip
+        raise NotExact(
+            f"evolve row: {neuron.noises[0]} is white noise, whose threshold crossings have no closed form; "
+            "run it with engine=rb.Clock(dt='0.1 ms')"
+        )
     if neuron.rows.hazard is not None:
         raise NotExact("hazard row: firing by chance has no exact crossing; run it with engine=rb.Clock(dt='0.1 ms')")
     if neuron.rows.bounds:
         raise NotExact(f"evolve row: the bound on {neuron.rows.bounds[0].state} makes the flow piecewise; {_ELSE}")
     if structure.timed:
-        raise NotExact(f"evolve row: t stands in the rows; give the current as a stimulus such as rb.sine(), or {_ELSE}")
+        raise NotExact(
+            f"evolve row: t stands in the rows; give the current as a stimulus such as rb.sine(), or {_ELSE}"
+        )
     if structure.affine is None:
         states = set(structure.states)
         for flow, e in zip(neuron.rows.flows, structure.drift, strict=True):
             slopes = [sympy.simplify(sympy.diff(e, s)) for s in states]
-            if any(s.free_symbols & (states | set(structure.inputs)) for s in slopes) or e.has(sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs):
+            if any(s.free_symbols & (states | set(structure.inputs)) for s in slopes) or e.has(
+                sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs
+            ):
                 raise NotExact(f"evolve row: d{flow.state}/dt = {flow.right.text} is not linear in the states; {_ELSE}")
         raise NotExact(f"evolve row: the flow is not linear with constant coefficients; {_ELSE}")
     found = threshold_function(neuron)
     if neuron.rows.threshold is not None:
         g = None if found is None else found[0]
-        affine = g is not None and not any(sympy.diff(g, s).free_symbols & {*structure.states, *structure.inputs} for s in structure.states)
+        affine = g is not None and not any(
+            sympy.diff(g, s).free_symbols & {*structure.states, *structure.inputs} for s in structure.states
+        )
         if not affine or g is None or (g.free_symbols & {*structure.inputs, symbol("t")}):
-            raise NotExact(f"threshold row: {neuron.rows.threshold.text} is not one comparison that is linear in the states; {_ELSE}")
+            raise NotExact(
+                f"threshold row: {neuron.rows.threshold.text} is not one comparison linear in the states; {_ELSE}"
+            )
     return structure, (found[0] if found else None), (found[1] if found else True)
 
 
@@ -82,8 +92,13 @@ def build_system(population: Population, until: float) -> AffineSystem:
     structure, g, strict = check_exact(population)
     assert structure.affine is not None
     neuron, n, values = population.neuron, population.n, population.values
-    parts = {u.name: generate(population.inputs[u.name], until, n, population.key("input", u.name), u.name) for u in structure.inputs}
-    whole = join([*parts.values()]) if parts else Generator(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 0)))
+    parts = {
+        u.name: generate(population.inputs[u.name], until, n, population.key("input", u.name), u.name)
+        for u in structure.inputs
+    }
+    whole = (
+        join([*parts.values()]) if parts else Generator(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 0)))
+    )
     a, b, c = structure.affine
     ns, nz = len(structure.states), len(whole.reading)
 
@@ -91,7 +106,9 @@ def build_system(population: Population, until: float) -> AffineSystem:
         return np.asarray(evaluate(e, values), dtype=float)
 
     constants: list[tuple[int, np.ndarray]] = []  # (row of M, or -1 for the threshold; one value a neuron)
-    entries: dict[tuple[int, int], np.ndarray] = {(i, j): number(a[i, j]) for i in range(ns) for j in range(ns) if a[i, j] != 0}
+    entries: dict[tuple[int, int], np.ndarray] = {
+        (i, j): number(a[i, j]) for i in range(ns) for j in range(ns) if a[i, j] != 0
+    }
     at = ns
     for j, u in enumerate(structure.inputs):
         width = len(parts[u.name].reading)
@@ -123,7 +140,9 @@ def build_system(population: Population, until: float) -> AffineSystem:
     table = np.stack([np.broadcast_to(x, (n if varied else 1,)) for x in flat], axis=1) if flat else np.zeros((1, 0))
     unique, inverse = np.unique(table, axis=0, return_inverse=True)
     if len(unique) > 20_000:
-        raise InputError(f"{len(unique)} different sets of rates need that many decompositions; use engine=rb.Clock(dt='0.1 ms')")
+        raise InputError(
+            f"{len(unique)} different sets of rates need that many decompositions; use engine=rb.Clock(dt='0.1 ms')"
+        )
     kind = np.broadcast_to(inverse.reshape(-1), (n,)).astype(np.int64) if varied else np.zeros(n, dtype=np.int64)
     clamps = tuple(clamp_sets(neuron))
     crossings: list[Crossing] = []
@@ -155,5 +174,15 @@ def build_system(population: Population, until: float) -> AffineSystem:
         start[:, ns + nz + position] = x
     start[:, size - 1] = 1.0
     inside = whole.times <= until
-    return AffineSystem(size, clamps, np.ascontiguousarray(stacked), np.ascontiguousarray(layout), kind, start,
-                        whole.times[inside], np.ascontiguousarray(whole.values[inside]), ns, strict)  # fmt: skip
+    return AffineSystem(
+        size,
+        clamps,
+        np.ascontiguousarray(stacked),
+        np.ascontiguousarray(layout),
+        kind,
+        start,
+        whole.times[inside],
+        np.ascontiguousarray(whole.values[inside]),
+        ns,
+        strict,
+    )

@@ -26,8 +26,8 @@ from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
-from rheobase.network.inputs import Sampler
 from rheobase.network.sources import Arrivals
+from rheobase.network.stimulus import Sampler
 from rheobase.random import neuron_keys
 from rheobase.units import to_number
 
@@ -98,13 +98,20 @@ def check_step(population: Population, method: str, dt: float) -> None:
         return
     for name, value in population.values.items():
         if (name == "tau" or name.startswith("tau_")) and np.min(value) < dt:
-            raise InputError(f"dt = {dt:g} ms is larger than {name} = {np.min(value):g} ms; Euler's method is unstable beyond"
-                             f" 2 {name}: choose dt below {name}/10, or method='auto'")  # fmt: skip
+            raise InputError(
+                f"dt = {dt:g} ms is larger than {name} = {np.min(value):g} ms; Euler's method is unstable beyond"
+                f" 2 {name}: choose dt below {name}/10, or method='auto'"
+            )
 
 
 @lru_cache(maxsize=256)
-def _source(neuron: Neuron, step_method: str, varying: tuple[str, ...], kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> tuple[
-        Step, ClockSource]:  # fmt: skip
+def _source(
+    neuron: Neuron,
+    step_method: str,
+    varying: tuple[str, ...],
+    kinds: tuple[tuple[str, str], ...],
+    ports: tuple[str, ...],
+) -> tuple[Step, ClockSource]:
     step = derive_step(neuron, analyse(neuron, varying), step_method)
     return step, clock_source(neuron, step, dict(kinds), ports)
 
@@ -113,7 +120,9 @@ def _source(neuron: Neuron, step_method: str, varying: tuple[str, ...], kinds: t
 class ClockRun:
     """A run in progress: states, counters, buffers; `advance` carries it forward by any number of steps."""
 
-    def __init__(self, population: Population, engine: Clock, recording: Recording, total: int, fed: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, population: Population, engine: Clock, recording: Recording, total: int, fed: tuple[str, ...] = ()
+    ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
         self.fed = fed  # ports that a network fills
@@ -126,10 +135,14 @@ class ClockRun:
         self.order = self.step.order
         self.recording = _check_recording(recording, neuron, n, dt, total)
         self._record_states = recording.states
-        self.samplers: dict[str, Sampler] = {u: s.start(dt, n, population.key("input", u)) for u, s in population.inputs.items()}
+        self.samplers: dict[str, Sampler] = {
+            u: s.start(dt, n, population.key("input", u)) for u, s in population.inputs.items()
+        }
         self.additive = additive_ports(neuron)
-        self.arrivals: dict[str, Arrivals] = {p: s.on_grid(dt, n, population.key("port", p), p not in self.additive)
-                                               for p, s in population.sources.items()}  # fmt: skip
+        self.arrivals: dict[str, Arrivals] = {
+            p: s.on_grid(dt, n, population.key("port", p), p not in self.additive)
+            for p, s in population.sources.items()
+        }
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         values: dict[str, Any] = dict(population.values)
@@ -158,7 +171,13 @@ class ClockRun:
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
         kinds |= {f"_trace_{s}": "yes" for s in self.recording_states()}
-        _, source = _source(p.neuron, self.method, tuple(sorted(p.inputs)), tuple(sorted(kinds.items())), tuple(sorted({*p.sources, *self.fed})))
+        _, source = _source(
+            p.neuron,
+            self.method,
+            tuple(sorted(p.inputs)),
+            tuple(sorted(kinds.items())),
+            tuple(sorted({*p.sources, *self.fed})),
+        )
         path = write_module("clock", source.text)
         if self.compiled:
             return compiled_module(path, source.functions, ("advance",)), source
@@ -208,7 +227,9 @@ class ClockRun:
                 elif pool is None:
                     found = [workers[0].run(blocks, self.k, stop, shared)]
                 else:
-                    jobs = [pool.submit(w.run, part, self.k, stop, shared) for w, part in zip(workers, parts, strict=True)]
+                    jobs = [
+                        pool.submit(w.run, part, self.k, stop, shared) for w, part in zip(workers, parts, strict=True)
+                    ]
                     found = [j.result() for j in jobs]
                 for steps, neurons in (pair for part in found for pair in part):
                     self.spike_steps.append(steps)
@@ -227,8 +248,9 @@ class ClockRun:
             self.module._warm = True  # type: ignore[attr-defined]
             self.seconds["compile"] += perf_counter() - begin
 
-    def _run_plain(self, worker: _Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]) -> list[
-            tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    def _run_plain(
+        self, worker: _Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Run a chunk as plain Python; where that raises (1/0, exp(1000)), do it anew compiled, with inf and nan."""
         arrays = [*self.states.values(), *self.left.values()]
         before = [x.copy() for x in arrays]
@@ -249,7 +271,9 @@ class ClockRun:
         for u, sampler in self.samplers.items():
             values = np.ascontiguousarray(sampler(k0, k1))
             if np.isnan(values).any():
-                raise InputError(f"the input {u} is NaN at t = {(k0 + int(np.argwhere(np.isnan(values))[0][0])) * self.engine.dt:g} ms")
+                raise InputError(
+                    f"the input {u} is NaN at t = {(k0 + np.argwhere(np.isnan(values))[0][0]) * self.engine.dt:g} ms"
+                )
             shared[u] = values[:, 0].copy() if values.shape[1] == 1 else values
         for port, arrivals in self.arrivals.items():
             shared[f"_arrivals_{port}"] = arrivals(k0, k1)
@@ -265,8 +289,10 @@ class ClockRun:
         for s, x in self.states.items():
             if not np.isfinite(x).all():
                 i = int(np.flatnonzero(~np.isfinite(x))[0])
-                raise InputError(f"{s} of neuron {i} is {x[i]} before t = {self.k * self.engine.dt:g} ms: the numbers overflowed;"
-                                 " choose a smaller dt, another method, or check the parameters")  # fmt: skip
+                raise InputError(
+                    f"{s} of neuron {i} is {x[i]} before t = {self.k * self.engine.dt:g} ms: the numbers overflowed;"
+                    " choose a smaller dt, another method, or check the parameters"
+                )
 
     def result(self) -> Result:
         """Return what has been simulated so far."""
@@ -277,8 +303,16 @@ class ClockRun:
         spikes = Spikes(steps[order] * dt, neurons[order], self.population.n)
         done = int(np.searchsorted(self.times, self.k, side="right"))
         traces = {s: x[:done].T for s, x in self.traces.items()}
-        return Result(spikes, self.times[:done] * dt, traces, {s: x.copy() for s, x in self.states.items()},
-                      f"Clock(dt={dt:g} ms)", self.method, self.order, dict(self.seconds))  # fmt: skip
+        return Result(
+            spikes,
+            self.times[:done] * dt,
+            traces,
+            {s: x.copy() for s, x in self.states.items()},
+            f"Clock(dt={dt:g} ms)",
+            self.method,
+            self.order,
+            dict(self.seconds),
+        )
 
 
 @final
@@ -299,7 +333,9 @@ class _Worker:
         """Compile by a call that does nothing."""
         self._call(0, 0, 0, 0, {**self.run_.gather(0, 1)})
 
-    def run(self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def run(
+        self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
         found = []
         for lo, hi in blocks:
             count = self._call(lo, hi, k0, k1, shared)
@@ -335,18 +371,28 @@ class _Worker:
                 values[f"_hits_{p}"] = np.ascontiguousarray(neurons)
                 values[f"_weights_{p}"] = np.ascontiguousarray(weights)
         first, last = np.searchsorted(r.chosen, [lo, hi])
-        values |= {"_fired": self.fired, "_out_step": self.steps, "_out_neuron": self.neurons, "_first": int(first),
-                   "_last": int(last), "_chosen": r.chosen}  # fmt: skip
+        values |= {
+            "_fired": self.fired,
+            "_out_step": self.steps,
+            "_out_neuron": self.neurons,
+            "_first": int(first),
+            "_last": int(last),
+            "_chosen": r.chosen,
+        }
         values |= {f"_trace_{s}": x for s, x in r.traces.items()} if hasattr(r, "traces") else {}
         return int(r.module.advance(*(values[a] for a in r.source.arguments)))
 
 
-def _check_recording(recording: Recording, neuron: Neuron, n: int, dt: float, total: int) -> tuple[int, np.ndarray | None]:
+def _check_recording(
+    recording: Recording, neuron: Neuron, n: int, dt: float, total: int
+) -> tuple[int, np.ndarray | None]:
     """Return every how many steps to record, and which neurons; (1, None) for no traces."""
     if not recording.states:
         return 1, None
     every = 1 if recording.every is None else max(1, round(recording.every / dt))
     if recording.every is not None and abs(every * dt - recording.every) > 1e-6 * dt:
-        raise InputError(f"record_every = {recording.every:g} ms is not a whole number of steps of dt = {dt:g} ms; give a multiple of dt")
+        raise InputError(
+            f"record_every = {recording.every:g} ms is not a whole number of steps of {dt:g} ms; give a multiple of dt"
+        )
     chosen = np.arange(n) if recording.neurons is None else np.sort(np.asarray(recording.neurons, dtype=np.int64))
     return every, chosen

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -39,16 +37,19 @@ def compile_functions(module: ModuleType, inner: Sequence[str], outer: Sequence[
         setattr(module, name, jit(getattr(module, name)))
 
 
-@lru_cache(maxsize=512)
-def compiled_module(path: Path, inner: tuple[str, ...], outer: tuple[str, ...]) -> ModuleType:
-    """Return a generated module with its functions compiled, beside the plain one."""
-    name = f"rheobase_compiled_{path.stem}"
-    spec = util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[name] = module  # Numba's cache imports the module again by name
-    spec.loader.exec_module(module)
-    compile_functions(module, inner, outer)
+def compiled_module(
+    path: Path, inner: Sequence[str], outer: Sequence[str], given: Mapping[str, Any] | None = None
+) -> ModuleType:
+    """Return a generated module with its functions compiled, beside the plain one.
+
+    `given` are compiled functions that the module calls by name.
+    """
+    module = load_module(path, "compiled")
+    if not hasattr(module, "_compiled"):
+        for name, function in (given or {}).items():
+            setattr(module, name, function)
+        compile_functions(module, inner, outer)
+        module._compiled = True  # type: ignore[attr-defined]
     return module
 
 

@@ -6,11 +6,11 @@ import hashlib
 import inspect
 import math
 import os
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 from types import ModuleType
 from typing import Any, Final, final
@@ -25,7 +25,7 @@ from rheobase.emit.clock_loop import ClockSource
 from rheobase.emit.exact_loop import exact_source
 from rheobase.emit.source import write_module
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
-from rheobase.engines.compile import jit, plain_module
+from rheobase.engines.compile import compiled_module, jit, plain_module
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -77,7 +77,19 @@ class Exact:
         traces = np.zeros((len(neuron.states), len(chosen) if recording.states else 0, len(samples)))
         rows = {int(i): r for r, i in enumerate(chosen)} if recording.states else {}
         ready = perf_counter()
-        job = _Job(source.arguments, plain_module(path), system, population, until, edges, events, values, samples, traces, rows)
+        job = _Job(
+            source.arguments,
+            plain_module(path),
+            system,
+            population,
+            until,
+            edges,
+            events,
+            values,
+            samples,
+            traces,
+            rows,
+        )
         done = 0 if compiled else job.run_for(_PATIENCE * (0.2 if known else 1.0))
         if done < n:
             job.compile(_compiled(path, source.functions))
@@ -92,7 +104,9 @@ class Exact:
         kept = {s: traces[neuron.states.index(s)] for s in recording.states}
         ends = {s: job.final[:, i].copy() for i, s in enumerate(neuron.states)}
         seconds = {"prepare": ready - begin, "run": perf_counter() - ready}
-        return Result(spikes, samples, kept, ends, "Exact()", "exact flow and crossings", "exact (rounding error)", seconds)
+        return Result(
+            spikes, samples, kept, ends, "Exact()", "exact flow and crossings", "exact (rounding error)", seconds
+        )
 
 
 def is_exact(population: Population) -> bool:
@@ -118,11 +132,35 @@ def _simple(stimulus: Any) -> bool:
 class _Job:
     """What the threads share: each neuron is run alone, so its result depends on nothing else."""
 
-    def __init__(self, arguments: tuple[str, ...], module: ModuleType, system: AffineSystem, population: Population, until: float,
-                 edges: np.ndarray, events: tuple[np.ndarray, np.ndarray, np.ndarray], values: Mapping[str, Any],
-                 samples: np.ndarray, traces: np.ndarray, rows: Mapping[int, int]) -> None:  # fmt: skip
-        self.arguments, self.module, self.system, self.population, self.until = arguments, module, system, population, until
-        self.edges, self.events, self.values, self.samples, self.traces, self.rows = edges, events, values, samples, traces, rows
+    def __init__(
+        self,
+        arguments: tuple[str, ...],
+        module: ModuleType,
+        system: AffineSystem,
+        population: Population,
+        until: float,
+        edges: np.ndarray,
+        events: tuple[np.ndarray, np.ndarray, np.ndarray],
+        values: Mapping[str, Any],
+        samples: np.ndarray,
+        traces: np.ndarray,
+        rows: Mapping[int, int],
+    ) -> None:
+        self.arguments, self.module, self.system, self.population, self.until = (
+            arguments,
+            module,
+            system,
+            population,
+            until,
+        )
+        self.edges, self.events, self.values, self.samples, self.traces, self.rows = (
+            edges,
+            events,
+            values,
+            samples,
+            traces,
+            rows,
+        )
         self.compiled = False
         self.spikes: list[np.ndarray] = [np.empty(0)] * population.n
         self.final = np.zeros((population.n, len(population.neuron.states)))
@@ -134,7 +172,7 @@ class _Job:
         self.flat = (self.system.numbers.ravel(), self.system.layout.ravel())
 
     def run_for(self, seconds: float) -> int:
-        """Run neurons one by one in plain Python until time is up or one has very many spikes; return the first not run."""
+        """Run neurons in plain Python until time is up or one has very many spikes; return the first not run."""
         end = perf_counter() + seconds
         for i in range(self.population.n):
             if perf_counter() > end or not self.run_one(i, patient=False):
@@ -155,35 +193,57 @@ class _Job:
             out = np.empty(capacity)
             row = self.rows.get(i)
             given: dict[str, Any] = {
-                **self.values, "_i": i, "_kind": int(s.kind[i]), "_until": self.until, "_x": x if self.compiled else x.tolist(),
-                "_y": np.empty(s.size), "_w": np.zeros(work_size(s.size)), "_f": self.flat[0], "_p": self.flat[1],
-                "_modes": len(s.clamps), "_table_size": s.numbers.shape[1], "_layout_size": s.layout.shape[1], "_strict": s.strict,
-                "_breaks": s.breaks, "_settings": s.settings, "_first_setting": s.first_setting,
-                "_event_times": self.events[0], "_event_ports": self.events[1], "_event_weights": self.events[2],
-                "_first_event": int(self.edges[i]), "_last_event": int(self.edges[i + 1]),
+                **self.values,
+                "_i": i,
+                "_kind": int(s.kind[i]),
+                "_until": self.until,
+                "_x": x if self.compiled else x.tolist(),
+                "_y": np.empty(s.size),
+                "_w": np.zeros(work_size(s.size)),
+                "_f": self.flat[0],
+                "_p": self.flat[1],
+                "_modes": len(s.clamps),
+                "_table_size": s.numbers.shape[1],
+                "_layout_size": s.layout.shape[1],
+                "_strict": s.strict,
+                "_breaks": s.breaks,
+                "_settings": s.settings,
+                "_first_setting": s.first_setting,
+                "_event_times": self.events[0],
+                "_event_ports": self.events[1],
+                "_event_weights": self.events[2],
+                "_first_event": int(self.edges[i]),
+                "_last_event": int(self.edges[i + 1]),
                 "_samples": self.samples if row is not None else np.empty(0),
-                "_trace": self.traces[:, row, :] if row is not None else none, "_out": out,
-            }  # fmt: skip
+                "_trace": self.traces[:, row, :] if row is not None else none,
+                "_out": out,
+            }
             if not self.compiled:
                 given |= {"_y": [0.0] * s.size, "_w": [0.0] * work_size(s.size)}
             count = int(self.module.run(*(given[a] for a in self.arguments)))
             if count == -2:
-                raise InputError(f"neuron {i} of {self.population.neuron.name} fires without end at one instant: the reset leaves it at"
-                                 " or above its threshold; lower v_r, raise the threshold, or give refractory=")  # fmt: skip
+                raise InputError(
+                    f"neuron {i} of {self.population.neuron.name} fires without end at one instant: the reset leaves it"
+                    " at or above its threshold; lower v_r, raise the threshold, or give refractory="
+                )
             if count >= 0:
                 break
             if not patient and capacity >= 2048:
                 return False
             capacity *= 8
             if capacity > _MANY_SPIKES:
-                raise InputError(f"neuron {i} of {self.population.neuron.name} fires more than {_MANY_SPIKES:,} times before"
-                                 f" {self.until:g} ms; check its input, or give refractory=")  # fmt: skip
+                raise InputError(
+                    f"neuron {i} of {self.population.neuron.name} fires more than {_MANY_SPIKES:,} times before"
+                    f" {self.until:g} ms; check its input, or give refractory="
+                )
         self.spikes[i] = out[:count].copy()
         self.final[i] = np.asarray(given["_x"])[: self.final.shape[1]]
         return True
 
 
-def _arrivals(population: Population, until: float) -> tuple[tuple[str, ...], np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _arrivals(
+    population: Population, until: float
+) -> tuple[tuple[str, ...], np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return the ports in use, where each neuron's arrivals begin, and the arrivals sorted by neuron, then time."""
     ports = tuple(p for p in population.neuron.ports if p in population.sources)
     n = population.n
@@ -218,19 +278,6 @@ def _kernels() -> dict[str, Any]:
     return _modal.compile_kernels(jit, _crossing.KERNELS)
 
 
-@lru_cache(maxsize=256)
-def _compiled(path: Any, functions: tuple[str, ...]) -> ModuleType:
-    from importlib import util
-
-    name = f"rheobase_compiled_{path.stem}"
-    spec = util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    for kernel in ("first_crossing", "propagate_state"):
-        setattr(module, kernel, _kernels()[kernel])
-    for function in functions:
-        setattr(module, function, jit(getattr(module, function), inline=True))
-    module.run = jit(module.run)  # type: ignore[attr-defined]
-    return module
+def _compiled(path: Path, functions: tuple[str, ...]) -> ModuleType:
+    kernels = {name: _kernels()[name] for name in ("first_crossing", "propagate_state")}
+    return compiled_module(path, functions, ("run",), kernels)

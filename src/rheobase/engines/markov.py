@@ -92,9 +92,7 @@ def simulate_markov(
 
     Examples
     --------
-    >>> poisson = MarkovNeuron(
-    ...     ["free"], {"free -> free": "f*u"}, spike="free -> free", start="free", f="20 Hz"
-    ... )
+    >>> poisson = MarkovNeuron(["free"], {"free -> free": "f*u"}, spike="free -> free", start="free", f="20 Hz")
     >>> run = simulate_markov(poisson, "1 s", n=100, inputs={"u": ([0, 500], [0.0, 2.0])}, seed=1)
     >>> run
     MarkovRun of Markov neuron: 100 neuron(s), 1000 ms, ... jumps, ... spikes (exact)
@@ -139,9 +137,7 @@ def simulate_markov(
     where = np.cumsum(np.concatenate(offsets))
     t, which = np.concatenate(times), np.concatenate(jumps)
     spikes = split_spikes(model, n, where, t, which)
-    return MarkovRun(
-        model, end, spikes, grid, count_states(model, begin, t, which, grid), begin, where, t, which
-    )
+    return MarkovRun(model, end, spikes, grid, count_states(model, begin, t, which, grid), begin, where, t, which)
 
 
 @final
@@ -159,9 +155,7 @@ class _Group:
 
 # ------------------------------------------------------------------ inputs that hold still between times
 
-_Block = tuple[
-    np.ndarray, np.ndarray, np.ndarray, np.ndarray
-]  # neurons (m,), counts (m,), times (m, K), jumps (m, K)
+_Block = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # neurons (m,), counts (m,), times (m, K), jumps (m, K)
 
 
 def _draw(model: MarkovNeuron, group: _Group, compiled: bool | None) -> Iterator[_Block]:
@@ -171,9 +165,7 @@ def _draw(model: MarkovNeuron, group: _Group, compiled: bool | None) -> Iterator
     for name, (when, v) in group.steps.items():
         values[name] = v[np.searchsorted(when, edges[:-1], side="right") - 1]
     r = model.evaluate(values)
-    rates = np.ascontiguousarray(
-        np.broadcast_to(r.reshape((1,) * (3 - r.ndim) + r.shape), (len(edges) - 1, *_wide(r)))
-    )
+    rates = np.ascontiguousarray(np.broadcast_to(r.reshape((1,) * (3 - r.ndim) + r.shape), (len(edges) - 1, *_wide(r))))
     order = np.argsort([a for a, _ in model.transitions], kind="stable")
     first = np.searchsorted([model.transitions[k][0] for k in order], np.arange(len(model.states) + 1))
     target = np.array([b for _, b in model.transitions])
@@ -219,9 +211,22 @@ def _wide(r: np.ndarray) -> tuple[int, int]:
 
 
 def _advance(
-    time: Any, state: Any, piece: Any, alive: Any, column: Any, u: Any, edges: Any, rates: Any, leave: Any,
-    order: Any, first: Any, target: Any, when: Any, which: Any, counts: Any,
-) -> None:  # fmt: skip
+    time: Any,
+    state: Any,
+    piece: Any,
+    alive: Any,
+    column: Any,
+    u: Any,
+    edges: Any,
+    rates: Any,
+    leave: Any,
+    order: Any,
+    first: Any,
+    target: Any,
+    when: Any,
+    which: Any,
+    counts: Any,
+) -> None:
     """Carry each neuron on by at most K jumps. Compiled or run as it is, the bits are the same."""
     K = when.shape[1]
     for i in range(len(alive)):
@@ -346,8 +351,6 @@ def _join(n: int, blocks: Iterator[_Block]) -> tuple[np.ndarray, np.ndarray, np.
     start = np.cumsum(total) - total
     times, jumps = np.empty(int(total.sum())), np.empty(int(total.sum()), dtype=np.int32)
     for neurons, counts, before, when, which in kept:
-        place = np.repeat(start[neurons] + before - (np.cumsum(counts) - counts), counts) + np.arange(
-            len(when)
-        )
+        place = np.repeat(start[neurons] + before - (np.cumsum(counts) - counts), counts) + np.arange(len(when))
         times[place], jumps[place] = when, which
     return total, times, jumps

@@ -19,9 +19,7 @@ __all__ = ["Steps", "count_neurons", "cut_steps", "find_edges", "read_bound", "r
 Steps = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def read_inputs(
-    model: MarkovNeuron, inputs: dict[str, Any], end: float
-) -> tuple[Steps, dict[str, Callable[..., Any]]]:
+def read_inputs(model: MarkovNeuron, inputs: dict[str, Any], end: float) -> tuple[Steps, dict[str, Callable[..., Any]]]:
     """Return the inputs that hold still between given times, and those that are functions of time."""
     steps: Steps = {}
     functions: dict[str, Callable[..., Any]] = {}
@@ -34,9 +32,7 @@ def read_inputs(
             if not len(when) or when[0] > 0 or np.any(np.diff(when) <= 0):
                 raise InputError(f"{name}: the times {when.tolist()!s:.60} must increase, and begin at 0")
             if len(value[1]) != len(when):
-                raise InputError(
-                    f"{name} has {len(when)} times and {len(value[1])} values; give one value a time"
-                )
+                raise InputError(f"{name} has {len(when)} times and {len(value[1])} values; give one value a time")
             rows = [np.atleast_1d(model.read_input(name, row)) for row in value[1]]
             if len({len(r) for r in rows}) > 1:
                 raise InputError(f"{name}: every step needs the same number of values, 1 or one a neuron")
@@ -60,9 +56,7 @@ def _take_arrays(f: Callable[..., Any], name: str, end: float) -> Callable[..., 
     except (TypeError, ValueError):
         pass
     if np.ndim(f(0.0)) != 0:
-        raise InputError(
-            f"{name}(t) must return one number for one t; for a value a neuron, run the neurons apart"
-        )
+        raise InputError(f"{name}(t) must return one number for one t; for a value a neuron, run the neurons apart")
     return lambda t: np.array([float(f(float(x))) for x in t])
 
 
@@ -83,18 +77,15 @@ def read_grid(every: Any, end: float) -> np.ndarray:
         return np.empty(0)
     step = to_number(every, "ms", "every")
     if not 0 < step <= end or end / step > 1e7:
-        raise InputError(
-            f"every = {every!r} must be positive and at most until = {end:g} ms, in at most 1e7 points"
-        )
+        raise InputError(f"every = {every!r} must be positive and at most until = {end:g} ms, in at most 1e7 points")
     return np.arange(int(end / step * (1 + 1e-12)) + 1) * step
 
 
-def read_bound(
-    model: MarkovNeuron, functions: Mapping[str, Any], steps: Steps, bound: Any
-) -> dict[int, float | None]:
+def read_bound(model: MarkovNeuron, functions: Mapping[str, Any], steps: Steps, bound: Any) -> dict[int, float | None]:
     """Return for every state its bound in kHz, or None where the rates themselves are known ahead."""
-    needy = {a for (a, _), rate in zip(model.transitions, model.rates.values(), strict=True)
-             if _names(rate) & set(functions)}  # fmt: skip
+    needy = {
+        a for (a, _), rate in zip(model.transitions, model.rates.values(), strict=True) if _names(rate) & set(functions)
+    }
     if isinstance(bound, Mapping):
         for s in bound:
             if s not in model.states:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import util
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -16,7 +15,7 @@ from rheobase.derive.additive import additive_ports
 from rheobase.emit.network_loop import Group, Joint, network_source
 from rheobase.emit.source import write_module
 from rheobase.engines.clock import Clock, ClockRun, steps_until
-from rheobase.engines.compile import jit
+from rheobase.engines.compile import compiled_module, plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
@@ -25,7 +24,7 @@ from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import build
 from rheobase.network.network import Network
-from rheobase.network.sources import Arrivals
+from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key, neuron_keys
 
 __all__ = ["run_network"]
@@ -45,7 +44,9 @@ class _Cells:
     arrivals: list[tuple[str, int, Arrivals]]  # (port, offset, what comes from outside)
 
 
-def run_network(net: Network, engine: Clock, until: float, recordings: Mapping[str, Recording], seed: int) -> dict[str, Result]:
+def run_network(
+    net: Network, engine: Clock, until: float, recordings: Mapping[str, Recording], seed: int
+) -> dict[str, Result]:
     """Return a result for each population of a network."""
     begin = perf_counter()
     total = steps_until(until, engine.dt)
@@ -60,18 +61,24 @@ class _NetworkRun:
     def __init__(self, net: Network, engine: Clock, recordings: Mapping[str, Recording], seed: int, total: int) -> None:
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         dt = engine.dt
-        cells = {name: part for name, part in net.populations.items() if isinstance(part.model, Neuron)}
+        cells = {name: part.model for name, part in net.populations.items() if isinstance(part.model, Neuron)}
         if not cells:
             raise InputError("the network has no neurons; add a population: net.add('E', 100, rb.LIF())")
-        prepared = {name: prepare(part.model, dict(part.values), seed, part.n, name) for name, part in cells.items()}
+        parts = net.populations
+        prepared = {
+            name: prepare(model, dict(parts[name].values), seed, parts[name].n, name) for name, model in cells.items()
+        }
         self.values = {name: p.values for name, p in prepared.items()}
         self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
         self.groups: list[_Cells] = []
         for names in _alike(prepared):
             self._add_group(names, prepared, recordings)
-        self.sources: list[str] = [name for name in net.populations if name not in cells]
-        self.emitters = [net.populations[name].model.on_grid(dt, net.populations[name].n, derive_key(seed, name, "source"), True)
-                         for name in self.sources]  # fmt: skip
+        emitting = {name: part.model for name, part in parts.items() if isinstance(part.model, SpikeSource)}
+        self.sources = [*emitting]
+        self.emitters = [
+            source.on_grid(dt, parts[name].n, derive_key(seed, name, "source"), True)
+            for name, source in emitting.items()
+        ]
         self.compiled = sum(g.run.population.n for g in self.groups) * total > _SMALL
         self._connect()
         self._load()
@@ -79,7 +86,9 @@ class _NetworkRun:
         self.emitted: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.sources]
         self.seconds = {"compile": 0.0, "run": 0.0}
 
-    def _add_group(self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]) -> None:
+    def _add_group(
+        self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
+    ) -> None:
         whole = _merge([prepared[n] for n in names])
         offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
         targeted = {p.port for p in self.net.projections if p.target.name in names}
@@ -88,16 +97,24 @@ class _NetworkRun:
         ports = tuple(p for p in neuron.ports if p in used)
         for port in ports:
             if port not in additive_ports(neuron):
-                raise InputError(f"port '{port}' of {neuron.name} does not simply add w_i (receive row: {neuron.receive[port]}); in a"
-                                 " network the clock engine sums what arrives together, so write the jump as  x <- x + w_i")  # fmt: skip
-        chosen = [np.arange(prepared[n].n) + o if recordings[n].neurons is None else np.sort(recordings[n].neurons) + o
-                  for n, o in zip(names, offsets, strict=False) if recordings[n].states]  # fmt: skip
+                raise InputError(
+                    f"port '{port}' of {neuron.name} does not simply add w_i ({neuron.receive[port]}); in a"
+                    " network the clock engine sums what arrives together, so write the jump as  x <- x + w_i"
+                )
+        chosen = [
+            _chosen(recordings[n], prepared[n].n) + o
+            for n, o in zip(names, offsets, strict=False)
+            if recordings[n].states
+        ]
         states = tuple(s for s in neuron.states if any(s in recordings[n].states for n in names))
         every = next((recordings[n].every for n in names if recordings[n].states), None)
         recording = Recording(states, every, np.concatenate(chosen) if chosen else None)
         run = ClockRun(whole, self.engine, recording, self.total, fed=ports)
-        outside = [(port, o, s.on_grid(self.engine.dt, prepared[n].n, prepared[n].key("port", port), False))
-                   for n, o in zip(names, offsets, strict=False) for port, s in prepared[n].sources.items()]  # fmt: skip
+        outside = [
+            (port, o, s.on_grid(self.engine.dt, prepared[n].n, prepared[n].key("port", port), False))
+            for n, o in zip(names, offsets, strict=False)
+            for port, s in prepared[n].sources.items()
+        ]
         for n, o in zip(names, offsets, strict=False):
             self.place[n] = (len(self.groups), o)
         self.groups.append(_Cells(names, offsets, run, ports, outside))
@@ -115,15 +132,22 @@ class _NetworkRun:
                 source, offset = -1 - self.sources.index(projection.source.name), 0
             steps = np.floor(np.asarray(synapses.delay) / dt + 0.5 + 1e-9).astype(np.int64)
             if steps.size and steps.min() < 1:
-                raise InputError(f"projection {projection.name}: a delay of {float(np.min(synapses.delay)):g} ms is shorter than one step"
-                                 f" of dt = {dt:g} ms; give longer delays or a smaller dt")  # fmt: skip
+                raise InputError(
+                    f"projection {projection.name}: a delay of {np.min(synapses.delay):g} ms is shorter than one step"
+                    f" of dt = {dt:g} ms; give longer delays or a smaller dt"
+                )
             found.setdefault((source, target, projection.port), []).append(
-                (synapses.pre + offset, synapses.post + to, synapses.weight, steps))  # fmt: skip
+                (synapses.pre + offset, synapses.post + to, synapses.weight, steps)
+            )
         self.joints: list[Joint] = []
         self.tables: list[dict[str, Any]] = []
         longest = 1
         for (source, target, port), parts in found.items():
-            n_pre = self.groups[source].run.population.n if source >= 0 else self.net.populations[self.sources[-1 - source]].n
+            n_pre = (
+                self.groups[source].run.population.n
+                if source >= 0
+                else self.net.populations[self.sources[-1 - source]].n
+            )
             pre = np.concatenate([p[0] for p in parts])
             post = np.concatenate([p[1] for p in parts]).astype(np.int32)
             weight, own = _join([p[2] for p in parts], [len(p[0]) for p in parts], float)
@@ -147,8 +171,10 @@ class _NetworkRun:
             run.compiled = self.compiled
             run.module, run.source = run.load()
         paths = [write_module("clock", run.source.text) for run in runs]
-        groups = [Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports)
-                  for path, run, g in zip(paths, runs, self.groups, strict=True)]  # fmt: skip
+        groups = [
+            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports)
+            for path, run, g in zip(paths, runs, self.groups, strict=True)
+        ]
         text, self.arguments = network_source(groups, self.joints, len(self.sources))
         self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled)
 
@@ -156,7 +182,10 @@ class _NetworkRun:
         """Carry the network forward to a step."""
         largest = max(g.run.population.n for g in self.groups)
         chunk = int(np.clip(2_000_000 // largest, 16, 1024))
-        buffers = [(np.empty(chunk * g.run.population.n, dtype=np.int64), np.empty(chunk * g.run.population.n, dtype=np.int64)) for g in self.groups]
+        buffers = [
+            (np.empty(chunk * g.run.population.n, dtype=np.int64), np.empty(chunk * g.run.population.n, dtype=np.int64))
+            for g in self.groups
+        ]
         if self.compiled:
             begin = perf_counter()
             self._call(self.k, self.k, buffers)
@@ -169,9 +198,9 @@ class _NetworkRun:
                 self.spikes[g].append((buffers[g][0][:count].copy(), buffers[g][1][:count].copy()))
             self.k = stop
         self.seconds["run"] += perf_counter() - begin
-        for g in self.groups:
-            g.run.k = self.k
-            g.run.check_finite()
+        for cells in self.groups:
+            cells.run.k = self.k
+            cells.run.check_finite()
 
     def _call(self, k0: int, k1: int, buffers: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
         rows = max(k1, k0 + 1)
@@ -188,20 +217,32 @@ class _NetworkRun:
             if r.population.neuron.rows.hazard is not None:
                 own["_u_0"] = np.empty((rows - k0, n))
                 fill_uniforms(r.population.key("hazard"), keys, k0, rows, own["_u_0"], self.compiled)
-            own |= {"_fired": np.zeros(n, dtype=np.bool_), "_out_step": buffers[g][0], "_out_neuron": buffers[g][1], "_chosen": r.chosen}
+            own |= {
+                "_fired": np.zeros(n, dtype=np.bool_),
+                "_out_step": buffers[g][0],
+                "_out_neuron": buffers[g][1],
+                "_chosen": r.chosen,
+            }
             own |= {f"_trace_{s}": x for s, x in r.traces.items()}
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
             values |= {f"g{g}_n": n, f"g{g}_done": np.zeros(1, dtype=np.int64)}
             done.append(values[f"g{g}_done"])
             for port in cells.ports:
                 steps, hits, weights = _outside(cells, port, k0, rows)
-                values |= {f"g{g}_ring_{port}": self.rings[g][port], f"g{g}_hits_{port}": hits, f"g{g}_weights_{port}": weights}
+                values |= {
+                    f"g{g}_ring_{port}": self.rings[g][port],
+                    f"g{g}_hits_{port}": hits,
+                    f"g{g}_weights_{port}": weights,
+                }
                 values[f"g{g}_edges_{port}"] = np.searchsorted(steps, np.arange(k0 + 1, rows + 2))
         for s, arrivals in enumerate(self.emitters):
             steps, neurons, _ = arrivals(k0, rows)
             if k1 > k0:
                 self.emitted[s].append((steps, neurons))
-            values |= {f"s{s}_edges": np.searchsorted(steps, np.arange(k0 + 1, rows + 2)), f"s{s}_neurons": np.ascontiguousarray(neurons)}
+            values |= {
+                f"s{s}_edges": np.searchsorted(steps, np.arange(k0 + 1, rows + 2)),
+                f"s{s}_neurons": np.ascontiguousarray(neurons),
+            }
         for j, table in enumerate(self.tables):
             values |= {f"j{j}_{what}": x for what, x in table.items()}
         self.module.run(*(values[a] for a in self.arguments))
@@ -223,7 +264,17 @@ class _NetworkRun:
                 rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
                 traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
                 final = {s: x[lo:hi] for s, x in whole.final.items()}
-                out[name] = Result(spikes, whole.t if len(rows) else np.empty(0), traces, final, whole.engine, whole.method, whole.order, seconds, self.values[name])
+                out[name] = Result(
+                    spikes,
+                    whole.t if len(rows) else np.empty(0),
+                    traces,
+                    final,
+                    whole.engine,
+                    whole.method,
+                    whole.order,
+                    seconds,
+                    self.values[name],
+                )
         for name, pieces in zip(self.sources, self.emitted, strict=True):
             steps = np.concatenate([none, *(s for s, _ in pieces)])
             neurons = np.concatenate([none, *(i for _, i in pieces)])
@@ -232,12 +283,24 @@ class _NetworkRun:
         return {name: out[name] for name in self.net.populations}
 
 
+def _chosen(recording: Recording, n: int) -> np.ndarray:
+    return np.arange(n) if recording.neurons is None else np.sort(recording.neurons)
+
+
 def _alike(prepared: Mapping[str, Population]) -> list[list[str]]:
     """Return the populations that can share a loop: equal rows, no inputs that vary in time."""
     found: dict[Any, list[str]] = {}
     for name, p in prepared.items():
         m = p.neuron
-        key = (m.evolve, tuple(m.receive.items()), m.threshold, m.reset, m.hazard, tuple(m.refractory.items()), name if p.inputs else "")
+        key = (
+            m.evolve,
+            tuple(m.receive.items()),
+            m.threshold,
+            m.reset,
+            m.hazard,
+            tuple(m.refractory.items()),
+            name if p.inputs else "",
+        )
         found.setdefault(key, []).append(name)
     return [*found.values()]
 
@@ -250,16 +313,22 @@ def _merge(parts: Sequence[Population]) -> Population:
     for key in first.values:
         each = [p.values[key] for p in parts]
         same = all(np.ndim(x) == 0 and x == each[0] for x in each)
-        values[key] = each[0] if same else np.concatenate([np.broadcast_to(x, (p.n,)) for x, p in zip(each, parts, strict=True)])
+        values[key] = (
+            each[0] if same else np.concatenate([np.broadcast_to(x, (p.n,)) for x, p in zip(each, parts, strict=True)])
+        )
     initial = {s: np.concatenate([p.initial[s] for p in parts]) for s in first.initial}
-    return Population(first.neuron, n, False, values, initial, first.inputs, {}, first.seed, "+".join(p.name for p in parts))
+    return Population(
+        first.neuron, n, False, values, initial, first.inputs, {}, first.seed, "+".join(p.name for p in parts)
+    )
 
 
 def _join(parts: Sequence[Any], sizes: Sequence[int], kind: Any) -> tuple[Any, bool]:
     """Return one value if all synapses share it, else one for each."""
     if all(np.ndim(p) == 0 for p in parts) and len({float(p) for p in parts}) == 1:
         return kind(parts[0]), False
-    return np.concatenate([np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]), True
+    return np.concatenate(
+        [np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]
+    ), True
 
 
 def _outside(cells: _Cells, port: str, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -275,16 +344,10 @@ def _outside(cells: _Cells, port: str, k0: int, k1: int) -> tuple[np.ndarray, np
 
 def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:
     """Return the network's module with its groups' loops put in."""
-    import sys
-
-    name = f"rheobase_{'compiled' if compiled else 'plain'}_{path.stem}"
-    spec = util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
-    module = util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    for g, advance in enumerate(advances):
-        setattr(module, f"_advance{g}", advance)
+    named = {f"_advance{g}": advance for g, advance in enumerate(advances)}
     if compiled:
-        module.run = jit(module.run)  # type: ignore[attr-defined]
+        return compiled_module(path, (), ("run",), named)
+    module = plain_module(path)
+    for name, advance in named.items():
+        setattr(module, name, advance)
     return module

@@ -50,7 +50,9 @@ def _radius_row(x, exponent, r):  # type: ignore[no-untyped-def]
         e = e + 1.0 if high else e
         f = (m - 1.0) / (m + 1.0)
         q = f * f
-        p = ((((((((_L0 * q + _L1) * q + _L2) * q + _L3) * q + _L4) * q + _L5) * q + _L6) * q + _L7) * q + _L8) * q + _L9
+        p = (
+            (((((((_L0 * q + _L1) * q + _L2) * q + _L3) * q + _L4) * q + _L5) * q + _L6) * q + _L7) * q + _L8
+        ) * q + _L9
         r[i] = np.sqrt(-2.0 * (e * LN_2 + f * p))
 
 
@@ -96,7 +98,11 @@ def _uniform_row(keys, step, out):  # type: ignore[no-untyped-def]
 @lru_cache(maxsize=1)
 def _compiled() -> tuple[Any, Any]:
     module = sys.modules[__name__]
-    compile_functions(module, ("_hash_row", "_split_row", "_radius_row", "_turn_row", "_uniform_row"), ("_normal_block", "_uniform_block"))
+    compile_functions(
+        module,
+        ("_hash_row", "_split_row", "_radius_row", "_turn_row", "_uniform_row"),
+        ("_normal_block", "_uniform_block"),
+    )
     return module._normal_block, module._uniform_block
 
 

@@ -12,8 +12,8 @@ from rheobase.derive.rest import rest_state
 from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity, read_quantity
-from rheobase.network.inputs import Constant, Stimulus, as_stimulus
 from rheobase.network.sources import SpikeSource, as_source
+from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
 from rheobase.random import derive_key
 from rheobase.units import Dimension
 
@@ -79,13 +79,19 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
                 held.pop(key, None)
                 inputs[key] = stimulus
         else:
-            what = "spikes arrive at no port" if key in ("spikes", "exc", "inh") else "is no input, parameter, state or port"
+            what = (
+                "spikes arrive at no port"
+                if key in ("spikes", "exc", "inh")
+                else "is no input, parameter, state or port"
+            )
             raise InputError(f"'{key}' {what} of {neuron.name}.{nearest(key, known)} It has: {', '.join(known)}")
     missing = [u for u in neuron.inputs if u not in held and u not in inputs]
     if missing:
         unit = f" (in {neuron.unit(missing[0])})" if neuron.unit(missing[0]) else ""
-        raise InputError(f"{neuron.name} needs the input {missing[0]}{unit}: give {missing[0]}=..., for example "
-                         f"{missing[0]}=rb.step(...) or {missing[0]}=0")  # fmt: skip
+        raise InputError(
+            f"{neuron.name} needs the input {missing[0]}{unit}: give {missing[0]}=..., for example "
+            f"{missing[0]}=rb.step(...) or {missing[0]}=0"
+        )
     sizes = {k: q.shape[0] for k, q in [*held.items(), *initial.items()] if q.shape}
     sizes |= {k: s.size for k, s in inputs.items() if s.size is not None}
     sizes |= {k: s.size for k, s in sources.items() if s.size is not None}
@@ -127,13 +133,18 @@ def _check_value(neuron: Neuron, key: str, x: float | np.ndarray, q: Quantity) -
     if not np.isfinite(x).all():
         raise InputError(f"{key} = {q} is not finite; give a number")
     drawn = hasattr(q.value, "sample")
-    leading = any(f.coefficient is not None and f.coefficient.value.is_Symbol and f.coefficient.value.name == key for f in neuron.rows.flows)
+    leading = any(
+        f.coefficient is not None and f.coefficient.value.is_Symbol and f.coefficient.value.name == key
+        for f in neuron.rows.flows
+    )
     if (leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
         if drawn:
             raise InputError(f"{key}: a value drawn from {q} is not positive; bound it with low=")
         raise InputError(f"{key} = {q} is not positive; {key} multiplies d/dt or is a time constant")
     if key in neuron.refractory.values() and np.min(x) < 0:
-        raise InputError(f"the refractory time {key} = {q} is negative" + ("; bound it with low=" if drawn else "; give 0 or more"))
+        raise InputError(
+            f"the refractory time {key} = {q} is negative" + ("; bound it with low=" if drawn else "; give 0 or more")
+        )
 
 
 def _check_unit(key: str, given: Dimension | None, wanted: Dimension | None, what: str = "") -> None:

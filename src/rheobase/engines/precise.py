@@ -10,11 +10,11 @@ from typing import Any, final
 
 import numpy as np
 
+from rheobase.derive.evaluate import evaluate
+from rheobase.derive.integrate import Step, clamp_sets, stage_limit
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.emit.source import write_module
 from rheobase.emit.to_python import print_expression, row_functions
-from rheobase.derive.evaluate import evaluate
-from rheobase.derive.integrate import Step, clamp_sets, stage_limit
 from rheobase.engines.compile import plain_module
 from rheobase.engines.exact import _arrivals
 from rheobase.engines.population import Population
@@ -62,15 +62,30 @@ class Precise:
         trains, final_states = [], []
         for i in range(population.n):
             row = rows.get(i)
-            times, final_state = model.run_one(i, self.rtol, samples if row is not None else np.empty(0), traces[:, row, :] if row is not None else None)
+            times, final_state = model.run_one(
+                i,
+                self.rtol,
+                samples if row is not None else np.empty(0),
+                traces[:, row, :] if row is not None else None,
+            )
             trains.append(np.array(times))
             final_states.append(final_state)
-        spikes = Spikes.from_table(np.concatenate(trains), np.repeat(np.arange(population.n), [len(x) for x in trains]), population.n)
+        spikes = Spikes.from_table(
+            np.concatenate(trains), np.repeat(np.arange(population.n), [len(x) for x in trains]), population.n
+        )
         names = population.neuron.states
         kept = {s: traces[names.index(s)] for s in recording.states}
         ends = {s: np.array([f[i] for f in final_states]) for i, s in enumerate(names)}
-        return Result(spikes, samples, kept, ends, f"Precise(rtol={self.rtol:g})", "DOP853 with event location",
-                      f"8 (adaptive, relative error {self.rtol:g} a step)", {"run": perf_counter() - begin})  # fmt: skip
+        return Result(
+            spikes,
+            samples,
+            kept,
+            ends,
+            f"Precise(rtol={self.rtol:g})",
+            "DOP853 with event location",
+            f"8 (adaptive, relative error {self.rtol:g} a step)",
+            {"run": perf_counter() - begin},
+        )
 
 
 @final
@@ -86,12 +101,21 @@ class _Smooth:
             raise NotExact("evolve row: a bound makes the flow not smooth; run it with engine=rb.Clock(dt='0.01 ms')")
         found = threshold_function(neuron)
         if neuron.rows.threshold is not None and found is None:
-            raise NotExact(f"threshold row: {neuron.rows.threshold.text} is not one comparison; run it with engine=rb.Clock(dt='0.01 ms')")
+            raise NotExact(
+                f"threshold row: {neuron.rows.threshold.text} is not one comparison; use engine=rb.Clock(dt='0.01 ms')"
+            )
         self.population, self.until = population, until
         self.strict = found[1] if found else True
         structure = analyse(neuron, tuple(sorted(population.inputs)))
-        parts = {u.name: generate(population.inputs[u.name], until, population.n, population.key("input", u.name), u.name) for u in structure.inputs}
-        self.generator = join([*parts.values()]) if parts else Generator(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 0)))
+        parts = {
+            u.name: generate(population.inputs[u.name], until, population.n, population.key("input", u.name), u.name)
+            for u in structure.inputs
+        }
+        self.generator = (
+            join([*parts.values()])
+            if parts
+            else Generator(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 0)))
+        )
         self.readings, at = {}, 0
         for name, part in parts.items():
             self.readings[name] = (at, part.reading)
@@ -103,14 +127,21 @@ class _Smooth:
         slopes = ", ".join(print_expression(e) for e in structure.drift) + ("," if len(structure.drift) == 1 else "")
         every = [*neuron.states, *(u.name for u in structure.inputs), *values, "t"]
         extra = ["", "", f"def _slope({', '.join(every)}):", f"    return {slopes}", "", ""]
-        extra += [f"def _margin({', '.join(every)}):", f"    return {print_expression(found[0]) if found else '-1.0'}", ""]
-        header = '"""Rows of a smooth neuron, written by rheobase."""\n\nfrom math import *\n\n\ndef exprel(x):\n    return expm1(x)/x if x != 0.0 else 1.0\n'
+        extra += [
+            f"def _margin({', '.join(every)}):",
+            f"    return {print_expression(found[0]) if found else '-1.0'}",
+            "",
+        ]
+        header = '"""Rows of a smooth neuron, written by rheobase."""\n\nfrom math import *\n\n\ndef exprel(x):\n'
+        header += "    return expm1(x)/x if x != 0.0 else 1.0\n"
         self.module = plain_module(write_module("precise", header + "\n".join(functions + extra)))
         self.names, self.inputs = values, [u.name for u in structure.inputs]
         self.targets = list(neuron.refractory)
         self.ports, self.edges, self.events = _arrivals(population, until)
 
-    def run_one(self, i: int, rtol: float, samples: np.ndarray, trace: np.ndarray | None) -> tuple[list[float], np.ndarray]:
+    def run_one(
+        self, i: int, rtol: float, samples: np.ndarray, trace: np.ndarray | None
+    ) -> tuple[list[float], np.ndarray]:
         from scipy.integrate import solve_ivp
 
         p, g = self.population, self.generator
@@ -152,8 +183,14 @@ class _Smooth:
             left = {s: (end if end > t else -1.0) for s, end in left.items()}
             frozen = np.array([left.get(s, -1.0) > t for s in p.neuron.states] + [False] * len(g.reading))
             quiet = any(end > t for end in left.values())
-            stop = min([self.until, *([g.times[setting]] if setting < len(g.times) else []),
-                        *([self.events[0][event]] if event < last else []), *(e for e in left.values() if e > t)])  # fmt: skip
+            stop = min(
+                [
+                    self.until,
+                    *([g.times[setting]] if setting < len(g.times) else []),
+                    *([self.events[0][event]] if event < last else []),
+                    *(e for e in left.values() if e > t),
+                ]
+            )
 
             def slope(time: float, y: np.ndarray, frozen: np.ndarray = frozen) -> np.ndarray:
                 dx = np.concatenate([self.module._slope(*arguments(time, y)), g.matrix @ y[ns:]])
@@ -169,18 +206,39 @@ class _Smooth:
                 events: Callable[..., Any] | None = None if quiet else margin
                 try:
                     with np.errstate(over="ignore", invalid="ignore"):
-                        sol = solve_ivp(slope, (t, stop), x, method="DOP853", rtol=max(rtol, 3e-14), atol=atol, events=events, dense_output=len(samples) > 0)
+                        sol = solve_ivp(
+                            slope,
+                            (t, stop),
+                            x,
+                            method="DOP853",
+                            rtol=max(rtol, 3e-14),
+                            atol=atol,
+                            events=events,
+                            dense_output=len(samples) > 0,
+                        )
                 except (OverflowError, ValueError, ZeroDivisionError) as error:
-                    raise DidNotConverge(f"neuron {i}: the rows cannot be computed near t = {t:g} ms ({error}); check the parameters") from None
+                    raise DidNotConverge(
+                        f"neuron {i}: the rows cannot be computed near t = {t:g} ms ({error}); check the parameters"
+                    ) from None
                 # an upstroke faster than the clock's last digit: the threshold is reached at this very time
-                blown = sol.status == -1 and not quiet and any(
-                    slope(sol.t[-1], sol.y[:, -1])[k] * np.spacing(sol.t[-1]) * 1000 > top - sol.y[k, -1] for k, top in ceilings.items())
+                blown = (
+                    sol.status == -1
+                    and not quiet
+                    and any(
+                        slope(sol.t[-1], sol.y[:, -1])[k] * np.spacing(sol.t[-1]) * 1000 > top - sol.y[k, -1]
+                        for k, top in ceilings.items()
+                    )
+                )
                 if sol.status == -1 and not blown:
                     raise DidNotConverge(f"neuron {i}: the integration stopped at t = {sol.t[-1]:g} ms ({sol.message})")
                 fires = sol.status == 1 or blown
                 located = sol.status == 1
                 end = float(sol.t_events[0][0]) if located else float(sol.t[-1])
-                while sample < len(samples) and trace is not None and (samples[sample] < end or (end >= self.until and not fires)):
+                while (
+                    sample < len(samples)
+                    and trace is not None
+                    and (samples[sample] < end or (end >= self.until and not fires))
+                ):
                     trace[:, sample] = sol.sol(min(samples[sample], end))[:ns]
                     sample += 1
                 x = np.where(frozen, x, sol.y_events[0][0] if located else sol.y[:, -1])
@@ -190,7 +248,9 @@ class _Smooth:
                 fired.append(t)
                 same += 1
                 if same > _SAME:
-                    raise InputError(f"neuron {i} fires without end at t = {t:g} ms: the reset leaves it at or above its threshold")
+                    raise InputError(
+                        f"neuron {i} fires without end at t = {t:g} ms: the reset leaves it at or above its threshold"
+                    )
                 x[:ns] = self._jump("_reset", x[:ns], by_name, t, 0.0)
                 left = {s: t + by_name[p.neuron.refractory[s]] for s in self.targets}
             elif t >= self.until:

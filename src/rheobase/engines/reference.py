@@ -20,12 +20,12 @@ from typing import Any, final
 
 import numpy as np
 
+from rheobase.emit.source import write_module
 from rheobase.engines.clock import Clock, ClockRun, steps_until
 from rheobase.engines.compile import plain_module
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
-from rheobase.emit.source import write_module
 from rheobase.errors import InputError
 from rheobase.random import neuron_keys, normals, uniforms
 
@@ -61,7 +61,9 @@ class Reference:
             else:
                 bad = any(not math.isfinite(trace[i, -1]) for trace in traces.values())
             if bad:
-                raise InputError(f"neuron {i}: the numbers overflowed; choose a smaller dt, another method, or check the parameters")
+                raise InputError(
+                    f"neuron {i}: the numbers overflowed; choose a smaller dt, another method, or check the parameters"
+                )
             times += [k * self.dt for k in fired]
             neurons += [i] * len(fired)
         spikes = Spikes.from_table(np.array(times), np.array(neurons, dtype=np.int64), population.n)
@@ -69,8 +71,16 @@ class Reference:
         chosen = slice(None) if recording.neurons is None else recording.neurons
         kept = {s: traces[s][chosen, ::every] for s in recording.states}
         ends = {s: x[:, -1].copy() for s, x in traces.items()}
-        return Result(spikes, np.arange(0, total + 1, every) * self.dt, kept, ends, f"Reference(dt={self.dt:g} ms)",
-                      plan.method, plan.order, {"run": perf_counter() - begin})  # fmt: skip
+        return Result(
+            spikes,
+            np.arange(0, total + 1, every) * self.dt,
+            kept,
+            ends,
+            f"Reference(dt={self.dt:g} ms)",
+            plan.method,
+            plan.order,
+            {"run": perf_counter() - begin},
+        )
 
 
 def _run_one(cell: _One, traces: dict[str, np.ndarray], i: int) -> list[int]:
@@ -111,8 +121,14 @@ class _One:
                 for step, weight in zip(steps[neurons == i], weights[neurons == i], strict=True):
                     self.arrivals.setdefault(int(step), []).append((port, float(weight)))
         keys, population = neuron_keys(population_key(plan, "noise"), i, i + 1), plan.population
-        self.z = {f"_z_{j}": normals(population.key("noise", f"{j}"), keys, 0, total)[:, 0] for j in range(plan.step.normals)}
-        self.u = uniforms(population.key("hazard"), keys, 0, total)[:, 0] if population.neuron.rows.hazard is not None else None
+        self.z = {
+            f"_z_{j}": normals(population.key("noise", f"{j}"), keys, 0, total)[:, 0] for j in range(plan.step.normals)
+        }
+        self.u = (
+            uniforms(population.key("hazard"), keys, 0, total)[:, 0]
+            if population.neuron.rows.hazard is not None
+            else None
+        )
 
     def start(self) -> dict[str, float]:
         return {s: float(self.plan.states[s][self.i]) for s in self.names}
@@ -137,18 +153,26 @@ class _One:
         out: list[tuple[str, float]] = []
         for port in self.plan.population.neuron.ports:
             weights = [w for p, w in self.arrivals.get(k, []) if p == port]
-            out += [(port, sum(weights[1:], start=0.0 + weights[0]))] if weights and port in self.plan.additive else [(port, w) for w in weights]
+            out += (
+                [(port, sum(weights[1:], start=0.0 + weights[0]))]
+                if weights and port in self.plan.additive
+                else [(port, w) for w in weights]
+            )
         return out
 
     def receive(self, state: dict[str, float], port: str, weight: float, k: int) -> dict[str, float]:
-        return dict(zip(self.names, self._call(getattr(self.rows, f"_receive_{port}"), state, k, w_i=weight), strict=True))
+        return dict(
+            zip(self.names, self._call(getattr(self.rows, f"_receive_{port}"), state, k, w_i=weight), strict=True)
+        )
 
     def fires(self, state: dict[str, float], k: int) -> bool:
         neuron = self.plan.population.neuron
         if neuron.rows.threshold is not None:
             return bool(self._call(self.rows._fires, state, k - 1))
         if self.u is not None:
-            return bool(self.u[k - 1] < 1.0 - math.exp(-self._call(self.rows._hazard, state, k - 1) * self.plan.engine.dt))
+            return bool(
+                self.u[k - 1] < 1.0 - math.exp(-self._call(self.rows._hazard, state, k - 1) * self.plan.engine.dt)
+            )
         return False
 
     def reset(self, state: dict[str, float], k: int) -> dict[str, float]:

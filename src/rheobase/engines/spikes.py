@@ -34,7 +34,9 @@ class Spikes:
     def from_table(times: np.ndarray, neurons: np.ndarray, n: int) -> Spikes:
         """Return spikes from an unsorted table."""
         order = np.lexsort((neurons, times))
-        return Spikes(np.ascontiguousarray(times[order], dtype=float), np.ascontiguousarray(neurons[order], dtype=np.int64), n)
+        return Spikes(
+            np.ascontiguousarray(times[order], dtype=float), np.ascontiguousarray(neurons[order], dtype=np.int64), n
+        )
 
     @cached_property
     def _by_neuron(self) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +53,9 @@ class Spikes:
 
     def __getitem__(self, i: int) -> np.ndarray:
         if not isinstance(i, int | np.integer) or not -self.n <= i < self.n:
-            raise (IndexError if isinstance(i, int | np.integer) else InputError)(f"there are neurons 0 to {self.n - 1}, not {i!r}")
+            raise (IndexError if isinstance(i, int | np.integer) else InputError)(
+                f"there are neurons 0 to {self.n - 1}, not {i!r}"
+            )
         times, edges = self._by_neuron
         i = int(i) % self.n
         return times[edges[i] : edges[i + 1]]

@@ -71,18 +71,12 @@ class ArtificialNeuron:
     def __init__(self, W: Any, b: Any = 0.0, f: str = "relu") -> None:
         weights, bias = _read(W, "W"), _read(b, "b")
         if weights.ndim not in (1, 2) or weights.size == 0:
-            raise InputError(
-                f"W has shape {weights.shape}; give (n_out, n_in), a row a neuron, or (n_in,) for one"
-            )
+            raise InputError(f"W has shape {weights.shape}; give (n_out, n_in), a row a neuron, or (n_in,) for one")
         if bias.shape not in ((), weights.shape[:-1]):
-            wanted = (
-                f"one number, or {weights.shape[:-1]}, one a row of W" if weights.ndim == 2 else "one number"
-            )
+            wanted = f"one number, or {weights.shape[:-1]}, one a row of W" if weights.ndim == 2 else "one number"
             raise InputError(f"b has shape {bias.shape} and W has {weights.shape}; give b as {wanted}")
         if f not in ACTIVATIONS:
-            raise InputError(
-                f"f = {f!r:.60} is unknown.{nearest(str(f), ACTIVATIONS)} Known: {', '.join(ACTIVATIONS)}"
-            )
+            raise InputError(f"f = {f!r:.60} is unknown.{nearest(str(f), ACTIVATIONS)} Known: {', '.join(ACTIVATIONS)}")
         for name, value in (("W", weights), ("b", bias)):
             value.flags.writeable = False
             object.__setattr__(self, name, value)

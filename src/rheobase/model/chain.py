@@ -21,12 +21,8 @@ def stationary(Q: np.ndarray, states: tuple[str, ...]) -> np.ndarray:
     closed = [i for i in range(len(Q)) if np.all(reach[reach[i], i])]
     first = reach[closed[0]]
     if other := [i for i in closed if not first[i]]:
-        a, b = (
-            ", ".join(s for s, r in zip(states, reach[i], strict=True) if r) for i in (closed[0], other[0])
-        )
-        raise InputError(
-            f"the long run depends on the start: neither {{{a}}} nor {{{b}}} is ever left; use master(t)"
-        )
+        a, b = (", ".join(s for s, r in zip(states, reach[i], strict=True) if r) for i in (closed[0], other[0]))
+        raise InputError(f"the long run depends on the start: neither {{{a}}} nor {{{b}}} is ever left; use master(t)")
     members = np.flatnonzero(first)
     A = Q[np.ix_(members, members)].copy()
     for k in range(len(A) - 1, 0, -1):

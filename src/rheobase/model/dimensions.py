@@ -66,7 +66,9 @@ class Inference:
         while any(name in self.solved for name, _ in m.unknown):
             out = Monomial(m.known)
             for name, p in m.unknown:
-                out = out * (self.solved[name] if name in self.solved else Monomial(unknown=((name, Fraction(1)),))) ** p
+                out = (
+                    out * (self.solved[name] if name in self.solved else Monomial(unknown=((name, Fraction(1)),))) ** p
+                )
             m = out
         return m
 
@@ -117,7 +119,9 @@ class Inference:
             case ast.Compare(left=left, comparators=[right]):
                 a, b = self.walk(e, left), self.walk(e, right)
                 if not self.equal(a, b):
-                    raise self.mismatch(e, right, f"cannot compare {self.unit(a)} with {self.unit(b)}", left, a, right, b)
+                    raise self.mismatch(
+                        e, right, f"cannot compare {self.unit(a)} with {self.unit(b)}", left, a, right, b
+                    )
                 return Monomial()
             case ast.BoolOp(values=values):
                 for v in values:
@@ -134,9 +138,13 @@ class Inference:
         except (ValueError, TypeError):
             exponent = self.walk(e, right)
             if not self.equal(exponent, Monomial()):
-                raise self.mismatch(e, right, f"an exponent is in {self.unit(exponent)}; it must be a plain number") from None
+                raise self.mismatch(
+                    e, right, f"an exponent is in {self.unit(exponent)}; it must be a plain number"
+                ) from None
             if not self.equal(base, Monomial()):
-                raise self.mismatch(e, left, f"a base in {self.unit(base)} needs an exponent that is a number") from None
+                raise self.mismatch(
+                    e, left, f"a base in {self.unit(base)} needs an exponent that is a number"
+                ) from None
             return Monomial()
         return self.reduce(base**power)
 
@@ -144,8 +152,12 @@ class Inference:
         values = [self.walk(e, a) for a in arguments]
         if name in _PURE:
             if not self.equal(values[0], Monomial()):
-                raise self.mismatch(e, arguments[0], f"the argument of {name}() is in {self.unit(values[0])}; it must be a"
-                                    " plain number, so divide by a quantity of the same kind")  # fmt: skip
+                raise self.mismatch(
+                    e,
+                    arguments[0],
+                    f"the argument of {name}() is in {self.unit(values[0])}; it must be a"
+                    " plain number, so divide by a quantity of the same kind",
+                )
             return Monomial()
         if name == "sqrt":
             return self.reduce(values[0] ** Fraction(1, 2))

@@ -167,10 +167,12 @@ def parse_distribution(text: str) -> Distribution | None:
         else:
             positional.append(part.strip())
     makers: dict[str, Callable[..., Distribution]] = {
-        "uniform": uniform, "normal": normal, "exponential": exponential,
+        "uniform": uniform,
+        "normal": normal,
+        "exponential": exponential,
         "lognormal": lambda mu, sigma, **k: lognormal(float(mu), float(sigma), **k),
         "gamma": lambda shape, scale, **k: gamma(float(shape), scale, **k),
-    }  # fmt: skip
+    }
     try:
         return makers[match[1]](*positional, **named)
     except (TypeError, ValueError) as error:

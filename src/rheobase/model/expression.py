@@ -32,8 +32,21 @@ MAX_ARGUMENTS: Final = 16
 #: Names with a meaning of their own: time, white noise, the weight of the arriving synapse.
 RESERVED: Final = {"t", "xi", "w_i", "dt", "pi"}
 
-_OPERATORS: Final = {"−": "-", "–": "-", "·": "*", "×": "*", "÷": "/", "^": "**", "²": "**2", "³": "**3",
-                     "≥": ">=", "≤": "<=", "←": "<-", "′": "'", "’": "'"}  # fmt: skip
+_OPERATORS: Final = {
+    "−": "-",
+    "–": "-",
+    "·": "*",
+    "×": "*",
+    "÷": "/",
+    "^": "**",
+    "²": "**2",
+    "³": "**3",
+    "≥": ">=",
+    "≤": "<=",
+    "←": "<-",
+    "′": "'",
+    "’": "'",
+}
 
 
 @cache
@@ -177,7 +190,7 @@ def _parse(clean: Clean, row: str, boolean: bool) -> Expression:
             raise fail(f"brackets are nested more than {MAX_DEPTH} deep", i)
         if not char.isascii() or (not char.isprintable() and char != "\t"):
             raise fail(f"the character {char!r} is not part of the notation", i)
-        if char in "[]{}@$`\\\"?;:&|~%!" and not text.startswith("!=", i):
+        if char in '[]{}@$`\\"?;:&|~%!' and not text.startswith("!=", i):
             raise fail(_forbidden(char), i)
     if run := re.search(r"(?:[-+]\s*){9,}|(?:\bnot\b\s*){5,}", text):
         raise fail("too many signs in a row", run.start())
@@ -224,7 +237,14 @@ def _syntax_advice(text: str, at: int) -> str:
     return "this is not a formula; write for example (E_L - v)/tau + R*I"
 
 
-_COMPARE: Final = {ast.Gt: sympy.Gt, ast.GtE: sympy.Ge, ast.Lt: sympy.Lt, ast.LtE: sympy.Le, ast.Eq: sympy.Eq, ast.NotEq: sympy.Ne}
+_COMPARE: Final = {
+    ast.Gt: sympy.Gt,
+    ast.GtE: sympy.Ge,
+    ast.Lt: sympy.Lt,
+    ast.LtE: sympy.Le,
+    ast.Eq: sympy.Eq,
+    ast.NotEq: sympy.Ne,
+}
 
 
 @final
@@ -326,8 +346,11 @@ class _Walker:
 
     def _call(self, node: ast.expr, name: str, arguments: list[ast.expr], depth: int) -> Any:
         if name not in FUNCTIONS:
-            raise self.fail(node, f"'{name:.60}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
-                            f" Functions: {', '.join(FUNCTIONS)}")  # fmt: skip
+            raise self.fail(
+                node,
+                f"'{name:.60}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
+                f" Functions: {', '.join(FUNCTIONS)}",
+            )
         count, build, numeric = FUNCTIONS[name]
         if len(arguments) != count if count is not None else not 2 <= len(arguments) <= MAX_ARGUMENTS:
             wanted = count if count is not None else f"2 to {MAX_ARGUMENTS}"
@@ -341,7 +364,12 @@ class _Walker:
 
 
 def _describe(node: ast.AST) -> str:
-    kinds: dict[type, str] = {ast.Attribute: "a dot after a name is", ast.Subscript: "an index in [ ] is",
-                              ast.Lambda: "'lambda' is", ast.Call: "this kind of call is",
-                              ast.Tuple: "a comma is", ast.NamedExpr: "':=' is"}  # fmt: skip
+    kinds: dict[type, str] = {
+        ast.Attribute: "a dot after a name is",
+        ast.Subscript: "an index in [ ] is",
+        ast.Lambda: "'lambda' is",
+        ast.Call: "this kind of call is",
+        ast.Tuple: "a comma is",
+        ast.NamedExpr: "':=' is",
+    }
     return kinds.get(type(node), f"{type(node).__name__.lower()} is")

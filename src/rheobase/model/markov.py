@@ -159,16 +159,21 @@ class MarkovNeuron:
         spike, spiking = read_spike(spike, states, tuple(ends))
         for (a, b), fires in zip(ends, spiking, strict=True):
             if a == b and not fires:
-                raise InputError(
-                    f"'{states[a]} -> {states[a]}' changes nothing; leave it out, or make it the spike"
-                )
+                raise InputError(f"'{states[a]} -> {states[a]}' changes nothing; leave it out, or make it the spike")
         fields = {
-            "name": " ".join(str(name).split()), "about": " ".join(str(about).split()),
-            "reference": " ".join(str(reference).split()), "states": states, "rates": MappingProxyType(read),
-            "spike": spike, "start": read_start(start, states), "parameters": MappingProxyType(quantities),
-            "inputs": find_inputs(read, quantities), "transitions": tuple(ends), "spiking": spiking,
+            "name": " ".join(str(name).split()),
+            "about": " ".join(str(about).split()),
+            "reference": " ".join(str(reference).split()),
+            "states": states,
+            "rates": MappingProxyType(read),
+            "spike": spike,
+            "start": read_start(start, states),
+            "parameters": MappingProxyType(quantities),
+            "inputs": find_inputs(read, quantities),
+            "transitions": tuple(ends),
+            "spiking": spiking,
             "dimensions": MappingProxyType(infer_dimensions(read, quantities)),
-        }  # fmt: skip
+        }
         for key, value in fields.items():
             object.__setattr__(self, key, value)
         _check_reachable(self)
@@ -200,9 +205,7 @@ class MarkovNeuron:
         if name not in self.inputs:
             known = ", ".join(self.inputs) or "none"
             hint = "; replace() gives a parameter another value" if name in self.parameters else ""
-            raise InputError(
-                f"'{name}' is no input of this neuron.{nearest(name, self.inputs)} Inputs: {known}{hint}"
-            )
+            raise InputError(f"'{name}' is no input of this neuron.{nearest(name, self.inputs)} Inputs: {known}{hint}")
         q = read_value(value, name)
         wanted = self.dimensions.get(name)
         if q.dimension is not None and wanted is not None and q.dimension != wanted:
@@ -361,9 +364,7 @@ class MarkovNeuron:
 
     def _needs_spike(self) -> None:
         if self.spike is None:
-            raise InputError(
-                f"nothing is a spike here; give spike=, for example replace(spike='{self.states[-1]}')"
-            )
+            raise InputError(f"nothing is a spike here; give spike=, for example replace(spike='{self.states[-1]}')")
 
     def replace(self, **changes: Any) -> MarkovNeuron:
         """Return another neuron with some rates, states or values changed; `rates` replaces those it names.
@@ -378,15 +379,10 @@ class MarkovNeuron:
         known = [*fields, "rates", *self.parameters, *self.inputs]
         given = dict(changes.get("rates") or {})
         if "states" not in changes:
-            given = {
-                " -> ".join(self.states[i] for i in read_transition(k, self.states)): v
-                for k, v in given.items()
-            }
+            given = {" -> ".join(self.states[i] for i in read_transition(k, self.states)): v for k, v in given.items()}
         for key in changes:
             if key not in known and not given:
-                raise InputError(
-                    f"{self.name} has no '{key}'.{nearest(key, known)} It has: {', '.join(known)}"
-                )
+                raise InputError(f"{self.name} has no '{key}'.{nearest(key, known)} It has: {', '.join(known)}")
         rates = given if "states" in changes and given else dict(_plain_rates(self)) | given
         parameters = dict(self.parameters)
         return MarkovNeuron(**{**fields, **parameters, **changes, "rates": rates})
@@ -432,11 +428,7 @@ class MarkovNeuron:
         add("rates", [f"{k:<{width}}  {print_rate(r)}" for k, r in self.rates.items()])
         if self.spike is not None:
             add("spike", [f"on {'' if '->' in self.spike else 'entering '}{self.spike}"])
-        start = (
-            self.start
-            if isinstance(self.start, str)
-            else ", ".join(f"{s}: {p:g}" for s, p in self.start.items())
-        )
+        start = self.start if isinstance(self.start, str) else ", ".join(f"{s}: {p:g}" for s, p in self.start.items())
         add("start", [start])
         items = ", ".join(f"{n} = {q}".replace(" ", "\0") for n, q in self.parameters.items())
         add("parameters", [s.replace("\0", " ") for s in textwrap.wrap(items, 110, break_long_words=False)])
@@ -471,9 +463,7 @@ def _refuse_rate(key: str, r: np.ndarray, wrong: np.ndarray, values: Mapping[str
     at = [f"{n} = {np.broadcast_to(v, r.shape)[first]:g}" for n, v in values.items() if np.ndim(v) <= r.ndim]
     fix = "max(0, ...)" if bad < 0 else "min(..., 100), or a smaller input"
     where = f" for {', '.join(at)}" if at else ""
-    return InputError(
-        f"the rate of '{key}' is {bad:g} kHz{where}; a rate is finite and not negative: use {fix}"
-    )
+    return InputError(f"the rate of '{key}' is {bad:g} kHz{where}; a rate is finite and not negative: use {fix}")
 
 
 def _check_reachable(model: MarkovNeuron) -> None:
@@ -490,7 +480,4 @@ def _check_reachable(model: MarkovNeuron) -> None:
 
 
 def _plain_rates(model: MarkovNeuron) -> dict[str, Any]:
-    return {
-        k: (r.text or r.value) if isinstance(r, Quantity) else r.clean.line.strip()
-        for k, r in model.rates.items()
-    }
+    return {k: (r.text or r.value) if isinstance(r, Quantity) else r.clean.line.strip() for k, r in model.rates.items()}

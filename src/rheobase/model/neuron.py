@@ -65,9 +65,19 @@ class Neuron:
 
     Examples
     --------
-    >>> lif = Neuron(evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta",
-    ...              reset="v <- v_r", refractory="2 ms", name="LIF", tau="20 ms", R="100 MOhm",
-    ...              E_L="-70 mV", theta="-50 mV", v_r="-70 mV")
+    >>> lif = Neuron(
+    ...     evolve="tau dv/dt = E_L - v + R*I",
+    ...     receive="v <- v + w_i",
+    ...     threshold="v > theta",
+    ...     reset="v <- v_r",
+    ...     refractory="2 ms",
+    ...     name="LIF",
+    ...     tau="20 ms",
+    ...     R="100 MOhm",
+    ...     E_L="-70 mV",
+    ...     theta="-50 mV",
+    ...     v_r="-70 mV",
+    ... )
     >>> print(lif)
     LIF
       evolve      tau dv/dt = E_L - v + R*I
@@ -98,6 +108,7 @@ class Neuron:
 
     def __init__(
         self,
+        /,
         evolve: str,
         receive: str | Mapping[str, str] | None = None,
         threshold: str | None = None,
@@ -117,12 +128,20 @@ class Neuron:
         initial = {n: q for n, q in quantities.items() if n in rows.states}
         parameters = {n: q for n, q in quantities.items() if n not in rows.states}
         self._set(
-            name=_read_name(name), about=_one_line(about, "about"), reference=_one_line(reference, "reference"),
-            evolve=_tidy(evolve), threshold=_tidy(threshold), reset=_tidy(reset), hazard=_tidy(hazard), rows=rows,
+            name=_read_name(name),
+            about=_one_line(about, "about"),
+            reference=_one_line(reference, "reference"),
+            evolve=_tidy(evolve),
+            threshold=_tidy(threshold),
+            reset=_tidy(reset),
+            hazard=_tidy(hazard),
+            rows=rows,
             receive=MappingProxyType({port: _tidy(text) for port, text in ports.items()}),
-            refractory=MappingProxyType(clamps), parameters=MappingProxyType(parameters),
-            initial=MappingProxyType(initial), inputs=_find_inputs(rows, parameters, clamps),
-        )  # fmt: skip
+            refractory=MappingProxyType(clamps),
+            parameters=MappingProxyType(parameters),
+            initial=MappingProxyType(initial),
+            inputs=_find_inputs(rows, parameters, clamps),
+        )
         _check_values(self)
         self._set(dimensions=MappingProxyType(_infer_dimensions(self)))
 
@@ -169,11 +188,18 @@ class Neuron:
         True
         """
         fields: dict[str, Any] = {
-            "evolve": self.evolve, "receive": dict(self.receive) or None, "threshold": self.threshold,
-            "reset": self.reset, "hazard": self.hazard, "refractory": dict(self.refractory) or None,
-            "name": self.name, "about": self.about, "reference": self.reference,
-            **self.parameters, **self.initial,
-        }  # fmt: skip
+            "evolve": self.evolve,
+            "receive": dict(self.receive) or None,
+            "threshold": self.threshold,
+            "reset": self.reset,
+            "hazard": self.hazard,
+            "refractory": dict(self.refractory) or None,
+            "name": self.name,
+            "about": self.about,
+            "reference": self.reference,
+            **self.parameters,
+            **self.initial,
+        }
         known = {*fields, *self.states, *self.inputs}
         rows_change = bool({"evolve", "receive", "threshold", "reset", "hazard", "refractory"} & set(changes))
         for key in changes:
@@ -222,8 +248,19 @@ class Neuron:
         >>> Neuron.from_dict(LIF().to_dict()) == LIF()
         True
         """
-        allowed = {"name", "evolve", "receive", "threshold", "reset", "hazard", "about", "reference", "refractory",
-                   "parameters", "initial"}  # fmt: skip
+        allowed = {
+            "name",
+            "evolve",
+            "receive",
+            "threshold",
+            "reset",
+            "hazard",
+            "about",
+            "reference",
+            "refractory",
+            "parameters",
+            "initial",
+        }
         if not isinstance(data, Mapping) or "evolve" not in data:
             raise InputError("this is no neuron: there is no 'evolve' row")
         for key in data:
@@ -296,7 +333,9 @@ def _same_kind(neuron: Neuron, changes: Mapping[str, Any]) -> None:
             continue
         given = read_quantity(value, key)
         if given.dimension is not None and given.dimension != wanted:
-            raise UnitMismatch(f"{key} = {given} is in {given.dimension.unit}, but {neuron.name}'s {key} is in {wanted.unit}")
+            raise UnitMismatch(
+                f"{key} = {given} is in {given.dimension.unit}, but {neuron.name}'s {key} is in {wanted.unit}"
+            )
 
 
 def _tidy(text: str | None) -> str | None:
@@ -338,14 +377,19 @@ def _read_refractory(given: Any, rows: Rows, quantities: dict[str, Quantity]) ->
     elif len(rows.states) == 1:
         targets = {rows.states[0]: given}
     else:
-        raise RowError("refractory", f"there is no state v to clamp; name one, as in refractory={{'{rows.states[0]}': ...}}")
+        raise RowError(
+            "refractory", f"there is no state v to clamp; name one, as in refractory={{'{rows.states[0]}': ...}}"
+        )
     if targets and rows.threshold is None and rows.hazard is None:
         raise RowError("refractory", "nothing fires here, so nothing is refractory; give threshold= or hazard=")
     out = {}
     for target, value in targets.items():
         if target not in (*rows.states, "threshold"):
-            raise RowError("refractory", f"'{target!s:.60}' is no state.{nearest(str(target), [*rows.states, 'threshold'])}"
-                           f" States: {', '.join(rows.states)}; 'threshold' suspends firing alone")  # fmt: skip
+            raise RowError(
+                "refractory",
+                f"'{target!s:.60}' is no state.{nearest(str(target), [*rows.states, 'threshold'])}"
+                f" States: {', '.join(rows.states)}; 'threshold' suspends firing alone",
+            )
         if isinstance(value, str) and normalise(value).text.isidentifier():
             out[target] = normalise(value).text
             continue
@@ -372,11 +416,19 @@ def _find_inputs(rows: Rows, parameters: Mapping[str, Quantity], clamps: Mapping
         e = names[name]
         if e.row not in ("evolve", "hazard"):
             at = e.clean.line.find(name)
-            raise RowError(e.row, f"'{name}' is neither a state nor a parameter.{nearest(name, known)}"
-                           f" Give it a value: Neuron(..., {name}=...)", e.clean.line, max(at, 0), len(name))  # fmt: skip
+            raise RowError(
+                e.row,
+                f"'{name}' is neither a state nor a parameter.{nearest(name, known)}"
+                f" Give it a value: Neuron(..., {name}=...)",
+                e.clean.line,
+                max(at, 0),
+                len(name),
+            )
     if unused:
-        raise InputError(f"'{unused[0]:.60}' stands in no row.{nearest(unused[0], [*missing, *names])}"
-                         f" The rows use: {', '.join(sorted(names))}")  # fmt: skip
+        raise InputError(
+            f"'{unused[0]:.60}' stands in no row.{nearest(unused[0], [*missing, *names])}"
+            f" The rows use: {', '.join(sorted(names))}"
+        )
     for name in missing:
         e = names[name]
         if name in ("e", "inf", "nan"):
@@ -385,7 +437,9 @@ def _find_inputs(rows: Rows, parameters: Mapping[str, Quantity], clamps: Mapping
             raise RowError(e.row, f"'{name}' cannot be used as a name", e.clean.line)
     for target, name in clamps.items():
         if name not in parameters:
-            raise RowError("refractory", f"'{name:.60}' (for {target}) is no parameter.{nearest(name, known)} Give it a value")
+            raise RowError(
+                "refractory", f"'{name:.60}' (for {target}) is no parameter.{nearest(name, known)} Give it a value"
+            )
     return tuple(missing)
 
 
@@ -394,9 +448,12 @@ def _check_values(neuron: Neuron) -> None:
     sizes = {q.shape[0]: n for group in (neuron.parameters, neuron.initial) for n, q in group.items() if q.shape}
     if len(sizes) > 1:
         (a, first), (b, second) = [*sizes.items()][:2]
-        raise InputError(f"{first} has {a} values and {second} has {b}; arrays need one value a neuron, of the same length")
-    leading = {s.name for f in neuron.rows.flows if f.coefficient is not None
-               for s in [f.coefficient.value] if s.is_Symbol}  # fmt: skip
+        raise InputError(
+            f"{first} has {a} values and {second} has {b}; arrays need one value a neuron, of the same length"
+        )
+    leading = {
+        s.name for f in neuron.rows.flows if f.coefficient is not None for s in [f.coefficient.value] if s.is_Symbol
+    }
     clamps = set(neuron.refractory.values())
     for name, q in neuron.parameters.items():
         low = q.value.lowest if isinstance(q.value, Distribution) else float(np.min(q.value))
@@ -414,7 +471,12 @@ def _check_values(neuron: Neuron) -> None:
 
 def _infer_dimensions(neuron: Neuron) -> dict[str, Dimension | None]:
     rows = neuron.rows
-    given = {n: q.dimension for group in (neuron.parameters, neuron.initial) for n, q in group.items() if q.dimension is not None}
+    given = {
+        n: q.dimension
+        for group in (neuron.parameters, neuron.initial)
+        for n, q in group.items()
+        if q.dimension is not None
+    }
     names = [*rows.states, *neuron.parameters, *neuron.inputs, *(n for n, _ in rows.derived)]
     if not given or all(n in neuron.refractory.values() for n in given):
         return dict.fromkeys(names) | given
@@ -428,30 +490,44 @@ def _infer_dimensions(neuron: Neuron) -> dict[str, Dimension | None]:
             left = left * infer.walk(f.coefficient)
         right = infer.walk(f.right)
         if not infer.equal(left, right):
-            raise infer.mismatch(f.right, f.right.tree, f"the left side is in {infer.unit(left)}, the right side in {infer.unit(right)}")
+            raise infer.mismatch(
+                f.right, f.right.tree, f"the left side is in {infer.unit(left)}, the right side in {infer.unit(right)}"
+            )
     for b in rows.bounds:
         value = infer.walk(b.right)
         if not infer.equal(infer.of(b.state), value):
-            raise infer.mismatch(b.right, b.right.tree, f"{b.state} is in {infer.unit(infer.of(b.state))}, its bound in {infer.unit(value)}")
+            raise infer.mismatch(
+                b.right,
+                b.right.tree,
+                f"{b.state} is in {infer.unit(infer.of(b.state))}, its bound in {infer.unit(value)}",
+            )
     if rows.threshold is not None:
         infer.walk(rows.threshold)
     if rows.hazard is not None:
         rate = infer.walk(rows.hazard)
         if not infer.equal(rate, ms**-1):
-            raise infer.mismatch(rows.hazard, rows.hazard.tree, f"a hazard is a rate (kHz), this is in {infer.unit(rate)}")
+            raise infer.mismatch(
+                rows.hazard, rows.hazard.tree, f"a hazard is a rate (kHz), this is in {infer.unit(rate)}"
+            )
     for port, jumps in [*rows.receive.items(), ("", rows.reset)]:
         if port:  # the weight has its own unit at every port
             infer.solved.pop("w_i", None)
         for j in jumps:
             value = infer.walk(j.right)
             if not infer.equal(infer.of(j.state), value):
-                raise infer.mismatch(j.right, j.right.tree, f"{j.state} is in {infer.unit(infer.of(j.state))}, the right side in {infer.unit(value)}")
+                raise infer.mismatch(
+                    j.right,
+                    j.right.tree,
+                    f"{j.state} is in {infer.unit(infer.of(j.state))}, the right side in {infer.unit(value)}",
+                )
         if port:
             names.append(f"w_i:{port}")
             infer.solved[f"w_i:{port}"] = infer.of("w_i")
     for name in neuron.refractory.values():
         if not infer.equal(infer.of(name), ms):
-            raise UnitMismatch(f"the refractory time {name} is in {infer.unit(infer.of(name))}; it is a time, such as '2 ms'")
+            raise UnitMismatch(
+                f"the refractory time {name} is in {infer.unit(infer.of(name))}; it is a time, such as '2 ms'"
+            )
     out = {n: infer.resolve(n) for n in names}
     for n in names:  # what nothing determines is a plain number
         if out[n] is None and n in neuron.parameters:

@@ -155,7 +155,9 @@ def read_quantity(value: Any, name: str) -> Quantity:
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name} = {value!r:.60} is not a number; give a value such as '20 ms', a list or an array") from None
+        raise InputError(
+            f"{name} = {value!r:.60} is not a number; give a value such as '20 ms', a list or an array"
+        ) from None
     return _from_array(array, None, name)
 
 

@@ -57,13 +57,9 @@ def read_rate(rate: Any, key: str, parameters: Mapping[str, Quantity]) -> Rate:
     else:
         q = read_value(rate, f"the rate of {row}")
     if q.shape:
-        raise InputError(
-            f"the rate of {row} has {q.shape[0]} values; write a name, and give the values as a parameter"
-        )
+        raise InputError(f"the rate of {row} has {q.shape[0]} values; write a name, and give the values as a parameter")
     if q.dimension is not None and q.dimension != _KHZ:
-        raise UnitMismatch(
-            f"the rate of {row} = {q} is in {q.dimension.unit}; a rate is per time, such as '50 Hz'"
-        )
+        raise UnitMismatch(f"the rate of {row} = {q} is in {q.dimension.unit}; a rate is per time, such as '50 Hz'")
     if q.value < 0:  # type: ignore[operator]
         raise InputError(f"the rate of {row} = {q} is negative; a rate is 0 or more")
     return q
@@ -76,9 +72,7 @@ def find_inputs(rates: Mapping[str, Rate], parameters: Mapping[str, Quantity]) -
         if isinstance(rate, Quantity):
             continue
         called = {id(n.func) for n in ast.walk(rate.tree) if isinstance(n, ast.Call)}
-        nodes = [
-            n for n in ast.walk(rate.tree) if isinstance(n, ast.Name) and id(n) not in called and n.id != "pi"
-        ]
+        nodes = [n for n in ast.walk(rate.tree) if isinstance(n, ast.Name) and id(n) not in called and n.id != "pi"]
         for node in sorted(nodes, key=lambda n: n.col_offset):
             if node.id == "t":
                 raise rate.fail(
@@ -91,8 +85,7 @@ def find_inputs(rates: Mapping[str, Rate], parameters: Mapping[str, Quantity]) -
     for name in parameters:
         if name not in found:
             raise InputError(
-                f"'{name}' stands in no rate.{nearest(name, found)} The rates use:"
-                f" {', '.join(found) or 'numbers only'}"
+                f"'{name}' stands in no rate.{nearest(name, found)} The rates use: {', '.join(found) or 'numbers only'}"
             )
     sizes = {q.shape[0]: n for n, q in parameters.items() if q.shape}
     if len(sizes) > 1:
@@ -103,9 +96,7 @@ def find_inputs(rates: Mapping[str, Rate], parameters: Mapping[str, Quantity]) -
     return tuple(n for n in found if n not in parameters)
 
 
-def infer_dimensions(
-    rates: Mapping[str, Rate], parameters: Mapping[str, Quantity]
-) -> dict[str, Dimension | None]:
+def infer_dimensions(rates: Mapping[str, Rate], parameters: Mapping[str, Quantity]) -> dict[str, Dimension | None]:
     """Return the dimension of every parameter and input, as far as the rates determine it."""
     given = {n: q.dimension for n, q in parameters.items() if q.dimension is not None}
     inputs = find_inputs(rates, parameters)
@@ -116,9 +107,7 @@ def infer_dimensions(
         if isinstance(rate, Expression):
             found = infer.walk(rate)
             if not infer.equal(found, Monomial(_KHZ)):
-                raise infer.mismatch(
-                    rate, rate.tree, f"a rate is per time (kHz), this is in {infer.unit(found)}"
-                )
+                raise infer.mismatch(rate, rate.tree, f"a rate is per time (kHz), this is in {infer.unit(found)}")
     out = {n: infer.resolve(n) for n in (*parameters, *inputs)}
     return {n: DIMENSIONLESS if d is None and n in parameters else d for n, d in out.items()}
 
@@ -132,19 +121,42 @@ def print_rate(rate: Rate) -> str:
 
 #: the functions of `rheobase.model.expression.FUNCTIONS`, on arrays
 _NUMPY: Final[dict[str, Callable[..., Any]]] = {
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "arctan": np.arctan,
-    "sign": np.sign, "floor": np.floor,
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "arctan": np.arctan,
+    "sign": np.sign,
+    "floor": np.floor,
     "exprel": lambda x: np.where(np.equal(x, 0), 1.0, np.expm1(x) / np.where(np.equal(x, 0), 1.0, x)),
-    "min": lambda *x: reduce(np.minimum, x), "max": lambda *x: reduce(np.maximum, x), "where": np.where,
-}  # fmt: skip
+    "min": lambda *x: reduce(np.minimum, x),
+    "max": lambda *x: reduce(np.maximum, x),
+    "where": np.where,
+}
 _OPERATE: Final[dict[type, Callable[..., Any]]] = {
-    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
-    ast.USub: np.negative, ast.UAdd: np.positive, ast.Not: np.logical_not,
-    ast.And: np.logical_and, ast.Or: np.logical_or,
-    ast.Gt: np.greater, ast.GtE: np.greater_equal, ast.Lt: np.less, ast.LtE: np.less_equal, ast.Eq: np.equal,
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
+    ast.Pow: np.power,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+    ast.Not: np.logical_not,
+    ast.And: np.logical_and,
+    ast.Or: np.logical_or,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Eq: np.equal,
     ast.NotEq: np.not_equal,
-}  # fmt: skip
+}
 
 
 def compute(node: ast.expr, values: Mapping[str, Any]) -> Any:

@@ -145,7 +145,9 @@ def _check_name(name: str, clean: Clean, at: int, row: str) -> None:
     taken = name in RESERVED or name in FUNCTIONS or name.startswith(("xi_", "_")) or keyword.iskeyword(name)
     if taken or "__" in name or not name.isascii() or len(name) > MAX_NAME:
         what = "a function" if name in FUNCTIONS else "a reserved name" if name in RESERVED else "not allowed as a name"
-        raise RowError(row, f"'{name:.60}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name))
+        raise RowError(
+            row, f"'{name:.60}' is {what}; choose another name for the state", clean.line, clean.column(at), len(name)
+        )
 
 
 def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expression], ...], tuple[Bound, ...]]:
@@ -159,7 +161,9 @@ def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expressi
             state = match["state"]
             _check_name(state, clean, match.start("state"), "evolve")
             if state in flows:
-                raise RowError("evolve", f"d{state}/dt is written twice", clean.line, clean.column(match.start("state")))
+                raise RowError(
+                    "evolve", f"d{state}/dt is written twice", clean.line, clean.column(match.start("state"))
+                )
             coefficient = match["coef"].rstrip().removesuffix("*").rstrip()
             e = parse_number(clean.part(0, len(coefficient)), "evolve") if coefficient else None
             right = parse_number(clean.part(match.end(), len(line)), "evolve")
@@ -173,12 +177,21 @@ def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expressi
                 raise RowError("evolve", f"'{name}' is defined twice", clean.line)
             derived[name] = parse_number(clean.part(match.end(), len(line)), "evolve")
         elif "<-" in line:
-            raise RowError("evolve", "'<-' belongs to a jump (receive, reset); a flow is written  tau dv/dt = ...",
-                           clean.line, clean.column(line.index("<-")), 2)  # fmt: skip
+            raise RowError(
+                "evolve",
+                "'<-' belongs to a jump (receive, reset); a flow is written  tau dv/dt = ...",
+                clean.line,
+                clean.column(line.index("<-")),
+                2,
+            )
         elif match := _BOUND.match(line):
-            bounds.append(Bound(match["state"], match["side"], parse_number(clean.part(match.end(), len(line)), "evolve")))
+            bounds.append(
+                Bound(match["state"], match["side"], parse_number(clean.part(match.end(), len(line)), "evolve"))
+            )
         else:
-            raise RowError("evolve", "this line is no flow; write  tau dv/dt = E_L - v + R*I  (or  name = expression)", clean.line)
+            raise RowError(
+                "evolve", "this line is no flow; write  tau dv/dt = E_L - v + R*I  (or  name = expression)", clean.line
+            )
     return tuple(flows.values()), tuple(_order(derived)), tuple(bounds)
 
 
@@ -191,8 +204,9 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
         ready = [n for n in rest if uses[n].isdisjoint(rest)]
         if not ready:
             name, e = next(iter(rest.items()))
-            raise RowError("evolve", f"'{name}' is defined through itself; a state is written  d{name}/dt = ...",
-                           e.clean.line)  # fmt: skip
+            raise RowError(
+                "evolve", f"'{name}' is defined through itself; a state is written  d{name}/dt = ...", e.clean.line
+            )
         done |= {n: rest.pop(n) for n in ready}
     return [*done.items()]
 
@@ -205,8 +219,9 @@ def _check_expansion(rows: Rows) -> None:
         nodes = [*ast.walk(e.tree)]
         total = len(nodes) + sum(size.get(n.id, 0) for n in nodes if isinstance(n, ast.Name))
         if total > MAX_EXPANDED:
-            raise RowError(e.row, f"with its definitions put in, this has {total} terms; {MAX_EXPANDED} are the most",
-                           e.clean.line)  # fmt: skip
+            raise RowError(
+                e.row, f"with its definitions put in, this has {total} terms; {MAX_EXPANDED} are the most", e.clean.line
+            )
         return total
 
     for name, e in rows.derived:
@@ -223,16 +238,29 @@ def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...
         if match is None:
             if augmented := re.match(r"^([A-Za-z_]\w*)\s*([-+*/])=\s*(.*)", clean.text):
                 s, op, rest = augmented.groups()
-                raise RowError(row, f"a jump is written  {s:.60} <- {s:.60} {op} {rest:.60}", clean.line, clean.column(augmented.start(2)), 2)
+                raise RowError(
+                    row,
+                    f"a jump is written  {s:.60} <- {s:.60} {op} {rest:.60}",
+                    clean.line,
+                    clean.column(augmented.start(2)),
+                    2,
+                )
             if plain := re.match(r"^([A-Za-z_]\w*)\s*=\s*(?!=)(.*)", clean.text):
                 at = clean.column(clean.text.index("="))
-                raise RowError(row, f"'=' belongs to a flow; a jump is written  {plain[1]:.60} <- {plain[2]:.60}", clean.line, at)
+                raise RowError(
+                    row, f"'=' belongs to a flow; a jump is written  {plain[1]:.60} <- {plain[2]:.60}", clean.line, at
+                )
             raise RowError(row, "this line is no jump; write  v <- v + w_i  or  v <- v_r", clean.line)
         state = match["state"]
         if state not in states:
-            raise RowError(row, f"'{state:.60}' has no d{state:.60}/dt in the evolve row.{nearest(state, states)}"
-                           f" States: {', '.join(states) or 'none'}. A quantity that only jumps is written d{state:.60}/dt = 0",
-                           clean.line, clean.column(0), len(state))  # fmt: skip
+            raise RowError(
+                row,
+                f"'{state:.60}' has no d{state:.60}/dt in the evolve row.{nearest(state, states)}"
+                f" States: {', '.join(states) or 'none'}. A quantity that only jumps is written d{state:.60}/dt = 0",
+                clean.line,
+                clean.column(0),
+                len(state),
+            )
         jumps.append(Jump(state, parse_number(clean.part(match.end(), len(clean.text)), row)))
     if not jumps:
         raise RowError(row, "the row is empty; leave it out, or write a jump such as  v <- v_r")
@@ -263,8 +291,11 @@ def parse_rows(
             raise RowError("evolve", f"'{name}' has both d{name}/dt and a definition '{name} = ...'", e.clean.line)
     for bound in bounds:
         if bound.state not in states:
-            raise RowError("evolve", f"'{bound.state:.60}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
-                           bound.right.clean.line)  # fmt: skip
+            raise RowError(
+                "evolve",
+                f"'{bound.state:.60}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
+                bound.right.clean.line,
+            )
         if bound.right.value.free_symbols & {symbol(s) for s in states}:
             raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
     if receive is not None and not isinstance(receive, str | Mapping):
@@ -273,14 +304,20 @@ def parse_rows(
     for port in ports:
         plain = isinstance(port, str) and port.isascii() and port.isidentifier() and len(port) <= MAX_NAME
         if not plain or "__" in port or port[0] == "_" or keyword.iskeyword(port) or port in states:
-            raise RowError("receive", f"{port!r:.60} cannot name a port; use a plain word that is no state, such as 'exc'")
+            raise RowError(
+                "receive", f"{port!r:.60} cannot name a port; use a plain word that is no state, such as 'exc'"
+            )
     fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold")
     risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard")
     rows = Rows(
-        flows, derived, bounds,
+        flows,
+        derived,
+        bounds,
         {p: parse_jumps(text, "receive", states) for p, text in ports.items()},
-        fires, risk, () if reset is None else parse_jumps(reset, "reset", states),
-    )  # fmt: skip
+        fires,
+        risk,
+        () if reset is None else parse_jumps(reset, "reset", states),
+    )
     _check_rows(rows)
     return rows
 
@@ -293,17 +330,24 @@ def _check_rows(rows: Rows) -> None:
             raise RowError("hazard", "a neuron fires by a threshold or by a hazard, not both; leave one out")
         value = rows.substitute(rows.threshold.value)
         if not value.free_symbols & states:
-            raise RowError("threshold", "no state stands here, so it can never be reached or always is; write for example"
-                           f"  {rows.states[0]} > theta", rows.threshold.clean.line)  # fmt: skip
+            raise RowError(
+                "threshold",
+                "no state stands here, so it can never be reached or always is; write for example"
+                f"  {rows.states[0]} > theta",
+                rows.threshold.clean.line,
+            )
         if value.has(sympy.Eq) or value.has(sympy.Ne):
-            raise RowError("threshold", "'==' holds for an instant that no step meets; write >= or >", rows.threshold.clean.line)
+            raise RowError(
+                "threshold", "'==' holds for an instant that no step meets; write >= or >", rows.threshold.clean.line
+            )
     if rows.reset and rows.threshold is None and rows.hazard is None:
         raise RowError("reset", "there is a reset but nothing that fires; give threshold= or hazard=")
     for e in rows.expressions():
         for s in sorted(s.name for s in e.value.free_symbols):
             if s == "w_i" and e.row != "receive":
-                raise RowError(e.row, "w_i is the weight of the arriving synapse; it exists in the receive row only",
-                               e.clean.line)  # fmt: skip
+                raise RowError(
+                    e.row, "w_i is the weight of the arriving synapse; it exists in the receive row only", e.clean.line
+                )
             if (s == "xi" or s.startswith("xi_")) and e.row != "evolve":
                 raise RowError(e.row, f"{s} is white noise; it exists in the evolve row only", e.clean.line)
             if s == "dt":
@@ -312,4 +356,6 @@ def _check_rows(rows: Rows) -> None:
         noise = [s for s in rows.substitute(f.value).free_symbols if s.name == "xi" or s.name.startswith("xi_")]
         for s in noise:
             if rows.substitute(f.value).diff(s).free_symbols & set(noise):
-                raise RowError("evolve", f"white noise {s.name} may only be multiplied by a factor and added", f.right.clean.line)
+                raise RowError(
+                    "evolve", f"white noise {s.name} may only be multiplied by a factor and added", f.right.clean.line
+                )

@@ -120,7 +120,8 @@ def _quantity(text: str, name: str) -> dict[str, Any]:
 def _latex_rows(neuron: Neuron) -> list[tuple[str, list[str]]]:
     rows, tex = neuron.rows, sympy.latex
     evolve = [
-        (tex(f.coefficient.value) if f.coefficient else "") + rf"\,\frac{{d{tex(_s(f.state))}}}{{dt}} = {tex(f.right.value)}"
+        (tex(f.coefficient.value) if f.coefficient else "")
+        + rf"\,\frac{{d{tex(_s(f.state))}}}{{dt}} = {tex(f.right.value)}"
         for f in rows.flows
     ]
     evolve += [f"{tex(_s(n))} = {tex(e.value)}" for n, e in rows.derived]
@@ -137,7 +138,15 @@ def _latex_rows(neuron: Neuron) -> list[tuple[str, list[str]]]:
     if rows.reset:
         out.append(("After a spike", [rf"{tex(_s(j.state))} \leftarrow {tex(j.value)}" for j in rows.reset]))
     if neuron.refractory:
-        out.append(("Refractory", [rf"{tex(_s(k)) if k != 'threshold' else 'threshold'}:\ {tex(_s(v))}" for k, v in neuron.refractory.items()]))
+        out.append(
+            (
+                "Refractory",
+                [
+                    rf"{tex(_s(k)) if k != 'threshold' else 'threshold'}:\ {tex(_s(v))}"
+                    for k, v in neuron.refractory.items()
+                ],
+            )
+        )
     return out
 
 
@@ -147,7 +156,11 @@ def _s(name: str) -> sympy.Symbol:
 
 def write_latex(neuron: Neuron) -> str:
     """Return the table as a LaTeX array, as notebooks typeset it."""
-    lines = [rf"\text{{{key if i == 0 else ''}}} & {line}" for key, part in _latex_rows(neuron) for i, line in enumerate(part)]
+    lines = [
+        rf"\text{{{key if i == 0 else ''}}} & {line}"
+        for key, part in _latex_rows(neuron)
+        for i, line in enumerate(part)
+    ]
     return "$$\\begin{array}{ll}\n" + " \\\\\n".join(lines) + "\n\\end{array}$$"
 
 
@@ -155,9 +168,13 @@ def write_html(neuron: Neuron) -> str:
     """Return the table as HTML with the values below it."""
     cell = "style='text-align:left;padding:2px 12px'"
     body = "".join(
-        f"<tr><td {cell}><b>{html.escape(key)}</b></td><td {cell}>" + "<br>".join(f"${line}$" for line in part) + "</td></tr>"
+        f"<tr><td {cell}><b>{html.escape(key)}</b></td><td {cell}>"
+        + "<br>".join(f"${line}$" for line in part)
+        + "</td></tr>"
         for key, part in _latex_rows(neuron)
     )
-    values = ", ".join(f"{html.escape(n)} = {html.escape(str(q))}" for n, q in [*neuron.parameters.items(), *neuron.initial.items()])
+    values = ", ".join(
+        f"{html.escape(n)} = {html.escape(str(q))}" for n, q in [*neuron.parameters.items(), *neuron.initial.items()]
+    )
     title = html.escape(neuron.name + (f": {neuron.about}" if neuron.about else ""))
     return f"<table><caption><b>{title}</b></caption>{body}<tr><td colspan=2 {cell}>{values}</td></tr></table>"

@@ -18,9 +18,7 @@ __all__ = ["read_name", "read_probabilities", "read_spike", "read_start", "read_
 def read_states(states: Any) -> tuple[str, ...]:
     """Return the names of the states."""
     if isinstance(states, str) or not isinstance(states, Sequence) or not states:
-        raise InputError(
-            f"states = {states!r:.60}: give a tuple of names, such as ('rest', 'spike', 'refractory')"
-        )
+        raise InputError(f"states = {states!r:.60}: give a tuple of names, such as ('rest', 'spike', 'refractory')")
     out = tuple(str(s).strip() for s in states)
     for s in out:
         if not s or "->" in s or "→" in s or not s.isprintable() or len(s) > 60:
@@ -41,9 +39,7 @@ def read_transition(key: Any, states: tuple[str, ...]) -> tuple[int, int]:
     """Return the two states (numbers) of a text 'a -> b'."""
     parts = re.split(r"->|→", key) if isinstance(key, str) else []
     if len(parts) != 2:
-        raise InputError(
-            f"{key!r:.70} is no transition; write 'from -> to', such as '{states[0]} -> {states[-1]}'"
-        )
+        raise InputError(f"{key!r:.70} is no transition; write 'from -> to', such as '{states[0]} -> {states[-1]}'")
     return _find_state(parts[0], states), _find_state(parts[1], states)
 
 
@@ -54,9 +50,7 @@ def read_spike(
     if spike is None:
         return None, (False,) * len(ends)
     if not isinstance(spike, str):
-        raise InputError(
-            f"spike = {spike!r:.60}: name a state, such as '{states[-1]}', or a transition 'a -> b'"
-        )
+        raise InputError(f"spike = {spike!r:.60}: name a state, such as '{states[-1]}', or a transition 'a -> b'")
     if "->" in spike or "→" in spike:
         a, b = read_transition(spike, states)
         flags, spike = tuple(end == (a, b) for end in ends), f"{states[a]} -> {states[b]}"
@@ -87,24 +81,15 @@ def read_probabilities(p: Any, states: tuple[str, ...], name: str = "p0") -> np.
     """Return one probability a state, shape (n_states,)."""
     array = np.asarray(p, dtype=float)
     if array.shape != (len(states),):
-        raise InputError(
-            f"{name} has shape {array.shape}; one probability a state is wanted, ({len(states)},)"
-        )
+        raise InputError(f"{name} has shape {array.shape}; one probability a state is wanted, ({len(states)},)")
     if not np.all(array >= 0) or not abs(array.sum() - 1.0) < 1e-9:
-        raise InputError(
-            f"{name} = {array.tolist()} are no probabilities: none negative, sum 1 (here {array.sum():g})"
-        )
+        raise InputError(f"{name} = {array.tolist()} are no probabilities: none negative, sum 1 (here {array.sum():g})")
     return array
 
 
 def read_name(name: str) -> str:
     """Return a parameter's name in plain letters."""
     clean = normalise(name).text
-    if (
-        not clean.isidentifier()
-        or "__" in clean
-        or clean.startswith("_")
-        or clean in RESERVED | {"p0", "self"}
-    ):
+    if not clean.isidentifier() or "__" in clean or clean.startswith("_") or clean in RESERVED | {"p0", "self"}:
         raise InputError(f"{name!r:.60} cannot be the name of a parameter")
     return clean

@@ -243,8 +243,7 @@ def _decide(answer: Any, rng: np.random.Generator, n: int, what: str) -> np.ndar
     out = np.atleast_1d(~((values >= 0) & (values <= 1)))
     if out.any():
         raise InputError(
-            f"{what} returned {np.atleast_1d(values)[out][0]:g}, which is no probability; return"
-            " numbers from 0 to 1"
+            f"{what} returned {np.atleast_1d(values)[out][0]:g}, which is no probability; return numbers from 0 to 1"
         )
     return rng.random(n) < values
 
@@ -278,8 +277,7 @@ def _of_distance(
         q = read(function(d))
         if q.shape not in ((), d.shape):
             raise InputError(
-                f"a function of distance returned {q.shape[0]} values for {len(d)} synapses; it must"
-                " return one each"
+                f"a function of distance returned {q.shape[0]} values for {len(d)} synapses; it must return one each"
             )
         out[part] = q.value
     return out

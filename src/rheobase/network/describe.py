@@ -16,8 +16,8 @@ import numpy as np
 
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
-from rheobase.network.inputs import Constant, Product, Stimulus, Sum
 from rheobase.network.sources import Poisson, SpikeSource, SpikeSum, SpikeTrains
+from rheobase.network.stimulus import Constant, Product, Stimulus, Sum
 from rheobase.units import DIMENSIONLESS
 
 if TYPE_CHECKING:
@@ -34,14 +34,17 @@ def write_tables(network: Network) -> str:
     neurons = [p for p in parts if isinstance(p.model, Neuron)]
     inputs = [row for part in parts for row in _inputs(part)]
     out = [
-        _title("A", "Model summary"), _table([], _summary(network, neurons, inputs)),
+        _title("A", "Model summary"),
+        _table([], _summary(network, neurons, inputs)),
         _title("B", "Populations"),
         _table(["Name", "Elements", "Size", "Values"], [_population(p) for p in parts]),
         _title("C", "Connectivity"),
         _table(_COLUMNS, [_projection(p) for p in network.projections]),
-        _title("D", "Neuron models"), *(_unique(str(p.model) for p in neurons) or ["none"]),
-        _title("E", "Input"), _table(["Type", "Target", "Description"], inputs),
-    ]  # fmt: skip
+        _title("D", "Neuron models"),
+        *(_unique(str(p.model) for p in neurons) or ["none"]),
+        _title("E", "Input"),
+        _table(["Type", "Target", "Description"], inputs),
+    ]
     return "\n".join(out)
 
 
@@ -59,17 +62,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return "none"
     lines = [*([head] if head else []), *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def _summary(network: Network, neurons: list[Part], inputs: list[list[str]]) -> list[list[str]]:
     parts = network.populations.values()
     places = _unique(f"{p.places.shape[1]}-dimensional space" for p in parts if p.places is not None)
-    ports = _unique(
-        f"{p.model.name}: {port}" for p in neurons if isinstance(p.model, Neuron) for port in p.model.ports
-    )
+    ports = _unique(f"{p.model.name}: {port}" for p in neurons if isinstance(p.model, Neuron) for port in p.model.ports)
     rows = {
         "Populations": ", ".join(p.name for p in parts),
         "Topology": ", ".join(places),
@@ -86,9 +85,7 @@ def _population(part: Part) -> list[str]:
     model = part.model
     if not isinstance(model, Neuron):
         return [part.name, _kind(model), str(part.n), ""]
-    set_here = [
-        f"{k} = {v}" for k, v in part.values.items() if isinstance(v, Quantity) and k not in model.inputs
-    ]
+    set_here = [f"{k} = {v}" for k, v in part.values.items() if isinstance(v, Quantity) and k not in model.inputs]
     return [part.name, model.name, str(part.n), ", ".join(set_here)]
 
 
@@ -144,9 +141,7 @@ def _say(value: SpikeSource | Stimulus) -> str:
         case Product():
             return f"{value.factor} * ({_say(value.part)})"
         case SpikeTrains():
-            return f"{len(value.times)} given spikes" + (
-                "" if value.neurons is not None else " for every neuron"
-            )
+            return f"{len(value.times)} given spikes" + ("" if value.neurons is not None else " for every neuron")
         case Poisson():
             return _say_poisson(value)
     shown = {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}  # type: ignore[arg-type]
@@ -162,9 +157,7 @@ def _say_poisson(source: Poisson) -> str:
     else:
         said = f"rate: {_say(rate)} (kHz)"
     many = f"{source.sources} sources of " if source.sources > 1 else ""
-    weight = (
-        "" if source.weight.value == 1.0 and source.weight.dimension is None else f", weight {source.weight}"
-    )
+    weight = "" if source.weight.value == 1.0 and source.weight.dimension is None else f", weight {source.weight}"
     shared = (
         ""
         if source.frozen is False

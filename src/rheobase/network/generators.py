@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 
 from rheobase.errors import InputError, NotExact
-from rheobase.network.inputs import Constant, Decay, Noise, Product, Pulses, Ramp, Sampled, Sine, Stimulus, Sum
+from rheobase.network.stimulus import Constant, Decay, Noise, Product, Pulses, Ramp, Sampled, Sine, Stimulus, Sum
 from rheobase.random import neuron_keys, normals
 
 __all__ = ["Generator", "generate"]
@@ -75,8 +75,10 @@ def generate(stimulus: Stimulus, until: float, n: int, key: int, name: str) -> G
             parts = [generate(s, until, n, derive_key(key, "part", i), name) for i, s in enumerate(stimulus.parts)]
             return join(parts)
     kind = type(stimulus).__name__
-    raise NotExact(f"the input {name} is a {kind}, which is not made of constants, lines, sines and exponentials;"
-                   " run it with engine=rb.Clock(dt='0.1 ms')")  # fmt: skip
+    raise NotExact(
+        f"the input {name} is a {kind}, which is not made of constants, lines, sines and exponentials;"
+        " run it with engine=rb.Clock(dt='0.1 ms')"
+    )
 
 
 def join(parts: Sequence[Generator]) -> Generator:
@@ -158,7 +160,9 @@ def _sampled(s: Sampled, until: float) -> Generator:
             times, values = np.concatenate([[0.0], times]), np.concatenate([np.zeros((1, values.shape[1])), values])
         return _pieces(times.tolist(), [*values])
     all_values = s.values if s.values.ndim == 2 else s.values[:, None]
-    slopes = np.concatenate([np.diff(all_values, axis=0) / np.diff(s.times)[:, None], np.zeros((1, all_values.shape[1]))])[keep]
+    slopes = np.concatenate(
+        [np.diff(all_values, axis=0) / np.diff(s.times)[:, None], np.zeros((1, all_values.shape[1]))]
+    )[keep]
     rows = np.stack([values, slopes], axis=-1)
     if not len(times) or times[0] > 0:
         times, rows = np.concatenate([[0.0], times]), np.concatenate([np.zeros((1, *rows.shape[1:])), rows])
@@ -167,7 +171,9 @@ def _sampled(s: Sampled, until: float) -> Generator:
 
 def _sine(s: Sine) -> Generator:
     if s.frequency.shape:
-        raise NotExact("a sine with another frequency for each neuron is not run exactly; use one run a frequency, or rb.Clock()")
+        raise NotExact(
+            "a sine with another frequency for each neuron is not run exactly; use one run a frequency, or rb.Clock()"
+        )
     w = 2.0 * math.pi * float(np.asarray(s.frequency.value))
     a, b = np.broadcast_arrays(*(np.atleast_1d(np.asarray(q.value, dtype=float)) for q in (s.amplitude, s.offset)))
     late = max(0.0, -s.on) * w  # it began before 0
@@ -177,11 +183,13 @@ def _sine(s: Sine) -> Generator:
 
 
 def _noise(s: Noise, until: float, n: int, key: int) -> Generator:
-    from rheobase.network.inputs import frozen_key
+    from rheobase.network.stimulus import frozen_key
 
     if s.every is None:
-        raise NotExact("noise that is drawn anew at each step has no meaning without steps; give every=, the time a value is"
-                       " held, or run with engine=rb.Clock(dt=...)")  # fmt: skip
+        raise NotExact(
+            "noise that is drawn anew at each step has no meaning without steps; give every=, the time a value is"
+            " held, or run with engine=rb.Clock(dt=...)"
+        )
     key, count = frozen_key(s.frozen, key, n)
     steps = max(1, math.ceil(until / s.every))
     if steps * count > 50_000_000:

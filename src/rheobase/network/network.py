@@ -11,10 +11,10 @@ from rheobase.errors import InputError, nearest
 from rheobase.model.markov import MarkovNeuron
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
-from rheobase.network.inputs import Stimulus
 from rheobase.network.part import Part
 from rheobase.network.projection import Options, Projection, read_projection
 from rheobase.network.sources import SpikeSource
+from rheobase.network.stimulus import Stimulus
 from rheobase.network.values import check_source, read_count, read_places, read_values
 
 __all__ = ["Network", "Options", "Part", "Projection"]
@@ -77,14 +77,9 @@ class Network:
 
     def __getitem__(self, name: str) -> Part:
         if name not in self._parts:
-            has = (
-                f"It has: {', '.join(self._parts)}"
-                if self._parts
-                else "It is empty; add populations by net.add(...)"
-            )
+            has = f"It has: {', '.join(self._parts)}" if self._parts else "It is empty; add populations by net.add(...)"
             raise InputError(
-                f"there is no population '{name!s:.60}' in this"
-                f" network.{nearest(str(name), self._parts)} {has}"
+                f"there is no population '{name!s:.60}' in this network.{nearest(str(name), self._parts)} {has}"
             )
         return self._parts[name]
 
@@ -101,9 +96,7 @@ class Network:
 
         return write_tables(self)
 
-    def add(
-        self, name: str, n: int, model: Neuron | SpikeSource, positions: Any = None, **values: Any
-    ) -> Part:
+    def add(self, name: str, n: int, model: Neuron | SpikeSource, positions: Any = None, **values: Any) -> Part:
         """Return the handle of a new population of `n` neurons.
 
         Parameters
@@ -148,14 +141,11 @@ class Network:
         elif isinstance(model, Neuron):
             read = read_values(model, values, count, name)
         elif isinstance(model, MarkovNeuron):
-            raise InputError(
-                f"{name}: a Markov chain neuron cannot be part of a network; run it alone by rb.simulate"
-            )
+            raise InputError(f"{name}: a Markov chain neuron cannot be part of a network; run it alone by rb.simulate")
         else:
             called = f"; write {model.__name__}()" if callable(model) and hasattr(model, "__name__") else ""
             raise InputError(
-                f"{name}: model = {model!r:.60} is no Neuron and no source of spikes such as"
-                f" rb.poisson('8 Hz'){called}"
+                f"{name}: model = {model!r:.60} is no Neuron and no source of spikes such as rb.poisson('8 Hz'){called}"
             )
         places = read_places(positions, count, name)
         self._parts[name] = Part(self, name, count, model, MappingProxyType(dict(read)), range(count), places)
@@ -256,9 +246,17 @@ class Network:
         <E[0:80] to E: random, fixed in-degree 10, multapses>
         """
         rules = {
-            "p": p, "indegree": indegree, "outdegree": outdegree, "total": total, "one_to_one": one_to_one,
-            "all_to_all": all_to_all, "pairs": pairs, "matrix": matrix, "where": where, "distance": distance,
-        }  # fmt: skip
+            "p": p,
+            "indegree": indegree,
+            "outdegree": outdegree,
+            "total": total,
+            "one_to_one": one_to_one,
+            "all_to_all": all_to_all,
+            "pairs": pairs,
+            "matrix": matrix,
+            "where": where,
+            "distance": distance,
+        }
         begin = self._part(source, "source")
         several = isinstance(target, list | tuple)
         ends = [self._part(t, "target") for t in (target if isinstance(target, list | tuple) else [target])]
@@ -289,8 +287,7 @@ class Network:
             return self[given]
         if not isinstance(given, Part):
             raise InputError(
-                f"connect: {what} = {given!r:.60} is no population; give what net.add(...) returned,"
-                " or its name"
+                f"connect: {what} = {given!r:.60} is no population; give what net.add(...) returned, or its name"
             )
         if given.network is not self:
             raise InputError(f"connect: {given} belongs to another network; add it to this one")

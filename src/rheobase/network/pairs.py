@@ -100,9 +100,7 @@ def _among(values: np.ndarray, rising: np.ndarray) -> np.ndarray:
     return rising[np.minimum(np.searchsorted(rising, values), len(rising) - 1)] == values
 
 
-def draw_total(
-    rng: np.random.Generator, pairs: int, count: int, own: np.ndarray, multapses: bool
-) -> np.ndarray:
+def draw_total(rng: np.random.Generator, pairs: int, count: int, own: np.ndarray, multapses: bool) -> np.ndarray:
     """Return the sorted numbers of `count` pairs; `own`, sorted, are pairs that must not be among them."""
     kind = unsigned(pairs)
     if count == 0:

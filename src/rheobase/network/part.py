@@ -12,8 +12,8 @@ import numpy as np
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
-from rheobase.network.inputs import Stimulus
 from rheobase.network.sources import SpikeSource
+from rheobase.network.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from rheobase.network.network import Network
@@ -85,8 +85,7 @@ class Part:
             array = array.astype(np.int64)
         if array.dtype.kind not in "iu" or array.ndim != 1:
             raise InputError(
-                f"{self}[{which!r:.60}]: choose by a slice, by numbers of neurons, or by a mask of"
-                " True and False"
+                f"{self}[{which!r:.60}]: choose by a slice, by numbers of neurons, or by a mask of True and False"
             )
         out = array[(array < -count) | (array >= count)]
         if len(out):

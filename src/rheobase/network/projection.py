@@ -65,11 +65,7 @@ class Projection:
     @property
     def weight_dimension(self) -> Dimension | None:
         """The dimension of the weights as the port's row wants it; None if no unit was ever given."""
-        return (
-            self.target.model.dimensions.get(f"w_i:{self.port}")
-            if isinstance(self.target.model, Neuron)
-            else None
-        )
+        return self.target.model.dimensions.get(f"w_i:{self.port}") if isinstance(self.target.model, Neuron) else None
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.rule}>"
@@ -128,9 +124,7 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
         raise InputError(f"{what}: {target} is a source of spikes; nothing can arrive there")
     ports = target.model.ports
     if not ports:
-        raise InputError(
-            f"{what}: {target.model.name} has no port; give it a row such as receive='v <- v + w_i'"
-        )
+        raise InputError(f"{what}: {target.model.name} has no port; give it a row such as receive='v <- v + w_i'")
     if to is None:
         if len(ports) > 1:
             raise InputError(
@@ -148,13 +142,9 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
     """Return the weight, the matrix entries in its place, or 1 for a port whose row has no weight."""
     rows = model.rows
-    used = any(
-        s.name == "w_i" for j in rows.receive[port] for s in rows.substitute(j.right.value).free_symbols
-    )
+    used = any(s.name == "w_i" for j in rows.receive[port] for s in rows.substitute(j.right.value).free_symbols)
     if weight is not None and not used:
-        raise InputError(
-            f"{what}: the row at port {port} has no w_i, so weight= has no meaning; leave it out"
-        )
+        raise InputError(f"{what}: the row at port {port} has no w_i, so weight= has no meaning; leave it out")
     if weight is not None or not used:
         return 1.0 if weight is None else weight
     if entries is None:
@@ -211,9 +201,7 @@ def _check_distances(projection: Projection, what: str) -> None:
         wants.append("distance")
     if not wants:
         if projection.options.periodic is not None:
-            raise InputError(
-                f"{what}: periodic= is given, but nothing here is a function of distance; leave it out"
-            )
+            raise InputError(f"{what}: periodic= is given, but nothing here is a function of distance; leave it out")
         return
     places = [part.places for part in (projection.source, projection.target)]
     for part, place in zip((projection.source, projection.target), places, strict=True):
@@ -241,13 +229,10 @@ def _check_enough(projection: Projection, what: str) -> None:
         case _:
             return
     if wanted > 0 and most == 0:
-        raise InputError(
-            f"{what}: {kind} = {wanted}, but without self-connections there is none to draw from"
-        )
+        raise InputError(f"{what}: {kind} = {wanted}, but without self-connections there is none to draw from")
     if wanted > most and not rule.multapses:
         raise InputError(
-            f"{what}: {kind} = {wanted}, but there are only {most} to draw from; say multapses=True"
-            " or take fewer"
+            f"{what}: {kind} = {wanted}, but there are only {most} to draw from; say multapses=True or take fewer"
         )
 
 

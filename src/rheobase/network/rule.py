@@ -14,16 +14,33 @@ from rheobase.network.values import DistanceFunction, read_count
 from rheobase.units import strip_units, to_number
 
 __all__ = [
-    "AllToAll", "Distance", "InDegree", "OneToOne", "OutDegree", "Pairs", "Probability", "Rule", "Total",
-    "Where", "read_matrix", "read_rule",
-]  # fmt: skip
+    "AllToAll",
+    "Distance",
+    "InDegree",
+    "OneToOne",
+    "OutDegree",
+    "Pairs",
+    "Probability",
+    "Rule",
+    "Total",
+    "Where",
+    "read_matrix",
+    "read_rule",
+]
 
 #: Every rule by its keyword, with an example for messages.
 KEYWORDS: Final = {
-    "p": "p=0.02", "indegree": "indegree=100", "outdegree": "outdegree=100", "total": "total=10_000",
-    "one_to_one": "one_to_one=True", "all_to_all": "all_to_all=True", "pairs": "pairs=(i, j)",
-    "matrix": "matrix=W", "where": "where=f(i, j)", "distance": "distance=f(d)",
-}  # fmt: skip
+    "p": "p=0.02",
+    "indegree": "indegree=100",
+    "outdegree": "outdegree=100",
+    "total": "total=10_000",
+    "one_to_one": "one_to_one=True",
+    "all_to_all": "all_to_all=True",
+    "pairs": "pairs=(i, j)",
+    "matrix": "matrix=W",
+    "where": "where=f(i, j)",
+    "distance": "distance=f(d)",
+}
 
 
 @final
@@ -134,9 +151,7 @@ def _again(multapses: bool) -> str:
     return ", multapses" if multapses else ", no multapses"
 
 
-def read_rule(
-    given: Mapping[str, Any], size: tuple[int, int], multapses: bool | None, reach: Any, what: str
-) -> Rule:
+def read_rule(given: Mapping[str, Any], size: tuple[int, int], multapses: bool | None, reach: Any, what: str) -> Rule:
     """Return the one rule among the keywords of `connect`; `size` is (n_source, n_target).
 
     Raises
@@ -156,13 +171,10 @@ def read_rule(
         raise InputError(f"{what}: multapses = {multapses!r:.40} must be True or False")
     if multapses and name not in ("indegree", "outdegree", "total", "pairs", "matrix"):
         raise InputError(
-            f"{what}: {name}= joins each pair at most once; leave multapses out, or draw by indegree="
-            " or total="
+            f"{what}: {name}= joins each pair at most once; leave multapses out, or draw by indegree= or total="
         )
     if reach is not None and name != "distance":
-        raise InputError(
-            f"{what}: reach= belongs to distance=; {name}= does not ask how far apart two neurons are"
-        )
+        raise InputError(f"{what}: reach= belongs to distance=; {name}= does not ask how far apart two neurons are")
     again = True if multapses is None else bool(multapses)
     match name:
         case "p":
@@ -185,8 +197,7 @@ def read_rule(
         case "where" | "distance" if not callable(value):
             arguments = "(i, j)" if name == "where" else "(d)"
             raise InputError(
-                f"{what}: {name} = {value!r:.40} must be a function of {arguments}, arrays, that"
-                " returns a probability"
+                f"{what}: {name} = {value!r:.40} must be a function of {arguments}, arrays, that returns a probability"
             )
         case "where":
             return Where(value)
@@ -195,9 +206,7 @@ def read_rule(
             if far is not None and not far >= 0:
                 raise InputError(f"{what}: reach = {far:g} is negative")
             return Distance(value, far)
-    rule = (
-        value if isinstance(value, Pairs) else _pairs(value, size, what)
-    )  # a matrix was read into pairs before
+    rule = value if isinstance(value, Pairs) else _pairs(value, size, what)  # a matrix was read into pairs before
     if multapses is False and len(np.unique(rule.pre * size[1] + rule.post)) != len(rule.pre):
         raise InputError(f"{what}: {name}= holds a pair twice; remove it, or say multapses=True")
     return rule
@@ -218,9 +227,7 @@ def _pairs(value: Any, size: tuple[int, int], what: str) -> Pairs:
     try:
         pre, post = value
     except (TypeError, ValueError):
-        raise InputError(
-            f"{what}: pairs must be two arrays, (i, j): synapse m goes from i[m] to j[m]"
-        ) from None
+        raise InputError(f"{what}: pairs must be two arrays, (i, j): synapse m goes from i[m] to j[m]") from None
     arrays = []
     for array, n, side in ((pre, size[0], "source"), (post, size[1], "target")):
         a = np.atleast_1d(np.asarray(array))
@@ -233,14 +240,11 @@ def _pairs(value: Any, size: tuple[int, int], what: str) -> Pairs:
             )
         out = np.flatnonzero((a < 0) | (a >= n))
         if len(out):
-            raise InputError(
-                f"{what}: pairs[{out[0]}] names neuron {a[out[0]]} of the {side}, which has 0 to {n - 1}"
-            )
+            raise InputError(f"{what}: pairs[{out[0]}] names neuron {a[out[0]]} of the {side}, which has 0 to {n - 1}")
         arrays.append(a.astype(np.int64))
     if len(arrays[0]) != len(arrays[1]):
         raise InputError(
-            f"{what}: pairs has {len(arrays[0])} sources and {len(arrays[1])} targets; it needs one"
-            " each a synapse"
+            f"{what}: pairs has {len(arrays[0])} sources and {len(arrays[1])} targets; it needs one each a synapse"
         )
     return Pairs(*arrays)
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.quantity import Quantity, read_quantity
-from rheobase.network.inputs import Stimulus, _frequency, as_stimulus, interval
+from rheobase.network.inputs import frequency_in_khz, interval
+from rheobase.network.stimulus import Stimulus, as_stimulus
 from rheobase.random import derive_key, neuron_keys, uniforms
-from rheobase.units import Dimension, parse_unit, to_number
+from rheobase.units import Dimension, parse_unit
 
 __all__ = ["Poisson", "SpikeSource", "SpikeSum", "SpikeTrains", "as_source", "poisson", "spikes"]
 
@@ -201,17 +202,32 @@ class Poisson(SpikeSource):
         count = n if self.frozen is False else 1
         weights = _weights(self.weight, n, derive_key(key, "weight"))
         grid = 0.1
-        expected = np.broadcast_to(self.rate.start(grid, n, derive_key(key, "rate"))(0, max(1, math.ceil(until / grid))),
-                                   (max(1, math.ceil(until / grid)), n)) * self.sources  # fmt: skip
+        expected = (
+            np.broadcast_to(
+                self.rate.start(grid, n, derive_key(key, "rate"))(0, max(1, math.ceil(until / grid))),
+                (max(1, math.ceil(until / grid)), n),
+            )
+            * self.sources
+        )
         if expected.min() < 0:
             raise InputError("poisson: the rate is negative")
         trains = []
         for i in range(count):  # thinning under the largest rate (Lewis & Shedler 1979)
             rng = np.random.Generator(np.random.Philox(key=derive_key(key, "train", i)))
             peak, end = float(expected[:, i].max()), min(until, self.off)
-            times = self.on + np.cumsum(rng.standard_exponential(int(peak * (end - self.on) * 1.2 + 10 * math.sqrt(peak * until + 1) + 20)) / peak) if peak > 0 and end > self.on else np.empty(0)  # noqa: E501
+            times = (
+                self.on
+                + np.cumsum(
+                    rng.standard_exponential(int(peak * (end - self.on) * 1.2 + 10 * math.sqrt(peak * until + 1) + 20))
+                    / peak
+                )
+                if peak > 0 and end > self.on
+                else np.empty(0)
+            )
             times = times[times <= end]
-            keep = rng.random(len(times)) * peak < expected[np.minimum((times / grid).astype(int), len(expected) - 1), i]
+            keep = (
+                rng.random(len(times)) * peak < expected[np.minimum((times / grid).astype(int), len(expected) - 1), i]
+            )
             trains.append(times[keep])
         if self.frozen is not False:
             trains = trains * n
@@ -263,14 +279,20 @@ def spikes(times: Any, weight: Any = 1.0) -> SpikeSource:
     if hasattr(times, "times") and hasattr(times, "neurons"):  # the spikes of a run
         t, neurons, count = np.asarray(times.times, float), np.asarray(times.neurons), len(times)
         return _trains(t, neurons, np.broadcast_to(np.asarray(q.value, float), t.shape), q.dimension, count)
-    nested = isinstance(times, Sequence) and not isinstance(times, str) and any(np.ndim(x) == 1 or isinstance(x, list | tuple) for x in times)
+    nested = (
+        isinstance(times, Sequence)
+        and not isinstance(times, str)
+        and any(np.ndim(x) == 1 or isinstance(x, list | tuple) for x in times)
+    )
     if nested:
         parts = [_read_times(x) for x in times]
         neurons = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
         values = np.asarray(q.value, dtype=float)
         if values.ndim == 1 and values.shape[0] != len(parts):
             raise InputError(f"{values.shape[0]} weights for {len(parts)} spike trains")
-        return _trains(np.concatenate(parts), neurons, np.broadcast_to(values, (len(parts),))[neurons], q.dimension, len(parts))
+        return _trains(
+            np.concatenate(parts), neurons, np.broadcast_to(values, (len(parts),))[neurons], q.dimension, len(parts)
+        )
     t = _read_times(times)
     values = np.asarray(q.value, dtype=float)
     if values.ndim == 1 and values.shape != t.shape:
@@ -281,19 +303,27 @@ def spikes(times: Any, weight: Any = 1.0) -> SpikeSource:
 def _read_times(times: Any) -> np.ndarray:
     if not isinstance(times, np.ndarray) and np.ndim(times) == 1 and len(times) == 0:
         return np.empty(0)
-    q = read_quantity(times if np.ndim(times) or isinstance(times, str) else [times], "spike times") if np.size(times) else Quantity(np.empty(0))
+    q = (
+        read_quantity(times if np.ndim(times) or isinstance(times, str) else [times], "spike times")
+        if np.size(times)
+        else Quantity(np.empty(0))
+    )
     if q.dimension is not None and q.dimension != parse_unit("ms")[1]:
         raise UnitMismatch(f"spike times are in {q.dimension.unit}; they are times, in ms")
     return np.atleast_1d(np.asarray(q.value, dtype=float))
 
 
-def _trains(t: np.ndarray, neurons: np.ndarray | None, weights: np.ndarray, unit: Dimension | None, count: int | None) -> SpikeTrains:
+def _trains(
+    t: np.ndarray, neurons: np.ndarray | None, weights: np.ndarray, unit: Dimension | None, count: int | None
+) -> SpikeTrains:
     if t.size and (not np.all(np.isfinite(t)) or t.min() < 0):
         raise InputError("spike times must be finite and not negative")
     return SpikeTrains(t, neurons, np.ascontiguousarray(weights), unit, count)
 
 
-def poisson(rate: Any, weight: Any = 1.0, sources: int = 1, frozen: bool | int = False, on: Any = 0.0, off: Any = None) -> SpikeSource:
+def poisson(
+    rate: Any, weight: Any = 1.0, sources: int = 1, frozen: bool | int = False, on: Any = 0.0, off: Any = None
+) -> SpikeSource:
     """Return Poisson spikes.
 
     Parameters
@@ -315,11 +345,11 @@ def poisson(rate: Any, weight: Any = 1.0, sources: int = 1, frozen: bool | int =
             raise UnitMismatch(f"poisson: the rate is in {d.unit}; give Hz")
         process = given * 1e-3 if d is None else given
     else:
-        q = _frequency(rate)
+        q = frequency_in_khz(rate)
         if np.any(np.asarray(q.value) < 0):
             raise InputError(f"poisson: rate = {rate!r} is negative")
         process = as_stimulus(q, "rate")
-    if not isinstance(sources, int | float | np.integer | np.floating) or sources < 1 or sources != round(sources):
+    if not isinstance(sources, int | float | np.integer | np.floating) or sources < 1 or float(sources) % 1:
         raise InputError(f"poisson: sources = {sources!r:.60} must be a whole number from 1")
     return Poisson(process, read_quantity(weight, "weight"), int(sources), frozen, *interval(on, off))
 

@@ -12,8 +12,8 @@ from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.distribution import Distribution
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity, read_quantity
-from rheobase.network.inputs import Constant, Stimulus, as_stimulus
 from rheobase.network.sources import Poisson, SpikeSource, SpikeSum, SpikeTrains, as_source
+from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
 from rheobase.units import DIMENSIONLESS, Dimension, parse_unit, strip_units
 
 __all__ = [
@@ -50,15 +50,11 @@ def read_values(
         wanted = neuron.dimensions.get(name)
         if name in neuron.ports:
             source = out[name] = as_source(value, name)
-            _check_unit(
-                f"{owner}: the weight at port {name}", source.dimension, neuron.dimensions.get(f"w_i:{name}")
-            )
+            _check_unit(f"{owner}: the weight at port {name}", source.dimension, neuron.dimensions.get(f"w_i:{name}"))
             size = source.size
         elif name in neuron.states:
             if isinstance(value, Stimulus) or callable(value):
-                raise InputError(
-                    f"{owner}: {name} is a state; its initial value is a number, not a current over time"
-                )
+                raise InputError(f"{owner}: {name} is a state; its initial value is a number, not a current over time")
             start = out[name] = read_quantity(value, name)
             _check_unit(f"{owner}: {name}", start.dimension, wanted)
             size = start.shape[0] if start.shape else None
@@ -75,26 +71,19 @@ def read_values(
                 f"{nearest(name, known)} It has: {', '.join(known)}"
             )
         if size is not None and size != n:
-            raise InputError(
-                f"{owner}: {name} has {size} values, but there are {n} neurons; give one value a neuron"
-            )
+            raise InputError(f"{owner}: {name} has {size} values, but there are {n} neurons; give one value a neuron")
     if neuron.size is not None and neuron.size != n:
-        raise InputError(
-            f"{owner}: the arrays of {neuron.name} describe {neuron.size} neurons, but there are {n}"
-        )
+        raise InputError(f"{owner}: the arrays of {neuron.name} describe {neuron.size} neurons, but there are {n}")
     missing = next((u for u in neuron.inputs if u not in out), None)
     if missing:
         unit = f" (in {neuron.unit(missing)})" if neuron.unit(missing) else ""
         raise InputError(
-            f"{owner}: {neuron.name} needs the input {missing}{unit}; give {missing}=..., for example"
-            f" {missing}=0"
+            f"{owner}: {neuron.name} needs the input {missing}{unit}; give {missing}=..., for example {missing}=0"
         )
     for name, q in out.items():
         if name in neuron.inputs and isinstance(q, Quantity) and not _is_finite(q):
             raise InputError(f"{owner}: the input {name} = {q} is not finite")
-    changed = {
-        k: q for k, q in out.items() if k not in (*neuron.inputs, *neuron.ports) and isinstance(q, Quantity)
-    }
+    changed = {k: q for k, q in out.items() if k not in (*neuron.inputs, *neuron.ports) and isinstance(q, Quantity)}
     if changed:
         try:  # the neuron itself knows which values it can have
             neuron.replace(**changed)
@@ -122,9 +111,7 @@ def check_source(source: SpikeSource, given: Mapping[str, Any], n: int, owner: s
     """
     if given:
         name = next(iter(given))
-        raise InputError(
-            f"{owner}: a source of spikes has no '{name}'; its rate or times are given where it is made"
-        )
+        raise InputError(f"{owner}: a source of spikes has no '{name}'; its rate or times are given where it is made")
     if source.size is not None and source.size != n:
         raise InputError(f"{owner}: the source describes {source.size} spike trains, but n = {n}")
     if source.dimension is not None or not _has_unit_weights(source):
@@ -164,15 +151,12 @@ def read_places(given: Any, n: int, owner: str) -> np.ndarray | None:
     try:
         places = np.array(given, dtype=float)
     except (TypeError, ValueError):
-        raise InputError(
-            f"{owner}: positions must be an array of numbers of shape ({n},) to ({n}, 3), in um"
-        ) from None
+        raise InputError(f"{owner}: positions must be an array of numbers of shape ({n},) to ({n}, 3), in um") from None
     if places.ndim == 1:
         places = places[:, None]
     if places.ndim != 2 or places.shape[0] != n or not 1 <= places.shape[1] <= 3:
         raise InputError(
-            f"{owner}: positions have shape {np.shape(given)}; give one point a neuron, ({n},), ({n},"
-            f" 2) or ({n}, 3)"
+            f"{owner}: positions have shape {np.shape(given)}; give one point a neuron, ({n},), ({n}, 2) or ({n}, 3)"
         )
     if not np.all(np.isfinite(places)):
         raise InputError(
@@ -220,9 +204,7 @@ def read_delay(given: Any, what: str) -> Quantity | DistanceFunction:
         raise UnitMismatch(f"{what}: delay = {q} is in {q.dimension.unit}; it is a time, such as '1.5 ms'")
     if isinstance(q.value, Distribution):
         if q.value.lowest <= 0:
-            raise InputError(
-                f"{what}: delay = {q} is not always positive; bound it from below, as in low='0.1 ms'"
-            )
+            raise InputError(f"{what}: delay = {q} is not always positive; bound it from below, as in low='0.1 ms'")
         return q
     values = np.atleast_1d(np.asarray(q.value))
     bad = np.flatnonzero(~(values > 0) | ~np.isfinite(values))
@@ -230,7 +212,5 @@ def read_delay(given: Any, what: str) -> Quantity | DistanceFunction:
         at = f" at index {bad[0]}" if len(values) > 1 else ""
         worst = float(values[bad[0]])
         reason = "positive" if math.isfinite(worst) else "finite"
-        raise InputError(
-            f"{what}: delay = {worst:g} ms{at} is not {reason}; a spike arrives after it was sent"
-        )
+        raise InputError(f"{what}: delay = {worst:g} ms{at} is not {reason}; a spike arrives after it was sent")
     return q

@@ -138,9 +138,7 @@ def buckets(
         wet = s <= full
         colour = COLOURS[1] if full >= 1 else COLOURS[5]
         if full > 0:
-            body = np.concatenate(
-                [np.c_[x, bottom], np.c_[right[wet], s[wet]], np.c_[left[wet], s[wet]][::-1]]
-            )
+            body = np.concatenate([np.c_[x, bottom], np.c_[right[wet], s[wet]], np.c_[left[wet], s[wet]][::-1]])
             axes.add_patch(Polygon(body, closed=True, facecolor=colour, alpha=0.75, edgecolor="none"))
         axes.plot(left, s, color="black", linewidth=1.5)
         axes.plot(right, s, color="black", linewidth=1.5)

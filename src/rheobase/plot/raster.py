@@ -62,9 +62,7 @@ def raster(
     style.setdefault("color", COLOURS[0])
     style.setdefault("linestyle", "none")
     if "marker" not in style:
-        style["marker"] = (
-            "|" if n <= _FEW_ROWS and len(times) <= _MANY else "." if len(times) <= _MANY else ","
-        )
+        style["marker"] = "|" if n <= _FEW_ROWS and len(times) <= _MANY else "." if len(times) <= _MANY else ","
         if style["marker"] == "|":
             style.setdefault("markersize", _row_height(axes, n))
             style.setdefault("markeredgewidth", 1.0)

@@ -21,9 +21,22 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E
 GREY: Final = "#767676"
 
 _GREEK: Final = dict(
-    alpha="α", beta="β", gamma="γ", delta="δ", Delta="Δ", eta="η", theta="θ", mu="μ", nu="ν", xi="ξ", rho="ρ",
-    sigma="σ", tau="τ", phi="φ", omega="ω",
-)  # fmt: skip
+    alpha="α",
+    beta="β",
+    gamma="γ",
+    delta="δ",
+    Delta="Δ",
+    eta="η",
+    theta="θ",
+    mu="μ",
+    nu="ν",
+    xi="ξ",
+    rho="ρ",
+    sigma="σ",
+    tau="τ",
+    phi="φ",
+    omega="ω",
+)
 _UNITS: Final = {"MOhm": "MΩ", "uS": "µS", "uA": "µA"}
 
 

@@ -65,9 +65,7 @@ def traces(
     values = {name: np.atleast_2d(np.asarray(x, dtype=float)) for name, (x, _) in panels.items()}
     for name, x in values.items():
         if x.ndim != 2 or x.shape[1] != len(t):
-            raise InputError(
-                f"{name} has shape {x.shape}; with {len(t)} times it must be (n_neurons, {len(t)})"
-            )
+            raise InputError(f"{name} has shape {x.shape}; with {len(t)} times it must be (n_neurons, {len(t)})")
     chosen = _read_axes(axes, len(panels))
     home = threshold[0] if threshold is not None and threshold[0] in values else next(iter(values))
     n = max(len(x) for x in values.values())

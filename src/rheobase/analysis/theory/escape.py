@@ -133,9 +133,7 @@ def escape_isi(
     hazard = escape_hazard(v_inf, tau_0, theta, delta_u)
     start = (v_r - v_inf) / delta_u
     if not (hazard > 0 and np.isfinite(hazard) and start < 700):
-        raise InputError(
-            f"v_inf = {v_inf!r} and v_r = {v_r!r} are too far from theta = {theta!r} in units of delta_u."
-        )
+        raise InputError(f"v_inf = {v_inf!r} and v_r = {v_r!r} are too far from theta = {theta!r} in units of delta_u.")
 
     def expected(t: float) -> float:
         return float(_expected_spikes(np.asarray(t), v_inf, tau, hazard, start))
@@ -145,9 +143,7 @@ def escape_isi(
         late *= 2
     edges = [0.0]
     for level in (1e-2, 0.1, 0.5, 1, 2, 4, 8, 16, CUT):
-        edges.append(
-            float(brentq(lambda t, level=level: expected(t) - level, edges[-1], late, xtol=1e-300, rtol=1e-9))
-        )
+        edges.append(float(brentq(lambda t, level=level: expected(t) - level, edges[-1], late, xtol=1e-300, rtol=1e-9)))
     mean = integrate(lambda t: float(np.exp(-expected(t))), edges)
     second = 2 * integrate(lambda t: float(t * np.exp(-expected(t))), edges)
     return Intervals(mean + t_ref, second - mean**2)

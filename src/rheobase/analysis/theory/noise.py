@@ -59,9 +59,7 @@ def ou_variance(sigma: float, tau: float, dt: float | None = None) -> float:
     if dt is None:
         return float(sigma) ** 2
     if positive("dt", dt, "ms") >= 2 * tau:
-        raise InputError(
-            f"dt = {dt!r} ms must be below 2 tau = {2 * tau!r} ms, or Euler-Maruyama grows without bound."
-        )
+        raise InputError(f"dt = {dt!r} ms must be below 2 tau = {2 * tau!r} ms, or Euler-Maruyama grows without bound.")
     return float(sigma) ** 2 / (1 - dt / (2 * tau))
 
 
@@ -255,9 +253,7 @@ def _siegert_spread(a: float, b: float) -> float:
     """Return exp(-2 max(b, 0)^2) times the double integral of Brunel's eq. A.1."""
     x, w = legendre(64)
     total = 0.0
-    if (
-        a < 0
-    ):  # the integrand falls as |x|^-3: equal steps in asinh, and what lies beyond `far` does not count
+    if a < 0:  # the integrand falls as |x|^-3: equal steps in asinh, and what lies beyond `far` does not count
         far = min(-a, 1e8 * (1 + abs(b)))
         begin, end = float(np.arcsinh(max(-b, 0.0))), float(np.arcsinh(far))
         edges = [begin, *(e for e in (2.0, 4.0, 8.0, 16.0) if begin < e < end), end]
@@ -290,9 +286,7 @@ def _inner(x: Floats) -> Floats:
     return far * (np.where(before, early, late) @ w)
 
 
-def shot_noise_rate(
-    rate: float, amplitude: float, tau: float, theta: float, v_r: float, t_ref: float = 0.0
-) -> float:
+def shot_noise_rate(rate: float, amplitude: float, tau: float, theta: float, v_r: float, t_ref: float = 0.0) -> float:
     r"""Return the firing rate in Hz of the LIF driven by Poisson jumps with exponentially distributed sizes.
 
     .. math:: \tau\dot v = -v + \tau\sum_k a_k\,\delta(t - t_k), \qquad

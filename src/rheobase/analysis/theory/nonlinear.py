@@ -202,11 +202,7 @@ def eif_isi(
             ends = [float(np.arcsinh(z / width)) for z in (low, high)]
             total = integrate(opened, [ends[0], *(z for z in (0.0,) if ends[0] < z < ends[1]), ends[1]])
             return t_ref + C / g_L * total
-        fixed = (
-            0.0
-            if drive == 0
-            else brentq(lambda z: drive + _exp_excess(z), 0, 2 + np.log1p(-drive), xtol=1e-15)
-        )
+        fixed = 0.0 if drive == 0 else brentq(lambda z: drive + _exp_excess(z), 0, 2 + np.log1p(-drive), xtol=1e-15)
         if low <= fixed:
             return float("inf")
 
@@ -218,9 +214,7 @@ def eif_isi(
     return plain(np.vectorize(interval, otypes=[float])(np.asarray(I, dtype=np.float64)))
 
 
-def adex_rheobase(
-    C: float, g_L: float, E_L: float, v_T: float, delta_T: float, a: float, tau_w: float
-) -> AdExRheobase:
+def adex_rheobase(C: float, g_L: float, E_L: float, v_T: float, delta_T: float, a: float, tau_w: float) -> AdExRheobase:
     r"""Return the constant current in nA at which the AdEx neuron loses its resting state, and how.
 
     .. math:: I_{SN} = (g_L + a)\left[v_T - E_L - \Delta_T + \Delta_T\ln\left(1 + \tfrac{a}{g_L}\right)\right]
@@ -253,9 +247,7 @@ def adex_rheobase(
     positive("C", C, "nF"), positive("g_L", g_L, "uS"), positive("tau_w", tau_w, "ms")
     positive("delta_T", delta_T, "mV")
     if not a > -g_L:
-        raise InputError(
-            f"a = {a!r} uS must be above -g_L = {-g_L!r} uS, or there is no resting state at all."
-        )
+        raise InputError(f"a = {a!r} uS must be above -g_L = {-g_L!r} uS, or there is no resting state at all.")
     ratio = C / g_L / tau_w
     gap = v_T - E_L - delta_T
     saddle = (g_L + a) * (gap + delta_T * float(np.log1p(a / g_L)))

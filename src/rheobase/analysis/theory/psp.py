@@ -77,9 +77,7 @@ def _two_peak(b: float, c: float) -> float:
     return float(np.log1p(excess) / excess / c) if excess else 1 / c
 
 
-def _read_shape(
-    kind: str, tau: float, C: float, tau_s: float | Sequence[float] | None
-) -> tuple[list[float], float]:
+def _read_shape(kind: str, tau: float, C: float, tau_s: float | Sequence[float] | None) -> tuple[list[float], float]:
     """Return the rates of the chain, the membrane's first, and the factor for a current that peaks at w."""
     positive("tau", tau, "ms"), positive("C", C, "nF")
     wanted = {"delta": 0, "exp": 1, "alpha": 1, "beta": 2}

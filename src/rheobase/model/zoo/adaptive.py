@@ -1,7 +1,5 @@
 """Leaky integrate-and-fire neurons that tire: moving thresholds and spike-triggered currents."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from typing import Any
@@ -62,14 +60,24 @@ def ALIF(
       reference   neuro4ml.github.io, week 1, abstract neuron models
     """
     return assemble(
-        changes, name="ALIF", about="LIF, adaptive threshold",
+        changes,
+        name="ALIF",
+        about="LIF, adaptive threshold",
         reference="neuro4ml.github.io, week 1, abstract neuron models",
-        evolve="tau dv/dt = R*I - v\ntau_a dtheta/dt = theta_0 - theta", receive="v <- v + w_i",
+        evolve="tau dv/dt = R*I - v\ntau_a dtheta/dt = theta_0 - theta",
+        receive="v <- v + w_i",
         threshold="v > theta",
-        reset="v <- v_r\ntheta <- theta + delta", tau=tau, tau_a=tau_a, R=R, theta_0=theta_0, delta=delta,
-        v_r=v_r, I=I,
-        v=v_r, theta=theta_0,
-    )  # fmt: skip
+        reset="v <- v_r\ntheta <- theta + delta",
+        tau=tau,
+        tau_a=tau_a,
+        R=R,
+        theta_0=theta_0,
+        delta=delta,
+        v_r=v_r,
+        I=I,
+        v=v_r,
+        theta=theta_0,
+    )
 
 
 def LIFsfa(
@@ -117,14 +125,26 @@ def LIFsfa(
     w <- w + b
     """
     return assemble(
-        changes, name="LIFsfa", about="LIF, spike-triggered adaptation current",
+        changes,
+        name="LIFsfa",
+        about="LIF, spike-triggered adaptation current",
         reference=f"{BOOK}, section 6.1",
-        evolve="tau dv/dt = E_L - v + R*(I - w)\ntau_w dw/dt = -w", receive="v <- v + w_i",
+        evolve="tau dv/dt = E_L - v + R*(I - w)\ntau_w dw/dt = -w",
+        receive="v <- v + w_i",
         threshold="v > theta",
-        reset="v <- v_r\nw <- w + b", refractory=refractory, tau=tau, tau_w=tau_w, R=R, E_L=E_L, theta=theta,
+        reset="v <- v_r\nw <- w + b",
+        refractory=refractory,
+        tau=tau,
+        tau_w=tau_w,
+        R=R,
+        E_L=E_L,
+        theta=theta,
         v_r=v_r,
-        b=b, I=I, v=E_L, w=0,
-    )  # fmt: skip
+        b=b,
+        I=I,
+        v=E_L,
+        w=0,
+    )
 
 
 def MAT(
@@ -179,19 +199,34 @@ def MAT(
     v > omega + theta_1 + theta_2 {'threshold': 't_ref'}
     """
     return assemble(
-        changes, name="MAT", about="multi-timescale adaptive threshold, no reset of v",
-        reference="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, "
-               "doi:10.3389/neuro.10.009.2009",
+        changes,
+        name="MAT",
+        about="multi-timescale adaptive threshold, no reset of v",
+        reference="Kobayashi, Tsubo & Shinomoto (2009) Front. Comput. Neurosci. 3:9, doi:10.3389/neuro.10.009.2009",
         evolve="tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\ntau_1 dtheta_1/dt = -theta_1\n"
-               "tau_2 dtheta_2/dt = -theta_2\ntau_e dI_exc/dt = -I_exc\ntau_i dI_inh/dt = -I_inh",
+        "tau_2 dtheta_2/dt = -theta_2\ntau_e dI_exc/dt = -I_exc\ntau_i dI_inh/dt = -I_inh",
         receive={"exc": "I_exc <- I_exc + w_i", "inh": "I_inh <- I_inh + w_i"},
         threshold="v > omega + theta_1 + theta_2",
         reset="theta_1 <- theta_1 + alpha_1\ntheta_2 <- theta_2 + alpha_2",
-        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, R=R, E_L=E_L, omega=omega, tau_1=tau_1,
+        refractory={"threshold": "t_ref"},
+        t_ref=t_ref,
+        tau=tau,
+        R=R,
+        E_L=E_L,
+        omega=omega,
+        tau_1=tau_1,
         alpha_1=alpha_1,
-        tau_2=tau_2, alpha_2=alpha_2, tau_e=tau_e, tau_i=tau_i, I=I, v=E_L, theta_1=0, theta_2=0, I_exc=0,
+        tau_2=tau_2,
+        alpha_2=alpha_2,
+        tau_e=tau_e,
+        tau_i=tau_i,
+        I=I,
+        v=E_L,
+        theta_1=0,
+        theta_2=0,
+        I_exc=0,
         I_inh=0,
-    )  # fmt: skip
+    )
 
 
 def MihalasNiebur(
@@ -254,13 +289,32 @@ def MihalasNiebur(
     theta <- max(theta_r, theta)
     """
     return assemble(
-        changes, name="MihalasNiebur", about="generalised linear integrate-and-fire",
+        changes,
+        name="MihalasNiebur",
+        about="generalised linear integrate-and-fire",
         reference="Mihalas & Niebur (2009) Neural Computation 21:704-718, doi:10.1162/neco.2008.12-07-680",
         evolve="C dv/dt = I + I_1 + I_2 - G*(v - E_L)\ndtheta/dt = a*(v - E_L) - b*(theta - theta_inf)\n"
-               "dI_1/dt = -k_1*I_1\ndI_2/dt = -k_2*I_2",
-        receive="v <- v + w_i", threshold="v > theta",
+        "dI_1/dt = -k_1*I_1\ndI_2/dt = -k_2*I_2",
+        receive="v <- v + w_i",
+        threshold="v > theta",
         reset="I_1 <- R_1*I_1 + A_1\nI_2 <- R_2*I_2 + A_2\nv <- v_r\ntheta <- max(theta_r, theta)",
-        C=C, G=G, E_L=E_L, v_r=v_r, theta_r=theta_r, theta_inf=theta_inf, a=a, b=b, k_1=k_1, k_2=k_2, R_1=R_1,
+        C=C,
+        G=G,
+        E_L=E_L,
+        v_r=v_r,
+        theta_r=theta_r,
+        theta_inf=theta_inf,
+        a=a,
+        b=b,
+        k_1=k_1,
+        k_2=k_2,
+        R_1=R_1,
         R_2=R_2,
-        A_1=A_1, A_2=A_2, I=I, v=E_L, theta=theta_inf, I_1="0.01 nA", I_2="0.001 nA",
-    )  # fmt: skip
+        A_1=A_1,
+        A_2=A_2,
+        I=I,
+        v=E_L,
+        theta=theta_inf,
+        I_1="0.01 nA",
+        I_2="0.001 nA",
+    )

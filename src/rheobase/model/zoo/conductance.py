@@ -1,7 +1,5 @@
 """Neurons with voltage-gated channels: Hodgkin and Huxley's axon, Traub and Miles's pyramidal cell."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 import math
@@ -44,14 +42,38 @@ beta_n = 0.5*exp((10 - V)/40)/ms"""
 
 _UNITS: Final = {"mV": "1 mV", "ms": "1 ms"}
 _FORMS: Final[dict[str, dict[str, Value]]] = {
-    "squid": {"C": "100 pF", "g_Na": "12 uS", "g_K": "3.6 uS", "g_L": "30 nS", "E_Na": "50 mV",
-    "E_K": "-77 mV",
-              "E_L": "-54.387 mV", "theta": "0 mV", "t_ref": "2 ms", "I": "0 nA", "v": "-65 mV"},
-    "traub": {"C": "200 pF", "g_Na": "20 uS", "g_K": "6 uS", "g_L": "10 nS", "E_Na": "50 mV", "E_K": "-90 mV",
-              "E_L": "-65 mV", "v_T": "-63 mV", "E_e": "0 mV", "E_i": "-80 mV", "tau_e": "5 ms",
-              "tau_i": "10 ms",
-              "theta": "-20 mV", "t_ref": "3 ms", "I": "0 nA", "v": "-65 mV"},
-}  # fmt: skip
+    "squid": {
+        "C": "100 pF",
+        "g_Na": "12 uS",
+        "g_K": "3.6 uS",
+        "g_L": "30 nS",
+        "E_Na": "50 mV",
+        "E_K": "-77 mV",
+        "E_L": "-54.387 mV",
+        "theta": "0 mV",
+        "t_ref": "2 ms",
+        "I": "0 nA",
+        "v": "-65 mV",
+    },
+    "traub": {
+        "C": "200 pF",
+        "g_Na": "20 uS",
+        "g_K": "6 uS",
+        "g_L": "10 nS",
+        "E_Na": "50 mV",
+        "E_K": "-90 mV",
+        "E_L": "-65 mV",
+        "v_T": "-63 mV",
+        "E_e": "0 mV",
+        "E_i": "-80 mV",
+        "tau_e": "5 ms",
+        "tau_i": "10 ms",
+        "theta": "-20 mV",
+        "t_ref": "3 ms",
+        "I": "0 nA",
+        "v": "-65 mV",
+    },
+}
 
 
 def _rest_gates(neuron: Neuron, v: float) -> dict[str, float]:
@@ -156,22 +178,43 @@ def HH(
     >>> {gate: round(axon.initial[gate].value, 4) for gate in "mhn"}
     {'m': 0.0529, 'h': 0.5961, 'n': 0.3177}
     """
-    given = {"C": C, "g_Na": g_Na, "g_K": g_K, "g_L": g_L, "E_Na": E_Na, "E_K": E_K, "E_L": E_L, "v_T": v_T,
-    "E_e": E_e,
-             "E_i": E_i, "tau_e": tau_e, "tau_i": tau_i, "theta": theta, "t_ref": t_ref, "I": I,
-             "v": v}  # fmt: skip
+    given = {
+        "C": C,
+        "g_Na": g_Na,
+        "g_K": g_K,
+        "g_L": g_L,
+        "E_Na": E_Na,
+        "E_K": E_K,
+        "E_L": E_L,
+        "v_T": v_T,
+        "E_e": E_e,
+        "E_i": E_i,
+        "tau_e": tau_e,
+        "tau_i": tau_i,
+        "theta": theta,
+        "t_ref": t_ref,
+        "I": I,
+        "v": v,
+    }
     values = pick("HH", form, _FORMS, given) | _UNITS
     rows: dict[str, Any] = {"threshold": "v > theta", "refractory": {"threshold": "t_ref"}}
     if form == "squid":
-        rows |= {"name": "HH", "about": "Hodgkin-Huxley, squid axon", "evolve": _SQUID,
-        "receive": "v <- v + w_i",
-                 "reference": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, "
-                           "doi:10.1113/jphysiol.1952.sp004764"}  # fmt: skip
+        rows |= {
+            "name": "HH",
+            "about": "Hodgkin-Huxley, squid axon",
+            "evolve": _SQUID,
+            "receive": "v <- v + w_i",
+            "reference": "Hodgkin & Huxley (1952) J. Physiol. 117:500-544, doi:10.1113/jphysiol.1952.sp004764",
+        }
     else:
-        rows |= {"name": "HH", "about": "Hodgkin-Huxley, Traub-Miles pyramidal cell", "evolve": _TRAUB,
-                 "receive": {"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
-                 "reference": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, "
-                           "benchmark 3, doi:10.1007/s10827-007-0038-6"}  # fmt: skip
+        rows |= {
+            "name": "HH",
+            "about": "Hodgkin-Huxley, Traub-Miles pyramidal cell",
+            "evolve": _TRAUB,
+            "receive": {"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
+            "reference": "Traub & Miles (1991); Brette et al. (2007) J. Comput. Neurosci. 23:349-398, "
+            "benchmark 3, doi:10.1007/s10827-007-0038-6",
+        }
         values |= {"g_e": 0, "g_i": 0}
     neuron = Neuron(**rows, **values)
     start = read_quantity(values["v"], "v").value if values["v"] is not None else -65.0

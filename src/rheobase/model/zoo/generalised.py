@@ -1,7 +1,5 @@
 """The generalised leaky integrate-and-fire family of the Allen Institute."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from typing import Any
@@ -108,10 +106,23 @@ def GLIF(
     if level not in (1, 2, 3, 4, 5):
         raise InputError(f"level = {level!r}: the levels of GLIF are 1 to 5")
     moving_reset, after_spike, adapting = level in (2, 4, 5), level in (3, 4, 5), level == 5
-    evolve = [f"C dv/dt = -g_L*(v - E_L) + I_syn{' + I_1 + I_2' if after_spike else ''} + I",
-              "tau_s dI_syn/dt = y - I_syn", "tau_s dy/dt = -y"]  # fmt: skip
-    values = {"C": C, "g_L": g_L, "E_L": E_L, "theta_inf": theta_inf, "t_ref": t_ref, "tau_s": tau_s, "I": I,
-              "v": E_L, "I_syn": 0, "y": 0}  # fmt: skip
+    evolve = [
+        f"C dv/dt = -g_L*(v - E_L) + I_syn{' + I_1 + I_2' if after_spike else ''} + I",
+        "tau_s dI_syn/dt = y - I_syn",
+        "tau_s dy/dt = -y",
+    ]
+    values = {
+        "C": C,
+        "g_L": g_L,
+        "E_L": E_L,
+        "theta_inf": theta_inf,
+        "t_ref": t_ref,
+        "tau_s": tau_s,
+        "I": I,
+        "v": E_L,
+        "I_syn": 0,
+        "y": 0,
+    }
     reset, threshold, clamped = ["v <- v_r"], "v > theta_inf", ["v"]
     if moving_reset:
         evolve += ["dtheta_s/dt = -b_s*theta_s"]
@@ -130,8 +141,14 @@ def GLIF(
         threshold, clamped = threshold + " + theta_v", [*clamped, "theta_v"]
         values |= {"a_v": a_v, "b_v": b_v, "theta_v": 0}
     return assemble(
-        changes, name=f"GLIF{level}", about=f"generalised leaky integrate-and-fire, level {level}",
+        changes,
+        name=f"GLIF{level}",
+        about=f"generalised leaky integrate-and-fire, level {level}",
         reference="Teeter et al. (2018) Nature Communications 9:709, doi:10.1038/s41467-017-02717-4",
-        evolve="\n".join(evolve), receive="y <- y + exp(1)*w_i", threshold=threshold, reset="\n".join(reset),
-        refractory=dict.fromkeys(clamped, "t_ref"), **values,
-    )  # fmt: skip
+        evolve="\n".join(evolve),
+        receive="y <- y + exp(1)*w_i",
+        threshold=threshold,
+        reset="\n".join(reset),
+        refractory=dict.fromkeys(clamped, "t_ref"),
+        **values,
+    )

@@ -1,7 +1,5 @@
 """Neurons with one state: the perfect and the leaky integrator."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from typing import Any, Final
@@ -53,11 +51,19 @@ def IF(*, theta: Value = 1, v_r: Value = 0, I: Value = 0, **changes: Any) -> Neu
     dict_keys(['theta', 'I'])
     """
     return assemble(
-        changes, name="IF", about="perfect integrator",
+        changes,
+        name="IF",
+        about="perfect integrator",
         reference="neuro4ml.github.io, week 1, abstract neuron models; Lapicque (1907)",
-        evolve="dv/dt = I", receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r",
-        theta=theta, v_r=v_r, I=I, v=0,
-    )  # fmt: skip
+        evolve="dv/dt = I",
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v_r",
+        theta=theta,
+        v_r=v_r,
+        I=I,
+        v=0,
+    )
 
 
 def IAF(
@@ -110,12 +116,23 @@ def IAF(
       reference   Sinabs, quick introduction to spiking neural networks
     """
     return assemble(
-        changes, name="IAF", about="constant leak, soft reset",
+        changes,
+        name="IAF",
+        about="constant leak, soft reset",
         reference="Sinabs, quick introduction to spiking neural networks",
         evolve="tau dv/dt = -v_leak + R*(I_syn + I_bias)\nv >= v_min",
-        receive="v <- v + w_i", threshold="v > theta", reset="v <- v - theta",
-        tau=tau, R=R, v_leak=v_leak, I_syn=I_syn, I_bias=I_bias, theta=theta, v_min=v_min, v=0,
-    )  # fmt: skip
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v - theta",
+        tau=tau,
+        R=R,
+        v_leak=v_leak,
+        I_syn=I_syn,
+        I_bias=I_bias,
+        theta=theta,
+        v_min=v_min,
+        v=0,
+    )
 
 
 def fold_leak(neuron: Neuron) -> Neuron:
@@ -159,17 +176,32 @@ def fold_leak(neuron: Neuron) -> Neuron:
 
 
 _LIF: Final[dict[str, tuple[str, dict[str, Value]]]] = {
-    "tau": ("tau dv/dt = E_L - v + R*I", {
-        "tau": "20 ms", "R": "100 MOhm", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-70 mV",
-        "refractory": "2 ms",
-        "I": "0 nA"}),
-    "conductance": ("C dv/dt = -g_L*(v - E_L) + I", {
-        "C": "200 pF", "g_L": "10 nS", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-65 mV",
-        "refractory": "2 ms",
-        "I": "0 nA"}),
-    "dimensionless": ("tau dv/dt = I - v", {
-        "tau": "20 ms", "theta": 1, "v_r": 0, "refractory": "0 ms", "I": 0}),
-}  # fmt: skip
+    "tau": (
+        "tau dv/dt = E_L - v + R*I",
+        {
+            "tau": "20 ms",
+            "R": "100 MOhm",
+            "E_L": "-70 mV",
+            "theta": "-50 mV",
+            "v_r": "-70 mV",
+            "refractory": "2 ms",
+            "I": "0 nA",
+        },
+    ),
+    "conductance": (
+        "C dv/dt = -g_L*(v - E_L) + I",
+        {
+            "C": "200 pF",
+            "g_L": "10 nS",
+            "E_L": "-70 mV",
+            "theta": "-50 mV",
+            "v_r": "-65 mV",
+            "refractory": "2 ms",
+            "I": "0 nA",
+        },
+    ),
+    "dimensionless": ("tau dv/dt = I - v", {"tau": "20 ms", "theta": 1, "v_r": 0, "refractory": "0 ms", "I": 0}),
+}
 
 
 def LIF(
@@ -250,12 +282,27 @@ def LIF(
     >>> LIF(form="dimensionless", theta=100, tau="2 s").parameters["tau"].value
     2000.0
     """
-    given = {"tau": tau, "R": R, "C": C, "g_L": g_L, "E_L": E_L, "theta": theta, "v_r": v_r,
-    "refractory": refractory, "I": I}
+    given = {
+        "tau": tau,
+        "R": R,
+        "C": C,
+        "g_L": g_L,
+        "E_L": E_L,
+        "theta": theta,
+        "v_r": v_r,
+        "refractory": refractory,
+        "I": I,
+    }
     if form is None:
         form = "conductance" if C is not ... or g_L is not ... else "tau"
     values = pick("LIF", form, {k: defaults for k, (_, defaults) in _LIF.items()}, given)
     return assemble(
-        changes, name="LIF", reference=f"{BOOK}, eq. (1.5)", evolve=_LIF[form][0],
-        receive="v <- v + w_i", threshold="v > theta", reset="v <- v_r", **values,
-    )  # fmt: skip
+        changes,
+        name="LIF",
+        reference=f"{BOOK}, eq. (1.5)",
+        evolve=_LIF[form][0],
+        receive="v <- v + w_i",
+        threshold="v > theta",
+        reset="v <- v_r",
+        **values,
+    )

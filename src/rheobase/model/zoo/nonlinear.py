@@ -1,7 +1,5 @@
 """Neurons whose upstroke is part of the equation: quadratic, exponential, and with an adaptation variable."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from typing import Any, Final
@@ -12,12 +10,22 @@ from rheobase.model.zoo.assemble import BOOK, Value, assemble, pick
 __all__ = ["EIF", "QIF", "AdEx", "Izhikevich", "Izhikevich2007"]
 
 _QIF: Final[dict[str, tuple[str, dict[str, Value]]]] = {
-    "canonical": ("tau dv/dt = v**2 + I", {"tau": "10 ms", "v_peak": 1000, "v_r": -1000, "refractory": None,
-    "I": 0}),
-    "biophysical": ("tau dv/dt = a*(v - E_L)*(v - v_c) + R*I", {
-        "tau": "10 ms", "a": "0.04/mV", "E_L": "-65 mV", "v_c": "-50 mV", "R": "100 MOhm", "v_peak": "30 mV",
-        "v_r": "-70 mV", "refractory": None, "I": "0 nA"}),
-}  # fmt: skip
+    "canonical": ("tau dv/dt = v**2 + I", {"tau": "10 ms", "v_peak": 1000, "v_r": -1000, "refractory": None, "I": 0}),
+    "biophysical": (
+        "tau dv/dt = a*(v - E_L)*(v - v_c) + R*I",
+        {
+            "tau": "10 ms",
+            "a": "0.04/mV",
+            "E_L": "-65 mV",
+            "v_c": "-50 mV",
+            "R": "100 MOhm",
+            "v_peak": "30 mV",
+            "v_r": "-70 mV",
+            "refractory": None,
+            "I": "0 nA",
+        },
+    ),
+}
 
 
 def QIF(
@@ -87,15 +95,30 @@ def QIF(
       reference   Gerstner, Kistler, Naud & Paninski (2014) Neuronal Dynamics, doi:10.1017/CBO9781107447615,
       eq. (5.16)
     """
-    given = {"tau": tau, "a": a, "E_L": E_L, "v_c": v_c, "R": R, "v_peak": v_peak, "v_r": v_r,
-             "refractory": refractory, "I": I}  # fmt: skip
+    given = {
+        "tau": tau,
+        "a": a,
+        "E_L": E_L,
+        "v_c": v_c,
+        "R": R,
+        "v_peak": v_peak,
+        "v_r": v_r,
+        "refractory": refractory,
+        "I": I,
+    }
     values = pick("QIF", form, {k: defaults for k, (_, defaults) in _QIF.items()}, given)
     return assemble(
-        changes, name="QIF", about="quadratic integrate-and-fire", reference=f"{BOOK}, eq. (5.16)",
+        changes,
+        name="QIF",
+        about="quadratic integrate-and-fire",
+        reference=f"{BOOK}, eq. (5.16)",
         evolve=_QIF[form][0],
-        receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r", v=values.get("E_L", values["v_r"]),
+        receive="v <- v + w_i",
+        threshold="v > v_peak",
+        reset="v <- v_r",
+        v=values.get("E_L", values["v_r"]),
         **values,
-    )  # fmt: skip
+    )
 
 
 def EIF(
@@ -145,13 +168,25 @@ def EIF(
     'C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) + I'
     """
     return assemble(
-        changes, name="EIF", about="exponential integrate-and-fire",
-        reference="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, "
-               "doi:10.1523/JNEUROSCI.23-37-11628.2003",
-        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) + I", receive="v <- v + w_i",
-        threshold="v > v_peak", reset="v <- v_r", refractory=refractory, C=C, g_L=g_L, E_L=E_L, v_T=v_T,
-        Delta_T=Delta_T, v_peak=v_peak, v_r=v_r, I=I, v=E_L,
-    )  # fmt: skip
+        changes,
+        name="EIF",
+        about="exponential integrate-and-fire",
+        reference="Fourcaud-Trocme et al. (2003) J. Neurosci. 23:11628-11640, doi:10.1523/JNEUROSCI.23-37-11628.2003",
+        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) + I",
+        receive="v <- v + w_i",
+        threshold="v > v_peak",
+        reset="v <- v_r",
+        refractory=refractory,
+        C=C,
+        g_L=g_L,
+        E_L=E_L,
+        v_T=v_T,
+        Delta_T=Delta_T,
+        v_peak=v_peak,
+        v_r=v_r,
+        I=I,
+        v=E_L,
+    )
 
 
 def AdEx(
@@ -214,14 +249,29 @@ def AdEx(
     ...
     """
     return assemble(
-        changes, name="AdEx", about="adaptive exponential integrate-and-fire",
+        changes,
+        name="AdEx",
+        about="adaptive exponential integrate-and-fire",
         reference="Brette & Gerstner (2005) J. Neurophysiol. 94:3637-3642, doi:10.1152/jn.00686.2005",
-        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\n"
-               "tau_w dw/dt = a*(v - E_L) - w",
-        receive="v <- v + w_i", threshold="v > v_peak", reset="v <- v_r\nw <- w + b", refractory=refractory,
-        C=C, g_L=g_L, E_L=E_L, v_T=v_T, Delta_T=Delta_T, a=a, tau_w=tau_w, b=b, v_peak=v_peak, v_r=v_r, I=I,
-        v=E_L, w=0,
-    )  # fmt: skip
+        evolve="C dv/dt = -g_L*(v - E_L) + g_L*Delta_T*exp((v - v_T)/Delta_T) - w + I\ntau_w dw/dt = a*(v - E_L) - w",
+        receive="v <- v + w_i",
+        threshold="v > v_peak",
+        reset="v <- v_r\nw <- w + b",
+        refractory=refractory,
+        C=C,
+        g_L=g_L,
+        E_L=E_L,
+        v_T=v_T,
+        Delta_T=Delta_T,
+        a=a,
+        tau_w=tau_w,
+        b=b,
+        v_peak=v_peak,
+        v_r=v_r,
+        I=I,
+        v=E_L,
+        w=0,
+    )
 
 
 def Izhikevich(
@@ -284,12 +334,25 @@ def Izhikevich(
       reference   Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440
     """
     neuron = Neuron(
-        name="Izhikevich", about="simple model",
+        name="Izhikevich",
+        about="simple model",
         reference="Izhikevich (2003) IEEE Trans. Neural Networks 14:1569-1572, doi:10.1109/TNN.2003.820440",
-        evolve="dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*(b*v - u)", receive="v <- v + w_i",
-        threshold="v > v_peak", reset="v <- c\nu <- u + d",
-        a=a, b=b, c=c, d=d, k2=k2, k1=k1, k0=k0, v_peak=v_peak, I=I, v=v, u=u,
-    )  # fmt: skip
+        evolve="dv/dt = k2*v**2 + k1*v + k0 - u + I\ndu/dt = a*(b*v - u)",
+        receive="v <- v + w_i",
+        threshold="v > v_peak",
+        reset="v <- c\nu <- u + d",
+        a=a,
+        b=b,
+        c=c,
+        d=d,
+        k2=k2,
+        k1=k1,
+        k0=k0,
+        v_peak=v_peak,
+        I=I,
+        v=v,
+        u=u,
+    )
     sensitivity, start = neuron.parameters["b"].value, neuron.initial.get("v")
     random = start is None or hasattr(start.value, "sample") or hasattr(sensitivity, "sample")
     if u is None and not random:  # of random b and v only the draws have a product
@@ -345,10 +408,25 @@ def Izhikevich2007(
     ['C dv/dt = k*(v - v_r)*(v - v_t) - u + I', 'du/dt = a*(b*(v - v_r) - u)']
     """
     return assemble(
-        changes, name="Izhikevich2007", about="simple model with units",
+        changes,
+        name="Izhikevich2007",
+        about="simple model with units",
         reference="Izhikevich (2007) Dynamical Systems in Neuroscience, eqs. (8.5), (8.6), "
-               "doi:10.7551/mitpress/2526.001.0001",
-        evolve="C dv/dt = k*(v - v_r)*(v - v_t) - u + I\ndu/dt = a*(b*(v - v_r) - u)", receive="v <- v + w_i",
-        threshold="v > v_peak", reset="v <- c\nu <- u + d", C=C, k=k, v_r=v_r, v_t=v_t, a=a, b=b, c=c, d=d,
-        v_peak=v_peak, I=I, v=v_r, u=0,
-    )  # fmt: skip
+        "doi:10.7551/mitpress/2526.001.0001",
+        evolve="C dv/dt = k*(v - v_r)*(v - v_t) - u + I\ndu/dt = a*(b*(v - v_r) - u)",
+        receive="v <- v + w_i",
+        threshold="v > v_peak",
+        reset="v <- c\nu <- u + d",
+        C=C,
+        k=k,
+        v_r=v_r,
+        v_t=v_t,
+        a=a,
+        b=b,
+        c=c,
+        d=d,
+        v_peak=v_peak,
+        I=I,
+        v=v_r,
+        u=0,
+    )

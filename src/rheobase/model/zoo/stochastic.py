@@ -1,7 +1,5 @@
 """Leaky integrate-and-fire neurons that fire by chance: escape noise, white and coloured noise."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from typing import Any, Final
@@ -54,12 +52,25 @@ def EscapeLIF(
     exp((v - theta)/delta_u)/tau_0
     """
     return assemble(
-        changes, name="EscapeLIF", about="LIF, escape noise", reference=f"{BOOK}, section 9.1",
-        evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", hazard="exp((v - theta)/delta_u)/tau_0",
-        reset="v <- v_r", refractory=refractory, tau=tau, R=R, E_L=E_L, theta=theta, delta_u=delta_u,
+        changes,
+        name="EscapeLIF",
+        about="LIF, escape noise",
+        reference=f"{BOOK}, section 9.1",
+        evolve="tau dv/dt = E_L - v + R*I",
+        receive="v <- v + w_i",
+        hazard="exp((v - theta)/delta_u)/tau_0",
+        reset="v <- v_r",
+        refractory=refractory,
+        tau=tau,
+        R=R,
+        E_L=E_L,
+        theta=theta,
+        delta_u=delta_u,
         tau_0=tau_0,
-        v_r=v_r, I=I, v=E_L,
-    )  # fmt: skip
+        v_r=v_r,
+        I=I,
+        v=E_L,
+    )
 
 
 def SRM(
@@ -115,19 +126,41 @@ def SRM(
     ('exp((v + eta - theta)/delta_u)/tau_0', 'eta <- eta_0')
     """
     return assemble(
-        changes, name="SRM", about="spike response model, escape noise",
+        changes,
+        name="SRM",
+        about="spike response model, escape noise",
         reference=f"{BOOK}, sections 6.4 and 9.1",
         evolve="tau dv/dt = E_L - v + R*(I_syn + I)\ntau_s dI_syn/dt = -I_syn\ntau_eta deta/dt = -eta",
-        receive="I_syn <- I_syn + w_i", hazard="exp((v + eta - theta)/delta_u)/tau_0",
+        receive="I_syn <- I_syn + w_i",
+        hazard="exp((v + eta - theta)/delta_u)/tau_0",
         reset="eta <- eta + eta_0",
-        refractory={"threshold": "t_ref"}, t_ref=t_ref, tau=tau, tau_s=tau_s, tau_eta=tau_eta, R=R, E_L=E_L,
+        refractory={"threshold": "t_ref"},
+        t_ref=t_ref,
+        tau=tau,
+        tau_s=tau_s,
+        tau_eta=tau_eta,
+        R=R,
+        E_L=E_L,
         theta=theta,
-        delta_u=delta_u, tau_0=tau_0, eta_0=eta_0, I=I, v=E_L, I_syn=0, eta=0,
-    )  # fmt: skip
+        delta_u=delta_u,
+        tau_0=tau_0,
+        eta_0=eta_0,
+        I=I,
+        v=E_L,
+        I_syn=0,
+        eta=0,
+    )
 
 
-_LIF: Final = {"tau": "20 ms", "R": "100 MOhm", "E_L": "-70 mV", "theta": "-50 mV", "v_r": "-70 mV",
-               "refractory": "2 ms", "I": "0 nA"}  # fmt: skip
+_LIF: Final = {
+    "tau": "20 ms",
+    "R": "100 MOhm",
+    "E_L": "-70 mV",
+    "theta": "-50 mV",
+    "v_r": "-70 mV",
+    "refractory": "2 ms",
+    "I": "0 nA",
+}
 _NOISES: Final = {"white": _LIF | {"sigma": "5 mV"}, "ou": _LIF | {"sigma": "0.1 nA", "tau_n": "5 ms"}}
 
 
@@ -191,9 +224,17 @@ def NoisyLIF(
     tau dv/dt = E_L - v + R*(I + I_n)
     tau_n dI_n/dt = -I_n + sigma*sqrt(2*tau_n)*xi
     """
-    given = {"tau": tau, "R": R, "E_L": E_L, "theta": theta, "v_r": v_r, "refractory": refractory,
-    "sigma": sigma,
-             "tau_n": tau_n, "I": I}  # fmt: skip
+    given = {
+        "tau": tau,
+        "R": R,
+        "E_L": E_L,
+        "theta": theta,
+        "v_r": v_r,
+        "refractory": refractory,
+        "sigma": sigma,
+        "tau_n": tau_n,
+        "I": I,
+    }
     values = pick("NoisyLIF", form, _NOISES, given)
     if form == "white":
         evolve, start = "tau dv/dt = E_L - v + R*I + sigma*sqrt(2*tau)*xi", {"v": values["E_L"]}
@@ -201,8 +242,14 @@ def NoisyLIF(
         evolve = "tau dv/dt = E_L - v + R*(I + I_n)\ntau_n dI_n/dt = -I_n + sigma*sqrt(2*tau_n)*xi"
         start = {"v": values["E_L"], "I_n": 0}
     return assemble(
-        changes, name="NoisyLIF", about="LIF, white noise" if form == "white" else "LIF, coloured noise",
-        reference=f"{BOOK}, section 8.1", evolve=evolve, receive="v <- v + w_i", threshold="v > theta",
+        changes,
+        name="NoisyLIF",
+        about="LIF, white noise" if form == "white" else "LIF, coloured noise",
+        reference=f"{BOOK}, section 8.1",
+        evolve=evolve,
+        receive="v <- v + w_i",
+        threshold="v > theta",
         reset="v <- v_r",
-        **values, **start,
-    )  # fmt: skip
+        **values,
+        **start,
+    )

@@ -1,7 +1,5 @@
 """Leaky integrate-and-fire neurons whose synapses have a time course of their own."""
 
-# ruff: noqa: N802  (a model is called by its name in the literature)
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -44,9 +42,11 @@ _BIEXP_TWO: Final = (
     "tau dv/dt = E_L - v + R*(I_exc + I_inh + I)\n"
     "tau_de dI_exc/dt = y_exc - I_exc\ntau_re dy_exc/dt = -y_exc\n"
     "tau_di dI_inh/dt = y_inh - I_inh\ntau_ri dy_inh/dt = -y_inh",
-    {"exc": "y_exc <- y_exc + w_i*exp(1/exprel(log(tau_re/tau_de)))",
-     "inh": "y_inh <- y_inh + w_i*exp(1/exprel(log(tau_ri/tau_di)))"},
-)  # fmt: skip
+    {
+        "exc": "y_exc <- y_exc + w_i*exp(1/exprel(log(tau_re/tau_de)))",
+        "inh": "y_inh <- y_inh + w_i*exp(1/exprel(log(tau_ri/tau_di)))",
+    },
+)
 _MEMBRANE: Final = ("tau", "R", "E_L", "theta", "v_r", "refractory", "I")
 
 
@@ -66,13 +66,21 @@ def _build(
     if two and missing:
         raise InputError(f"{name}: with two ports {' and '.join(missing)} must be given too")
     evolve, receive = rows[1] if two else rows[0]
-    values = {k: given[k] for k in _MEMBRANE} | (second if two else {k: v for k,
-    v in times.items() if k not in second})
+    values = {k: given[k] for k in _MEMBRANE} | (second if two else {k: v for k, v in times.items() if k not in second})
     start = {line.partition("/dt")[0].partition(" d")[2]: 0 for line in evolve.splitlines()[1:]}
     return assemble(
-        changes, name=name, about=about, reference=reference, evolve=evolve, receive=receive, threshold="v > theta",
-        reset="v <- v_r", v=given["E_L"], **values, **start,
-    )  # fmt: skip
+        changes,
+        name=name,
+        about=about,
+        reference=reference,
+        evolve=evolve,
+        receive=receive,
+        threshold="v > theta",
+        reset="v <- v_r",
+        v=given["E_L"],
+        **values,
+        **start,
+    )
 
 
 def LIFexp(
@@ -311,14 +319,25 @@ def CUBA(
     ...
     """
     return assemble(
-        changes, name="CUBA", about="LIF, exponential current-based synapses",
+        changes,
+        name="CUBA",
+        about="LIF, exponential current-based synapses",
         reference=f"{_BRETTE}, benchmark 2",
         evolve="tau_m dv/dt = E_L - v + g_e + g_i\ntau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
-        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
+        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
+        threshold="v > theta",
         reset="v <- v_r",
-        refractory=refractory, tau_m=tau_m, tau_e=tau_e, tau_i=tau_i, E_L=E_L, theta=theta, v_r=v_r,
-        v=v_r, g_e=0, g_i=0,
-    )  # fmt: skip
+        refractory=refractory,
+        tau_m=tau_m,
+        tau_e=tau_e,
+        tau_i=tau_i,
+        E_L=E_L,
+        theta=theta,
+        v_r=v_r,
+        v=v_r,
+        g_e=0,
+        g_i=0,
+    )
 
 
 def COBA(
@@ -375,12 +394,27 @@ def COBA(
     'uS'
     """
     return assemble(
-        changes, name="COBA", about="LIF, exponential conductance-based synapses",
+        changes,
+        name="COBA",
+        about="LIF, exponential conductance-based synapses",
         reference=f"{_BRETTE}, benchmark 1",
         evolve="C dv/dt = g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v) + I\n"
-               "tau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
-        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"}, threshold="v > theta",
+        "tau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
+        receive={"exc": "g_e <- g_e + w_i", "inh": "g_i <- g_i + w_i"},
+        threshold="v > theta",
         reset="v <- v_r",
-        refractory=refractory, C=C, g_L=g_L, tau_e=tau_e, tau_i=tau_i, E_L=E_L, E_e=E_e, E_i=E_i, theta=theta,
-        v_r=v_r, I=I, v=E_L, g_e=0, g_i=0,
-    )  # fmt: skip
+        refractory=refractory,
+        C=C,
+        g_L=g_L,
+        tau_e=tau_e,
+        tau_i=tau_i,
+        E_L=E_L,
+        E_e=E_e,
+        E_i=E_i,
+        theta=theta,
+        v_r=v_r,
+        I=I,
+        v=E_L,
+        g_e=0,
+        g_i=0,
+    )

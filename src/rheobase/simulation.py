@@ -8,7 +8,7 @@ from typing import Any, Protocol, overload
 
 import numpy as np
 
-from rheobase.engines.clock import Clock
+from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.exact import Exact, is_exact
 from rheobase.engines.markov import simulate_markov
 from rheobase.engines.markov_run import MarkovRun
@@ -104,7 +104,10 @@ def simulate(
         chance = secrets.randbits(32) if seed is None else int(seed)
         return simulate_markov(model, until, n or 1, seed=chance, inputs=given, every=record_every, bound=bound)
     if not isinstance(model, Neuron | Network):
-        raise InputError(f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...) or take one such as rb.LIF()")
+        raise InputError(
+            f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...)"
+            " or take one such as rb.LIF()"
+        )
     if until is None:
         raise InputError("how long? give until=, for example until='1 s'")
     end = to_number(until, "ms", "until")
@@ -117,40 +120,85 @@ def simulate(
     if n is not None and not _is_count(n, 1):
         raise InputError(f"n = {n!r:.60} must be a whole number from 1, how many neurons")
     if engine is not None and not callable(getattr(engine, "run", None)):
-        raise InputError(f"engine = {engine!r:.60} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()")
+        raise InputError(
+            f"engine = {engine!r:.60} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()"
+        )
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
     if isinstance(model, Network):
         chosen = engine or Clock("0.1 ms" if dt is None else dt, method or "auto")
         if n is not None or given:
             name = "n" if n is not None else next(iter(given))
-            raise InputError(f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)")
+            raise InputError(
+                f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)"
+            )
         return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
+    if isinstance(chosen, Clock):
+        end = steps_until(end, chosen.dt) * chosen.dt
     recording = _recording(population, end, record, record_every, record_neurons, getattr(chosen, "dt", 0.1))
     result = chosen.run(population, end, recording)
-    return Run(model, population.n, population.single, end, int(seed), result.spikes, result.t, result.traces, result.final,
-               result.engine, result.method, result.order, result.seconds, population.values, recording.neurons)  # fmt: skip
+    return Run(
+        model,
+        population.n,
+        population.single,
+        end,
+        int(seed),
+        result.spikes,
+        result.t,
+        result.traces,
+        result.final,
+        result.engine,
+        result.method,
+        result.order,
+        result.seconds,
+        population.values,
+        recording.neurons,
+    )
 
 
-def _simulate_network(net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any) -> NetworkRun:
+def _simulate_network(
+    net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any
+) -> NetworkRun:
     if not isinstance(engine, Clock):
-        raise InputError(f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')")
+        raise InputError(
+            f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
+        )
     step = None if every is None else to_number(every, "ms", "record_every")
-    cells = {name: part for name, part in net.populations.items() if isinstance(part.model, Neuron)}
+    cells = {name: part.model for name, part in net.populations.items() if isinstance(part.model, Neuron)}
     wanted = record if isinstance(record, Mapping) else dict.fromkeys(cells, record)
     for name in wanted:
         if name not in cells:
-            raise InputError(f"record: there is no population '{name}'.{nearest(str(name), cells)} There are: {', '.join(cells)}")
+            raise InputError(
+                f"record: there is no population '{name}'.{nearest(str(name), cells)} There are: {', '.join(cells)}"
+            )
     recordings = {}
-    for name, part in cells.items():
+    for name, model in cells.items():
+        part = net.populations[name]
+        names = model.states
         states = wanted.get(name)
-        states = () if states is None or states is False else part.model.states if states is True else [states] if isinstance(states, str) else [*states]
+        states = (
+            ()
+            if states is None or states is False
+            else names
+            if states is True
+            else [states]
+            if isinstance(states, str)
+            else [*states]
+        )
         for s in states:
-            if s not in part.model.states:
-                raise InputError(f"record = '{s}' is no state of {name}.{nearest(str(s), part.model.states)} States: {', '.join(part.model.states)}")
-        chosen = None if neurons is None else np.unique(np.asarray(neurons.get(name, []) if isinstance(neurons, Mapping) else neurons, dtype=np.int64))
+            if s not in names:
+                raise InputError(
+                    f"record = '{s}' is no state of {name}.{nearest(str(s), names)} States: {', '.join(names)}"
+                )
+        chosen = (
+            None
+            if neurons is None
+            else np.unique(
+                np.asarray(neurons.get(name, []) if isinstance(neurons, Mapping) else neurons, dtype=np.int64)
+            )
+        )
         if chosen is not None and len(chosen) and (chosen[0] < 0 or chosen[-1] >= part.n):
             raise InputError(f"record_neurons: {name} has neurons 0 to {part.n - 1}")
         recordings[name] = Recording(tuple(states), step, chosen)
@@ -163,14 +211,31 @@ def _simulate_network(net: Network, until: float, engine: Engine, seed: int, rec
         if not isinstance(part.model, Neuron):
             runs[name] = r.spikes
             continue
-        runs[name] = Run(part.model, part.n, False, until, seed, r.spikes, r.t, r.traces, r.final, r.engine, r.method, r.order, r.seconds,
-                         r.values, recordings[name].neurons)  # fmt: skip
+        runs[name] = Run(
+            part.model,
+            part.n,
+            False,
+            until,
+            seed,
+            r.spikes,
+            r.t,
+            r.traces,
+            r.final,
+            r.engine,
+            r.method,
+            r.order,
+            r.seconds,
+            r.values,
+            recordings[name].neurons,
+        )
     first = next(r for r in runs.values() if isinstance(r, Run))
     return NetworkRun(runs, offsets, until, seed, first.engine, first.seconds)
 
 
 def _is_count(value: Any, low: int) -> bool:
-    return bool(isinstance(value, int | float | np.integer | np.floating) and value >= low and float(value).is_integer())
+    return bool(
+        isinstance(value, int | float | np.integer | np.floating) and value >= low and float(value).is_integer()
+    )
 
 
 def _choose(population: Population, dt: Any, method: str | None) -> Engine:
@@ -199,5 +264,8 @@ def _recording(p: Population, until: float, record: Any, every: Any, neurons: An
         raise InputError(f"record = {record!r:.60} must be the name of a state, a list of names, True or False")
     for name in names:
         if name not in states and name != "spikes":
-            raise InputError(f"record = '{name}' is no state of {p.neuron.name}.{nearest(str(name), states)} States: {', '.join(states)}")
+            raise InputError(
+                f"record = '{name}' is no state of {p.neuron.name}.{nearest(str(name), states)}"
+                f" States: {', '.join(states)}"
+            )
     return Recording(tuple(s for s in states if s in names), step, chosen)

@@ -38,7 +38,9 @@ class Live:
         One for each state.
     """
 
-    def __init__(self, model: Neuron, dt: Any, method: str, n: int | None, seed: int | None, values: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Neuron, dt: Any, method: str, n: int | None, seed: int | None, values: dict[str, Any]
+    ) -> None:
         engine = Clock(dt, method)
         currents = [u for u in model.inputs if u not in values]
         seed = secrets.randbits(32) if seed is None else int(seed)
@@ -55,7 +57,9 @@ class Live:
         for target, name in model.refractory.items():
             counts = count_steps(held[name], self.dt)
             held[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
-        kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in held.items()} | dict.fromkeys(self._varying, "both")
+        kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in held.items()} | dict.fromkeys(
+            self._varying, "both"
+        )
         source = clock_source(model, step, kinds, model.ports)
         self._module, self._arguments = plain_module(write_module("clock", source.text)), source.arguments
         self._held, self._normals, self._additive = held, step.normals, additive_ports(model)
@@ -75,14 +79,21 @@ class Live:
     @property
     def refractory(self) -> Any:
         """Whether each neuron is refractory now."""
-        left = np.any([x > 0 for x in self._left.values()], axis=0) if self._left else np.zeros(self._population.n, dtype=bool)
+        left = (
+            np.any([x > 0 for x in self._left.values()], axis=0)
+            if self._left
+            else np.zeros(self._population.n, dtype=bool)
+        )
         return bool(left[0]) if self._population.single else left
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
         if name not in self._states:
-            raise NotRecorded(f"{self.model.name} has no state '{name}'.{nearest(name, self._states)} States: {', '.join(self._states)}")
+            raise NotRecorded(
+                f"{self.model.name} has no state '{name}'.{nearest(name, self._states)}"
+                f" States: {', '.join(self._states)}"
+            )
         x = self._states[name]
         return float(x[0]) if self._population.single else x.copy()
 
@@ -106,9 +117,15 @@ class Live:
                 for w in value if isinstance(value, list | tuple) else [value]:
                     sums[name] += self._read(name, w)
             elif name in lists:
-                lists[name] += [np.broadcast_to(self._read(name, w), (n,)) for w in (value if isinstance(value, list | tuple) else [value])]
+                lists[name] += [
+                    np.broadcast_to(self._read(name, w), (n,))
+                    for w in (value if isinstance(value, list | tuple) else [value])
+                ]
             else:
-                raise InputError(f"'{name}' is no input or port of {self.model.name}.{nearest(name, known)} It has: {', '.join(known)}")
+                raise InputError(
+                    f"'{name}' is no input or port of {self.model.name}.{nearest(name, known)}"
+                    f" It has: {', '.join(known)}"
+                )
         call: dict[str, Any] = {**self._held, "_lo": 0, "_hi": n, "_k0": self.k, "_k1": self.k + 1, "dt": self.dt}
         call |= {u: np.broadcast_to(np.asarray(x, dtype=float), (1, n)) for u, x in self._inputs.items()}
         call |= {f"_at_{s}": x for s, x in self._states.items()} | {f"_left_{t}": x for t, x in self._left.items()}
@@ -128,7 +145,15 @@ class Live:
         fired = np.zeros(n, dtype=np.bool_)
         out = np.empty(n, dtype=np.int64)
         none = np.empty(0, dtype=np.int64)
-        call |= {"_fired": fired, "_out_step": out.copy(), "_out_neuron": out, "_record": np.array([-1]), "_first": 0, "_last": 0, "_chosen": none}
+        call |= {
+            "_fired": fired,
+            "_out_step": out.copy(),
+            "_out_neuron": out,
+            "_record": np.array([-1]),
+            "_first": 0,
+            "_last": 0,
+            "_chosen": none,
+        }
         self._module.advance(*(call[a] for a in self._arguments))
         self.k += 1
         return bool(fired[0]) if p.single else fired
@@ -143,11 +168,21 @@ class Live:
         return q.value
 
     def __repr__(self) -> str:
-        states = ", ".join(f"{s} = {x[0]:.6g}" if len(x) == 1 else f"{s}: {len(x)} values" for s, x in self._states.items())
+        states = ", ".join(
+            f"{s} = {x[0]:.6g}" if len(x) == 1 else f"{s}: {len(x)} values" for s, x in self._states.items()
+        )
         return f"Live {self.model.name} at t = {self.t:g} ms: {states} (method '{self.method}', dt = {self.dt:g} ms)"
 
 
-def live(model: Neuron, dt: Any = "0.1 ms", *, method: str = "auto", n: int | None = None, seed: int | None = None, **values: Any) -> Live:
+def live(
+    model: Neuron,
+    dt: Any = "0.1 ms",
+    *,
+    method: str = "auto",
+    n: int | None = None,
+    seed: int | None = None,
+    **values: Any,
+) -> Live:
     """Return a neuron that is stepped one call at a time, for closed loops and for teaching.
 
     The order of operations is that of `simulate`, so stepping gives the same bits as ``engine=Clock(dt)``.
@@ -175,4 +210,3 @@ def live(model: Neuron, dt: Any = "0.1 ms", *, method: str = "auto", n: int | No
     if not isinstance(model, Neuron):
         raise InputError(f"live wants a Neuron, not {type(model).__name__}")
     return Live(model, dt, method, n, seed, values)
-
