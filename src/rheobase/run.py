@@ -195,6 +195,11 @@ class Run:
             raise InputError(f"cannot write {path}: {error.strerror}") from None
         return path
 
+    @staticmethod
+    def load(path: str | Path) -> Run:
+        """Return the run that `save` wrote; the same as `rheobase.load`."""
+        return load(path)
+
     def __repr__(self) -> str:
         n = f"{self.n} neurons" if not self.single else "one neuron"
         count = len(self.spikes.times)

@@ -140,6 +140,17 @@ def test_adaptation(index: int) -> None:
     assert np.median(error) < 1e-12
 
 
+def test_linear_system() -> None:
+    """Section K: two coupled compartments, the flow alone."""
+    rows = CLOSED["K_two_compartments"]["rows"]
+    model = rb.Neuron(evolve="da/dt = -0.15*a + 0.05*b\ndb/dt = 0.02*a - 0.07*b", a=1.0, b=0.0)
+    for row in rows:
+        wanted = [float(x) for x in row["v"]]
+        for engine in (rb.Exact(), rb.Clock(dt=0.1), rb.Clock(dt=1.0)):
+            run = rb.simulate(model, until=row["t"], engine=engine)
+            np.testing.assert_allclose([run.final["a"][0], run.final["b"][0]], wanted, rtol=1e-12)
+
+
 NEST = json.loads((Path(__file__).parents[1] / "data" / "nest_cases.json").read_text())["cases"]
 PRECISE = [c for c in NEST if c.get("model", "").endswith(("_ps", "_ps_lossless")) and not c["connections"]]
 
