@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
 from rheobase.engines.clock import Clock, steps_until
-from rheobase.engines.exact import Exact, is_exact
-from rheobase.engines.markov import simulate_markov
-from rheobase.engines.markov_run import MarkovRun
-from rheobase.engines.network import run_network
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
-from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError, nearest
-from rheobase.model.markov import MarkovNeuron
 from rheobase.model.neuron import Neuron
-from rheobase.network.network import Network
 from rheobase.run import NetworkRun, Run
 from rheobase.units import to_number
+
+if TYPE_CHECKING:  # what one neuron on a grid does not need is imported where it is used: a first run is waited for
+    from rheobase.engines.markov_run import MarkovRun
+    from rheobase.engines.spikes import Spikes
+    from rheobase.model.markov import MarkovNeuron
+    from rheobase.network.network import Network
 
 __all__ = ["simulate"]
 
@@ -97,13 +96,7 @@ def simulate(
     >>> simulate(LIF(), I="0.3 nA", until="100 ms", dt="0.1 ms").spikes[0]
     array([22., 46., 70., 94.])
     """
-    if isinstance(model, MarkovNeuron):
-        if until is None:
-            raise InputError("how long? give until=, for example until='1 s'")
-        bound = given.pop("bound", None)
-        chance = secrets.randbits(32) if seed is None else int(seed)
-        return simulate_markov(model, until, n or 1, seed=chance, inputs=given, every=record_every, bound=bound)
-    if not isinstance(model, Neuron | Network):
+    if type(model).__name__ not in ("Neuron", "Network", "MarkovNeuron"):
         raise InputError(
             f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...)"
             " or take one such as rb.LIF()"
@@ -125,14 +118,16 @@ def simulate(
         )
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
-    if isinstance(model, Network):
+    if not isinstance(model, Neuron):
+        if type(model).__name__ == "MarkovNeuron":
+            return _simulate_markov(model, end, n, int(seed), record_every, given)  # type: ignore[arg-type]
         chosen = engine or Clock("0.1 ms" if dt is None else dt, method or "auto")
         if n is not None or given:
             name = "n" if n is not None else next(iter(given))
             raise InputError(
                 f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)"
             )
-        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)
+        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)  # type: ignore[arg-type]
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     if isinstance(chosen, Clock):
@@ -158,9 +153,20 @@ def simulate(
     )
 
 
+def _simulate_markov(
+    model: MarkovNeuron, until: float, n: int | None, seed: int, every: Any, given: dict[str, Any]
+) -> MarkovRun:
+    from rheobase.engines.markov import simulate_markov
+
+    bound = given.pop("bound", None)
+    return simulate_markov(model, until, n or 1, seed=seed, inputs=given, every=every, bound=bound)
+
+
 def _simulate_network(
     net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any
 ) -> NetworkRun:
+    from rheobase.engines.network import run_network
+
     if not isinstance(engine, Clock):
         raise InputError(
             f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
@@ -241,6 +247,8 @@ def _is_count(value: Any, low: int) -> bool:
 def _choose(population: Population, dt: Any, method: str | None) -> Engine:
     if dt is not None or method is not None:
         return Clock("0.1 ms" if dt is None else dt, method or "auto")
+    from rheobase.engines.exact import Exact, is_exact
+
     return Exact() if is_exact(population) else Clock()
 
 
