@@ -402,8 +402,6 @@ def _noise_factor(
     structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float
 ) -> np.ndarray:
     """Return L with L L^T = integral of exp(A s) G G^T exp(A^T s) over a step; columns are the noisy states."""
-    from scipy.linalg import expm
-
     n = len(structure.states)
     shape = a.shape[:-2]
     g = [[np.asarray(evaluate(e, values), dtype=float) for e in row] for row in structure.noise]
@@ -415,7 +413,7 @@ def _noise_factor(
     q = noise @ np.swapaxes(noise, -1, -2)
     block = np.zeros((*shape, 2 * n, 2 * n))
     block[..., :n, :n], block[..., :n, n:], block[..., n:, n:] = -a, q, np.swapaxes(a, -1, -2)
-    e = expm(block * dt)
+    e = _exponential(block, dt)
     covariance = np.swapaxes(e[..., n:, n:], -1, -2) @ e[..., :n, n:]
     noisy = _noisy_states(structure)
     out = np.zeros((*shape, n, len(noisy)))
