@@ -197,3 +197,20 @@ def test_nest_precise(case: dict) -> None:
             voltage = voltage[0] if voltage.ndim == 2 else voltage
             # at two points of iaf_psc_exp_ps_spikes NEST is off the sum of its own potentials by 5e-8 mV, we by 2e-14
             assert np.abs(run.v[at] - voltage).max() < (1e-7 if case["id"] == "iaf_psc_exp_ps_spikes" else 1e-8)
+
+
+def test_compiled_and_plain_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plain Python and compiled kernels take turns by the amount of work, so they must round alike."""
+    from rheobase.engines import exact
+
+    model = rb.LIFexp(tau_s="3 ms")
+    given = {"spikes": rb.poisson("2 kHz", weight="0.08 nA"), "I": rb.sine("0.1 nA", 40, offset="0.1 nA"), "n": 6}
+    runs = []
+    for many in (10**9, 0):
+        monkeypatch.setattr(exact, "_MANY", many)
+        monkeypatch.setattr(exact, "_COMPILING", 1e9)
+        runs.append(rb.simulate(model, until=150, engine=rb.Exact(), seed=4, record="v", **given))
+    plain, compiled = runs
+    assert len(plain.spikes.times) > 20
+    assert plain.spikes.times.tobytes() == compiled.spikes.times.tobytes()
+    assert plain.v.tobytes() == compiled.v.tobytes()

@@ -34,8 +34,8 @@ from rheobase.model.neuron import Neuron
 
 __all__ = ["Exact", "is_exact"]
 
-_SMALL: Final = 20_000  # events that plain Python runs in half the time of compiling
-_PATIENCE: Final = 1.0  # seconds of plain Python after which the rest is compiled
+_MANY: Final = 300_000  # events that plain Python runs in the time of compiling
+_COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user; loading them takes 0.5
 _MANY_SPIKES: Final = 50_000_000
 
 
@@ -70,7 +70,7 @@ class Exact:
         source = _source(neuron, kinds, ports)
         path = write_module("exact", source.text)
         known = any((path.parent / "__pycache__").glob(f"{path.stem}*.nbi"))
-        compiled = n + len(events[0]) + len(system.breaks) * n > (_SMALL // 10 if known else _SMALL)
+        compiled = n + len(events[0]) + len(system.breaks) * n > (_MANY // 50 if known else _MANY)
         every = recording.every or 0.1
         samples = np.arange(0, math.floor(until / every + 1e-9) + 1) * every if recording.states else np.empty(0)
         chosen = np.arange(n) if recording.neurons is None else np.sort(recording.neurons)
@@ -90,7 +90,7 @@ class Exact:
             traces,
             rows,
         )
-        done = 0 if compiled else job.run_for(_PATIENCE * (0.2 if known else 1.0))
+        done = 0 if compiled else job.run_for(0.5 if known else _COMPILING)
         if done < n:
             job.compile(_compiled(path, source.functions))
             job.run_one(done)  # compile before the threads meet
@@ -171,13 +171,16 @@ class _Job:
         self.module, self.compiled = module, True
         self.flat = (self.system.numbers.ravel(), self.system.layout.ravel())
 
-    def run_for(self, seconds: float) -> int:
-        """Run neurons in plain Python until time is up or one has very many spikes; return the first not run."""
-        end = perf_counter() + seconds
-        for i in range(self.population.n):
-            if perf_counter() > end or not self.run_one(i, patient=False):
+    def run_for(self, price: float) -> int:
+        """Run neurons in plain Python as long as the rest will take less than compiling; return the first not run."""
+        n, begin = self.population.n, perf_counter()
+        for i in range(n):
+            spent = perf_counter() - begin
+            if spent > 0.2 and spent / i * (n - i) > price:
                 return i
-        return self.population.n
+            if not self.run_one(i, patient=False):
+                return i
+        return n
 
     def run_some(self, neurons: range) -> None:
         for i in neurons:
