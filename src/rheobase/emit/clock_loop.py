@@ -72,7 +72,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         if name == "w_i":
             return weight
         if name.startswith("_z_"):
-            return f"{name}[_row, _i - _lo]"
+            return f"{name}[_row, _i]"
         if name not in names:
             names.append(name)
         return {"scalar": name, "neuron": f"{name}[_i]", "time": f"{name}[_row]", "both": f"{name}[_row, _i]"}[
@@ -112,18 +112,18 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     load = [f"{s} = _at_{s}[_i]" for s in states]
     store = [f"_at_{s}[_i] = {s}" for s in states]
     flags = [f"_clamped_{s} = _left_{s}[_i] > 0" for s in clamped]
-    quiet = [f"_left_{s}[_i] > 0" for s in targets]
+    quiet = [f"_left_{s}[_i] == 0" for s in targets]
     count_down = [f"_left_{s}[_i] = _left_{s}[_i] - 1 if _left_{s}[_i] > 0 else 0" for s in targets]
     test = None
     if neuron.rows.threshold is not None:
         test = call("_fires")
     elif neuron.rows.hazard is not None:
-        test = f"_u_0[_row, _i - _lo] < 1.0 - exp(-({call('_hazard')})*dt)"
+        test = f"_u_0[_row, _i] < 1.0 - exp(-({call('_hazard')})*dt)"
     fire: list[str] = []
     if test is not None:
         fire = [
-            f"_fire = {test}" + "".join(f" and not ({q})" for q in quiet),
-            "_fired[_i - _lo] = _fire",
+            f"_fire = ({test})" + "".join(f" & ({q})" for q in quiet),
+            "_fired[_i] = _fire",
             "_hits += _fire",
         ]
 
@@ -131,22 +131,22 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     part = [*load, *flags, *flow()]
     for p in used:  # in the order in which the ports are written
         if p in additive:
-            part += deliver(p, f"_sum_{p}[_row, _i - _lo]")
+            part += deliver(p, f"_sum_{p}[_row, _i]")
         else:
-            body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store])]
+            body += ["for _i in _range(_n):", *_indent([*part, *store])]
             body += [
                 f"for _e in _range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
-                *_indent([f"_i = _hits_{p}[_e]", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store]),
+                *_indent([f"_i = _hits_{p}[_e] - _lo", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store]),
             ]
             part = [*load, *flags]
-    body += ["for _i in _range(_lo, _hi):", *_indent([*part, *store, *fire, *count_down])]
+    body += ["for _i in _range(_n):", *_indent([*part, *store, *fire, *count_down])]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
-        after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i", "_count += 1"]
+        after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i + _lo", "_count += 1"]
         body += [
             "if _hits > 0:",
-            *_indent(["for _i in _range(_lo, _hi):", *_indent(["if _fired[_i - _lo]:", *_indent(after)])]),
+            *_indent(["for _i in _range(_n):", *_indent(["if _fired[_i]:", *_indent(after)])]),
         ]
     body += [
         "if _record[_row] >= 0:",
@@ -155,7 +155,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
                 "_r = _record[_row]",
                 "for _j in _range(_first, _last):",
                 *_indent(
-                    [f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j]]" for s in states if kinds.get(f"_trace_{s}")]
+                    [f"_trace_{s}[_r, _j] = _at_{s}[_chosen[_j] - _lo]" for s in states if kinds.get(f"_trace_{s}")]
                     or ["pass"]
                 ),
             ]
@@ -178,11 +178,19 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
     arguments += ["_fired", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]
+    # from 0, so that the compiler sees that no index is negative: it does not vectorise what might wrap around
+    views = [
+        "_n = _hi - _lo",
+        *(f"{a} = {a}[_lo:_hi]" for a in [*(f"_at_{s}" for s in states), *(f"_left_{s}" for s in targets)]),
+    ]
+    views += [f"{a} = {a}[_lo:_hi]" for a in sorted(names) if kinds[a] == "neuron"]
+    views += [f"{a} = {a}[:, _lo:_hi]" for a in sorted(names) if kinds[a] == "both"]
     loop = [
         "",
         "",
         f"def advance({', '.join(arguments)}):",
         '    """Advance neurons _lo.._hi-1 through steps _k0.._k1-1; return how many spikes."""',
+        *_indent(views),
         "    _count = 0",
         "    for _k in _range(_k0, _k1):",
         *_indent(["_row = _k - _k0", "t = _k*dt", "_after = (_k + 1)*dt", "_hits = 0", *body], 2),
