@@ -96,11 +96,8 @@ def simulate(
     >>> simulate(LIF(), I="0.3 nA", until="100 ms", dt="0.1 ms").spikes[0]
     array([22., 46., 70., 94.])
     """
-    if type(model).__name__ not in ("Neuron", "Network", "MarkovNeuron"):
-        raise InputError(
-            f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...)"
-            " or take one such as rb.LIF()"
-        )
+    if not isinstance(model, Neuron):
+        _check_kind(model)
     if until is None:
         raise InputError("how long? give until=, for example until='1 s'")
     end = to_number(until, "ms", "until")
@@ -119,15 +116,17 @@ def simulate(
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
     if not isinstance(model, Neuron):
-        if type(model).__name__ == "MarkovNeuron":
-            return _simulate_markov(model, end, n, int(seed), record_every, given)  # type: ignore[arg-type]
+        from rheobase.model.markov import MarkovNeuron
+
+        if isinstance(model, MarkovNeuron):
+            return _simulate_markov(model, end, n, int(seed), record_every, given)
         chosen = engine or Clock("0.1 ms" if dt is None else dt, method or "auto")
         if n is not None or given:
             name = "n" if n is not None else next(iter(given))
             raise InputError(
                 f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)"
             )
-        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)  # type: ignore[arg-type]
+        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     if isinstance(chosen, Clock):
@@ -151,6 +150,17 @@ def simulate(
         population.values,
         recording.neurons,
     )
+
+
+def _check_kind(model: Any) -> None:
+    from rheobase.model.markov import MarkovNeuron
+    from rheobase.network.network import Network
+
+    if not isinstance(model, Network | MarkovNeuron):
+        raise InputError(
+            f"simulate wants a Neuron or a Network, not {type(model).__name__}; write rb.Neuron(...)"
+            " or take one such as rb.LIF()"
+        )
 
 
 def _simulate_markov(

@@ -8,11 +8,12 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.derive.additive import additive_ports
-from rheobase.derive.integrate import choose_method, clamp_sets, derive_step, propagators
+from rheobase.derive.integrate import choose_method, derive_step
+from rheobase.derive.rest import is_current
 from rheobase.derive.structure import analyse
 from rheobase.emit.clock_loop import clock_source
 from rheobase.emit.source import write_module
-from rheobase.engines.clock import Clock, check_step, count_steps
+from rheobase.engines.clock import Clock, check_step, held_values
 from rheobase.engines.compile import plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import prepare
@@ -46,17 +47,14 @@ class Live:
         seed = secrets.randbits(32) if seed is None else int(seed)
         self._population = prepare(model, {**values, **dict.fromkeys(currents, 0.0)}, seed, n)
         self.model, self.dt = model, engine.dt
-        self._varying = tuple(sorted({*currents, *(p for p in model.parameters if p == "I" or p.startswith("I_"))}))
+        self._varying = tuple(sorted({*currents, *(p for p in model.parameters if is_current(p))}))
         structure = analyse(model, self._varying)
         self.method = choose_method(structure, method)
         check_step(self._population, self.method, self.dt)
         step = derive_step(model, structure, self.method)
-        held: dict[str, Any] = dict(self._population.values)
-        self._inputs = {u: held.pop(u, 0.0) for u in self._varying}
-        held |= propagators(structure, step, clamp_sets(model), held, self.dt)
-        for target, name in model.refractory.items():
-            counts = count_steps(held[name], self.dt)
-            held[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
+        values = dict(self._population.values)
+        self._inputs = {u: values.pop(u, 0.0) for u in self._varying}
+        held = held_values(model, structure, step, values, self.dt)
         kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in held.items()} | dict.fromkeys(
             self._varying, "both"
         )

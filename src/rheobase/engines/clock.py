@@ -16,7 +16,7 @@ import numpy as np
 
 from rheobase.derive.additive import additive_ports
 from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_step, propagators
-from rheobase.derive.structure import analyse
+from rheobase.derive.structure import Structure, analyse
 from rheobase.emit.clock_loop import ClockSource, clock_source
 from rheobase.emit.source import write_module
 from rheobase.engines.compile import compiled_module, plain_module
@@ -92,6 +92,17 @@ def count_steps(time: float | np.ndarray, dt: float) -> Any:
     return np.floor(np.asarray(time) / dt + 0.5 + 1e-9).astype(np.int64)
 
 
+def held_values(
+    neuron: Neuron, structure: Structure, step: Step, values: Mapping[str, Any], dt: float
+) -> dict[str, Any]:
+    """Return all that a loop holds fixed: parameters, the step's coefficients, refractory times in steps."""
+    held = {**values, **propagators(structure, step, clamp_sets(neuron), values, dt)}
+    for target, name in neuron.refractory.items():
+        counts = count_steps(held[name], dt)
+        held[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
+    return held
+
+
 def check_step(population: Population, method: str, dt: float) -> None:
     """Refuse a step with which Euler's method is unstable for the given time constants."""
     if method not in ("euler", "sequential euler"):
@@ -145,12 +156,7 @@ class ClockRun:
         }
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
-        values: dict[str, Any] = dict(population.values)
-        values |= propagators(structure, self.step, clamp_sets(neuron), values, dt)
-        for target, name in neuron.refractory.items():
-            counts = count_steps(values[name], dt)
-            values[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
-        self.values = values
+        self.values = held_values(neuron, structure, self.step, population.values, dt)
         self.compiled = n * total > _SMALL
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
         self.module, self.source = self.load()
@@ -170,7 +176,7 @@ class ClockRun:
         probe = {u: sampler(0, 1).shape[1] for u, sampler in self.samplers.items()}
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
-        kinds |= {f"_trace_{s}": "yes" for s in self.recording_states()}
+        kinds |= {f"_trace_{s}": "yes" for s in self._record_states}
         _, source = _source(
             p.neuron,
             self.method,
@@ -182,9 +188,6 @@ class ClockRun:
         if self.compiled:
             return compiled_module(path, source.functions, ("advance",)), source
         return plain_module(path), source
-
-    def recording_states(self) -> tuple[str, ...]:
-        return self._record_states
 
     def _deliver_at_zero(self) -> None:
         """Spikes due at t = 0 act on the initial state."""

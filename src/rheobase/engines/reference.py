@@ -120,7 +120,7 @@ class _One:
                 steps, neurons, weights = arrivals[port]
                 for step, weight in zip(steps[neurons == i], weights[neurons == i], strict=True):
                     self.arrivals.setdefault(int(step), []).append((port, float(weight)))
-        keys, population = neuron_keys(population_key(plan, "noise"), i, i + 1), plan.population
+        keys, population = neuron_keys(plan.population.key("noise"), i, i + 1), plan.population
         self.z = {
             f"_z_{j}": normals(population.key("noise", f"{j}"), keys, 0, total)[:, 0] for j in range(plan.step.normals)
         }
@@ -177,8 +177,3 @@ class _One:
 
     def reset(self, state: dict[str, float], k: int) -> dict[str, float]:
         return dict(zip(self.names, self._call(self.rows._reset, state, k), strict=True))
-
-
-def population_key(plan: ClockRun, what: str) -> int:
-    """Return the key from which the neurons' own noise keys are made."""
-    return plan.population.key(what)
