@@ -175,11 +175,12 @@ def _simulate_markov(
 def _simulate_network(
     net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any
 ) -> NetworkRun:
-    from rheobase.engines.network import run_network
+    from rheobase.engines.exact import Exact
 
-    if not isinstance(engine, Clock):
+    if not isinstance(engine, Clock | Exact):
         raise InputError(
             f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
+            " or rb.Exact()"
         )
     step = None if every is None else to_number(every, "ms", "record_every")
     cells = {name: part.model for name, part in net.populations.items() if isinstance(part.model, Neuron)}
@@ -218,7 +219,14 @@ def _simulate_network(
         if chosen is not None and len(chosen) and (chosen[0] < 0 or chosen[-1] >= part.n):
             raise InputError(f"record_neurons: {name} has neurons 0 to {part.n - 1}")
         recordings[name] = Recording(tuple(states), step, chosen)
-    results = run_network(net, engine, until, recordings, seed)
+    if isinstance(engine, Exact):
+        from rheobase.engines.exact_network import run_exact_network
+
+        results = run_exact_network(net, until, recordings, seed, "Exact()")
+    else:
+        from rheobase.engines.network import run_network
+
+        results = run_network(net, engine, until, recordings, seed)
     runs: dict[str, Run | Spikes] = {}
     offsets, at = {}, 0
     for name, part in net.populations.items():

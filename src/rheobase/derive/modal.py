@@ -262,6 +262,32 @@ def propagate_state(x: Work, t: float, f: Table, o: int, p: Layout, q: int, w: W
         out[i] = total
 
 
+@kernel
+def pass_modes(y: Work, j: int, t: float, f: Table, o: int, p: Layout, q: int, w: Work) -> None:
+    """Let a time t pass for the modes in row j of `y`."""
+    n = p[q]
+    for i in range(n):
+        w[i] = y[j, i]
+    flow_modes(f, o, p, q, t, False, w, 0, n, 2 * n)
+    for i in range(n):
+        y[j, i] = w[n + i]
+
+
+@kernel
+def propagate_modes(y: Work, j: int, t: float, f: Table, o: int, p: Layout, q: int, w: Work, out: Work) -> None:
+    """Write to `out` the states a time t after the modes in row j of `y`."""
+    n = p[q]
+    for i in range(n):
+        w[i] = y[j, i]
+    flow_modes(f, o, p, q, t, False, w, 0, n, 2 * n)
+    v = o + n * n
+    for i in range(n):
+        total = 0.0
+        for k in range(n):
+            total += f[v + i * n + k] * w[n + k]
+        out[i] = total
+
+
 # --------------------------------------------------------------------------------------- decomposition
 
 

@@ -9,7 +9,7 @@ from rheobase.emit.clock_loop import ClockSource
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["exact_source"]
+__all__ = ["drop_flows", "exact_source"]
 
 _HEADER = '''"""Exact loop of {name}, written by rheobase from these rows:
 
@@ -111,7 +111,7 @@ def exact_source(
         A fingerprint of the crossing kernels, so that compiled code of another version is not used.
     """
     functions, calls = row_functions(neuron, step)
-    keep = [line for line in _drop_flows(functions)]
+    keep = [line for line in drop_flows(functions)]
     states = list(neuron.states)
     targets = list(neuron.refractory)
     clamped = [s for s in targets if s != "threshold"]
@@ -223,7 +223,7 @@ def exact_source(
     return ClockSource(header + "\n".join(keep) + text, tuple(arguments), ("exprel", *defined))
 
 
-def _drop_flows(lines: list[str]) -> list[str]:
+def drop_flows(lines: list[str]) -> list[str]:
     """Return the row functions without the flow and the test, which the crossing kernels take over."""
     out, skip = [], False
     for line in lines:

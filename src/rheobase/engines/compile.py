@@ -26,7 +26,7 @@ def jit(function: Callable[..., Any], inline: bool = False) -> Any:
     import numba
 
     _allow_many_arrays()
-    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline, _nrt=False)(function)
 
 
 def compile_functions(module: ModuleType, inner: Sequence[str], outer: Sequence[str]) -> None:

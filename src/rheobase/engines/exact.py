@@ -32,10 +32,10 @@ from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
 
-__all__ = ["Exact", "is_exact"]
+__all__ = ["COMPILING", "Exact", "digest", "is_exact", "kernels"]
 
 _MANY: Final = 300_000  # events that plain Python runs in the time of compiling
-_COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user; loading them takes 0.5
+COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user; loading them takes 0.5
 _MANY_SPIKES: Final = 50_000_000
 
 
@@ -90,7 +90,7 @@ class Exact:
             traces,
             rows,
         )
-        done = 0 if compiled else job.run_for(0.5 if known else _COMPILING)
+        done = 0 if compiled else job.run_for(0.5 if known else COMPILING)
         if done < n:
             job.compile(_compiled(path, source.functions))
             job.run_one(done)  # compile before the threads meet
@@ -264,7 +264,7 @@ def _arrivals(
 
 
 @lru_cache(maxsize=1)
-def _digest() -> str:
+def digest() -> str:
     text = inspect.getsource(_modal) + inspect.getsource(_crossing)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
@@ -272,15 +272,15 @@ def _digest() -> str:
 @lru_cache(maxsize=256)
 def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> ClockSource:
     nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
-    return exact_source(neuron, nothing, dict(kinds), ports, _digest())
+    return exact_source(neuron, nothing, dict(kinds), ports, digest())
 
 
 @lru_cache(maxsize=1)
-def _kernels() -> dict[str, Any]:
+def kernels() -> dict[str, Any]:
     """Return the crossing kernels, compiled."""
     return _modal.compile_kernels(jit, _crossing.KERNELS)
 
 
 def _compiled(path: Path, functions: tuple[str, ...]) -> ModuleType:
-    kernels = {name: _kernels()[name] for name in ("first_crossing", "propagate_state")}
+    kernels = {name: kernels()[name] for name in ("first_crossing", "propagate_state")}
     return compiled_module(path, functions, ("run",), kernels)

@@ -1,0 +1,405 @@
+"""The exact engine on a network: no grid, windows of the smallest delay, one compiled loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import ModuleType
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.derive import modal as _modal
+from rheobase.derive.additive import port_gains
+from rheobase.derive.crossing import work_size
+from rheobase.emit.exact_cells import NEVER, Cells
+from rheobase.emit.exact_network import Link, exact_network_source
+from rheobase.emit.source import write_module
+from rheobase.engines import arrivals as _arrivals
+from rheobase.engines.affine import AffineSystem, build_system
+from rheobase.engines.compile import compiled_module, jit, plain_module
+from rheobase.engines.exact import COMPILING, digest, kernels
+from rheobase.engines.network import _alike, _chosen, _join, _merge
+from rheobase.engines.population import Population, prepare
+from rheobase.engines.result import Recording, Result
+from rheobase.engines.spikes import Spikes
+from rheobase.errors import InputError
+from rheobase.model.neuron import Neuron
+from rheobase.network.connect import build
+from rheobase.network.network import Network
+from rheobase.network.sources import SpikeSource
+from rheobase.random import derive_key
+
+__all__ = ["run_exact_network"]
+
+_SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
+_MOST_WINDOWS: Final = 10**10
+_ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
+
+
+@final
+@dataclass
+class _Group:
+    """Populations of equal rows, one after the other, and the arrays of their loop."""
+
+    names: list[str]
+    offsets: list[int]
+    whole: Population
+    system: AffineSystem
+    cells: Cells
+    arrays: dict[str, Any]
+    samples: np.ndarray
+    chosen: np.ndarray
+
+
+def run_exact_network(
+    net: Network, until: float, recordings: Mapping[str, Recording], seed: int, engine: str
+) -> dict[str, Result]:
+    """Return a result for each population of a network, run until `until` (ms)."""
+    begin = perf_counter()
+    run = _Run(net, until, recordings, seed)
+    ready = perf_counter()
+    run.advance()
+    return run.results({"prepare": ready - begin, **run.seconds}, engine)
+
+
+@final
+class _Run:
+    def __init__(self, net: Network, until: float, recordings: Mapping[str, Recording], seed: int) -> None:
+        self.net, self.until, self.seed = net, until, seed
+        parts = net.populations
+        cells = {name: part.model for name, part in parts.items() if isinstance(part.model, Neuron)}
+        if not cells:
+            raise InputError("the network has no neurons; add a population: net.add('E', 100, rb.LIF())")
+        prepared = {name: prepare(m, dict(parts[name].values), seed, parts[name].n, name) for name, m in cells.items()}
+        self.values = {name: p.values for name, p in prepared.items()}
+        self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
+        self.groups: list[_Group] = []
+        for names in _alike(prepared):
+            for offset, name in zip(np.cumsum([0, *(prepared[n].n for n in names)]).tolist(), names, strict=False):
+                self.place[name] = (len(self.groups), offset)
+            self.groups.append(self._group(names, prepared, recordings))
+        self.sources = {name: p.model for name, p in parts.items() if isinstance(p.model, SpikeSource)}
+        self.values_of: dict[str, Any] = {}
+        self.emitted: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        for s, (name, source) in enumerate(self.sources.items()):
+            times, neurons, _ = source.in_time(until, parts[name].n, derive_key(seed, name, "source"))
+            order = np.lexsort((neurons, times))
+            times, neurons = np.ascontiguousarray(times[order], dtype=float), neurons[order].astype(np.int32)
+            self.emitted[name] = (times, neurons)
+            self.values_of |= {f"_source_time{s}": times, f"_source_neuron{s}": neurons}
+        self._connect()
+        self._outside(prepared)
+        self._load()
+        self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
+        self.kept = [0] * len(self.groups)  # how many spikes at the head of the buffer are already in `spikes`
+        self.seconds = {"compile": 0.0, "run": 0.0}
+
+    def _group(
+        self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
+    ) -> _Group:
+        whole = _merge([prepared[n] for n in names])
+        offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
+        neuron, n = whole.neuron, whole.n
+        system = build_system(whole, self.until)
+        used = {p.port for p in self.net.projections if p.target.name in names}
+        used |= {port for name in names for port in prepared[name].sources}
+        gains = {p: port_gains(neuron, p, whole.values) for p in neuron.ports if p in used}
+        table = _simple_table(system, neuron, gains)
+        every = next((recordings[x].every for x in names if recordings[x].states), None) or 0.1
+        chosen = [
+            _chosen(recordings[x], prepared[x].n) + o
+            for x, o in zip(names, offsets, strict=False)
+            if recordings[x].states
+        ]
+        rows = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
+        samples = np.arange(0, math.floor(self.until / every + 1e-9) + 1) * every if chosen else np.empty(0)
+        kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in whole.values.items()}
+        size = system.size
+        cells = Cells(
+            neuron,
+            size,
+            kinds,
+            {p: g is not None for p, g in gains.items()},
+            _is_single(system),
+            tuple(int(k) for k in range(size) if np.all(table[:, k] == 0.0)),
+            system.first_setting,
+            system.settings.shape[2] if len(system.breaks) else 0,
+            bool(chosen),
+        )
+        y = np.zeros((n, size + 2))
+        for kind in range(len(system.numbers) // len(system.clamps)):
+            to_modes = system.numbers[kind * len(system.clamps), : size * size].reshape(size, size)
+            mine = system.kind == kind
+            y[mine, :size] = system.start[mine] @ to_modes.T
+        room = min(max(_ROOM * n, 100_000), 50_000_000)
+        traced = np.full(n, -1, dtype=np.int64)
+        traced[rows] = np.arange(len(rows))
+        arrays: dict[str, Any] = {
+            "_y": y,
+            "_code": (2 * len(system.clamps) * system.kind).astype(np.int64),
+            "_kind": system.kind,
+            "_f": system.numbers.ravel(),
+            "_p": system.layout.ravel(),
+            "_h": table.ravel(),
+            "_table": system.numbers.shape[1],
+            "_layout": system.layout.shape[1],
+            "_stride": table.shape[1],
+            "_strict": system.strict,
+            "_head": np.full(_SLOTS, -1, dtype=np.int64),
+            "_due": np.full(n, NEVER, dtype=np.int64),
+            "_after": np.full(n, -1, dtype=np.int64),
+            "_before": np.full(n, -1, dtype=np.int64),
+            "_out_time": np.empty(2 * room),
+            "_out_neuron": np.empty(2 * room, dtype=np.int32),
+            "_room": room,
+            "_count": np.zeros(3, dtype=np.int64),
+            "_final": np.zeros((n, len(neuron.states))),
+            "_x": np.zeros(size),
+            "_work": np.zeros(work_size(size)),
+            "_breaks": system.breaks,
+            "_settings": system.settings,
+            "_traced": traced,
+            "_sampled": np.zeros(len(rows), dtype=np.int64),
+            "_samples": samples,
+            "_trace": np.zeros((len(neuron.states), len(rows), len(samples))),
+        }
+        arrays |= {f"_left_{s}": np.full(n, -1.0) for s in neuron.refractory}
+        arrays |= dict(whole.values)
+        arrays["_head"][0] = 0  # at first every neuron is looked at
+        arrays["_due"][:] = 0
+        arrays["_after"][:-1] = np.arange(1, n)
+        arrays["_before"][1:] = np.arange(n - 1)
+        return _Group(names, offsets, whole, system, cells, arrays, samples, rows)
+
+    def _connect(self) -> None:
+        """Gather projections between the same groups and port into one table of synapses, sorted by source and delay."""
+        found: dict[tuple[int, int, str], list[tuple[np.ndarray, np.ndarray, Any, Any]]] = {}
+        for projection in self.net.projections:
+            synapses = build(projection, derive_key(self.seed, "projection", projection.index))
+            target, to = self.place[projection.target.name]
+            if projection.source.name in self.place:
+                source, offset = self.place[projection.source.name]
+            else:
+                source, offset = -1 - [*self.sources].index(projection.source.name), 0
+            if len(synapses):
+                found.setdefault((source, target, projection.port), []).append(
+                    (synapses.pre + offset, synapses.post + to, synapses.weight, synapses.delay)
+                )
+        self.links: list[Link] = []
+        shortest = math.inf
+        for k, ((source, target, port), parts) in enumerate(found.items()):
+            sizes = [len(p[0]) for p in parts]
+            pre, post = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
+            weight, own = _join([p[2] for p in parts], sizes, float)
+            delay, spread = _join([p[3] for p in parts], sizes, float)
+            order = np.lexsort((delay, pre)) if spread else np.argsort(pre, kind="stable")
+            pre, post = pre[order], post[order]
+            n_pre = (
+                self.groups[source].whole.n if source >= 0 else self.net.populations[[*self.sources][-1 - source]].n
+            )
+            low = float(np.min(delay))
+            shortest = min(shortest, low) if source >= 0 else shortest
+            self.links.append(Link(source, target, port, own, spread))
+            emitted = self.values_of.get(f"_source_time{-1 - source}")
+            self.values_of |= {
+                f"_begin{k}": np.zeros(1, dtype=np.int64),
+                f"_start{k}": np.searchsorted(pre, np.arange(n_pre + 1)).astype(np.int64),
+                f"_target{k}": post.astype(np.int32),
+                f"_weight{k}": weight[order] if own else float(weight),
+                f"_delay{k}": delay[order] if spread else float(delay),
+                f"_shortest{k}": low,
+            }
+            if spread:
+                room = len(self.groups[source].arrays["_out_time"]) if emitted is None else len(emitted)
+                self.values_of[f"_place{k}"] = np.zeros(room, dtype=np.int32)
+        # a little less than the smallest delay, so that no rounding lets a spike arrive in its own window
+        self.width = shortest * (1.0 - 2.0**-40) if shortest < math.inf else self.until * 1.01
+        if self.until / self.width > _MOST_WINDOWS:
+            raise InputError(
+                f"the smallest delay is {shortest:g} ms: Exact moves on by windows of it, {self.until / shortest:g} here;"
+                " give longer delays or a shorter run"
+            )
+
+    def _outside(self, prepared: Mapping[str, Population]) -> None:
+        """Sort what arrives from outside by group and port."""
+        self.outside: list[tuple[int, str]] = []
+        for g, group in enumerate(self.groups):
+            for port in group.cells.ports:
+                columns = []
+                for name, offset in zip(group.names, group.offsets, strict=False):
+                    p = prepared[name]
+                    if port in p.sources:
+                        times, neurons, weights = p.sources[port].in_time(self.until, p.n, p.key("port", port))
+                        columns.append((times, neurons + offset, weights))
+                if not columns:
+                    continue
+                times, neurons, weights = (np.concatenate(c) for c in zip(*columns, strict=True))
+                order = np.lexsort((neurons, times))
+                k = len(self.outside)
+                self.outside.append((g, port))
+                self.values_of |= {
+                    f"_at_outside{k}": np.zeros(1, dtype=np.int64),
+                    f"_outside_time{k}": np.ascontiguousarray(times[order], dtype=float),
+                    f"_outside_neuron{k}": neurons[order].astype(np.int64),
+                    f"_outside_weight{k}": np.ascontiguousarray(weights[order], dtype=float),
+                }
+
+    def _load(self) -> None:
+        text, self.arguments, *self.functions = exact_network_source(
+            [g.cells for g in self.groups], self.links, self.outside, digest()
+        )
+        self.path = write_module("exact_network", text)
+        self.module: ModuleType = plain_module(self.path)
+        self.compiled = False
+        self.status = np.zeros(3, dtype=np.int64)
+        self.windows = max(1, math.ceil(self.until / self.width + 1e-12))
+        while self.windows * self.width < math.nextafter(self.until, math.inf):
+            self.windows += 1
+        self._make_units(4096)
+        self.values_of |= {
+            "_width": self.width,
+            "_until": self.until,
+            "_last": math.nextafter(self.until, math.inf),
+            "_status": self.status,
+        }
+        for g, group in enumerate(self.groups):
+            group.arrays["_rate"] = 1.0 / self.width
+            self.values_of[f"_at_break{g}"] = np.zeros(1, dtype=np.int64)
+            own = {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in group.arrays.items()}
+            self.values_of |= own
+
+    def _make_units(self, count: int) -> None:
+        self.values_of |= {f"_unit_{what}": np.zeros(count, dtype=np.int64) for what in ("what", "low", "high")}
+        self.values_of |= {"_unit_time": np.zeros(count)}
+        self.values_of |= {name: np.zeros(count, dtype=np.int64) for name in ("_order", "_spare")}
+
+    def advance(self) -> None:
+        """Run to the end: in plain Python as long as that takes less than compiling, then compiled; same bits."""
+        known = any((self.path.parent / "__pycache__").glob(f"{self.path.stem}*.nbi"))
+        price = 0.5 if known else COMPILING
+        begin, at, step = perf_counter(), 0, 1
+        while at < self.windows:
+            spent = perf_counter() - begin
+            if not self.compiled and spent > 0.2 and spent / at * (self.windows - at) > price:
+                self._compile()
+            if self.compiled:
+                step = max(1, self.windows // 50)
+            elif spent < 0.1:
+                step = min(2 * step, max(1, self.windows // 10))
+            at = self._call(at, min(at + step, self.windows))
+        self.seconds["run"] = perf_counter() - begin - self.seconds["compile"]
+
+    def _compile(self) -> None:
+        begin = perf_counter()
+        self.module, self.compiled = _compiled(self.path, *self.functions), True
+        self._call(0, 0)
+        self.seconds["compile"] = perf_counter() - begin
+
+    def _call(self, start: int, stop: int) -> int:
+        """Run windows start..stop-1, or as many as there is room for; return the first not run."""
+        self.status[:] = 0
+        values = {**self.values_of, "_from": start, "_until_window": stop}
+        reached = int(self.module.run(*(values[a] for a in self.arguments)))
+        if self.status[0] == 3:
+            self._make_units(2 * int(self.status[1]))
+        elif reached < 0:
+            self._fail()
+        self._collect()
+        return reached
+
+    def _fail(self) -> None:
+        what, g, j = (int(x) for x in self.status)
+        group = self.groups[g]
+        if what == 2:
+            raise InputError(
+                f"neuron {j} of {group.whole.name} fires without end at one instant: the reset leaves it at or above"
+                " its threshold; lower v_r, raise the threshold, or give refractory="
+            )
+        at = group.arrays["_out_time"][group.arrays["_count"][0] - 1]
+        raise InputError(
+            f"a runaway: the neurons of {group.whole.name} fire more than {group.arrays['_room']:,} times within"
+            f" {self.width:g} ms, at t = {at:g} ms; lower the weights, or give refractory="
+        )
+
+    def _collect(self) -> None:
+        """Take the spikes out of the buffers, keeping those under way."""
+        for g, group in enumerate(self.groups):
+            a = group.arrays
+            count = int(a["_count"][0])
+            new = slice(self.kept[g], count)
+            if new.start < count:
+                self.spikes[g].append((a["_out_time"][new].copy(), a["_out_neuron"][new].copy()))
+            mine = [k for k, link in enumerate(self.links) if link.source == g]
+            first = min((int(self.values_of[f"_begin{k}"][0]) for k in mine), default=count)
+            if 0 < first:
+                rest = count - first
+                for buffer in (a["_out_time"], a["_out_neuron"]):
+                    buffer[:rest] = buffer[first:count].copy()
+                for k in mine:
+                    self.values_of[f"_begin{k}"] -= first
+                    place = self.values_of.get(f"_place{k}")
+                    if place is not None:
+                        place[:rest] = place[first:count].copy()
+                        place[rest:count] = 0
+                a["_count"][0] = count = rest
+            self.kept[g] = count
+
+    def results(self, seconds: Mapping[str, float], engine: str) -> dict[str, Result]:
+        """Return the result of each population."""
+        out: dict[str, Result] = {}
+        method, order = "exact flow and crossings", "exact (rounding error)"
+        none = np.empty(0)
+        for g, group in enumerate(self.groups):
+            times = np.concatenate([none, *(t for t, _ in self.spikes[g])])
+            neurons = np.concatenate([none.astype(np.int32), *(i for _, i in self.spikes[g])])
+            states = group.whole.neuron.states
+            for name, lo, hi in zip(group.names, group.offsets, group.offsets[1:], strict=False):
+                inside = (neurons >= lo) & (neurons < hi)
+                spikes = Spikes.from_table(times[inside], neurons[inside] - lo, hi - lo)
+                rows = np.flatnonzero((group.chosen >= lo) & (group.chosen < hi))
+                traces = {s: group.arrays["_trace"][i][rows] for i, s in enumerate(states)} if len(rows) else {}
+                final = {s: group.arrays["_final"][lo:hi, i].copy() for i, s in enumerate(states)}
+                t = group.samples if len(rows) else none
+                out[name] = Result(spikes, t, traces, final, engine, method, order, seconds, self.values[name])
+        for name, (times, neurons) in self.emitted.items():
+            spikes = Spikes.from_table(times, neurons.astype(np.int64), self.net.populations[name].n)
+            out[name] = Result(spikes, none, {}, {}, engine, "given spikes", order, seconds)
+        return {name: out[name] for name in self.net.populations}
+
+
+def _is_single(system: AffineSystem) -> bool:
+    """Whether each mode is one real exponential, for all kinds and clamp sets."""
+    n = system.size
+    blocks, kinds = system.layout[:, 1], system.layout[:, 2 + n + 1 : 2 + n + 1 + n]
+    return bool(np.all(blocks == n) and np.all(kinds == _modal.SINGLE))
+
+
+def _simple_table(
+    system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapping[str, float] | None]
+) -> np.ndarray:
+    """Return, a row for each kind and clamp set: rates, the threshold on the modes, what a weight of 1 adds to them."""
+    n = system.size
+    rows = []
+    for r, numbers in enumerate(system.numbers):
+        to_modes, from_modes = numbers[: n * n].reshape(n, n), numbers[n * n : 2 * n * n].reshape(n, n)
+        nodes, functional = numbers[3 * n * n : 3 * n * n + n], numbers[3 * n * n + n + 1 :][:n]
+        clamp = system.clamps[r % len(system.clamps)]
+        row = [nodes, functional @ from_modes]
+        for gain in gains.values():
+            jump = np.zeros(n)
+            for i, s in enumerate(neuron.states):
+                jump[i] = 0.0 if gain is None or s in clamp else gain.get(s, 0.0)
+            row.append(to_modes @ jump)
+        rows.append(np.concatenate(row))
+    return np.stack(rows)
+
+
+def _compiled(path: Path, inner: tuple[str, ...], outer: tuple[str, ...]) -> ModuleType:
+    known = kernels()
+    given = {name: known[name] for name in ("first_crossing", "glance", "pass_modes", "propagate_modes")}
+    given |= {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
+    return compiled_module(path, inner, outer, given)
