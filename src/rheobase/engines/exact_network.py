@@ -36,6 +36,7 @@ from rheobase.random import derive_key
 __all__ = ["run_exact_network"]
 
 _SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
+_LOADING: Final = 0.3  # seconds that loading compiled code takes
 _MOST_WINDOWS: Final = 10**10
 _ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
 
@@ -280,7 +281,7 @@ class _Run:
     def advance(self) -> None:
         """Run to the end: in plain Python as long as that takes less than compiling, then compiled; same bits."""
         known = any((self.path.parent / "__pycache__").glob(f"{self.path.stem}*.nbi"))
-        price = 0.5 if known else COMPILING
+        price = _LOADING if known else COMPILING
         begin, at, step = perf_counter(), 0, 1
         while at < self.windows:
             spent = perf_counter() - begin
