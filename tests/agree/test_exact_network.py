@@ -231,7 +231,7 @@ def test_compiled_and_plain_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     runs = []
     for price in (1e9, -1.0):
         monkeypatch.setattr(exact_network, "COMPILING", price)
-        monkeypatch.setattr(exact_network, "_LOADING", price)
+        monkeypatch.setattr(exact_network, "waiting", lambda _: np.inf)
         runs.append(rb.simulate(two_groups(), until=100, engine=rb.Exact(), seed=2, record="v", record_every="2 ms"))
     plain, compiled = runs
     assert len(plain["E"].spikes.times) > 30

@@ -644,6 +644,23 @@ def first_crossing(
 KERNELS = _modal.KERNELS  # those of `modal` come first: callees before callers
 
 
+def _read_real(
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, t: float, w: Work
+) -> tuple[float, float, float, float]:
+    return read_modes(f, a, p[q], p, s, g0, t, w)
+
+
+def _search_nothing(
+    f: Table, o: int, p: Layout, q: int, a: int, s: int, g0: float, until: float, strict: bool,
+    tolerance: float, w: Work,
+) -> float:  # fmt: skip
+    return math.nan
+
+
+#: What takes the place of kernels where no kind has complex eigenvalues: two thirds of the code are for those.
+REAL = {"read_threshold": _read_real, "search_general": _search_nothing}
+
+
 # --------------------------------------------------------------------------------------- preparation
 
 

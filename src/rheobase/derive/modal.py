@@ -15,7 +15,7 @@ Functions marked `kernel` are plain Python over flat sequences and floats. They 
 
 import math
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,7 +38,11 @@ def kernel(function: Function) -> Function:
     return function
 
 
-def compile_kernels(jit: Callable[[Any], Any], kernels: Sequence[Callable[..., Any]]) -> dict[str, Any]:
+def compile_kernels(
+    jit: Callable[[Any], Any],
+    kernels: Sequence[Callable[..., Any]],
+    instead: Mapping[str, Callable[..., Any]] | None = None,
+) -> dict[str, Any]:
     """Return the compiled kernels by name; each calls the compiled form of those before it.
 
     Every function is rebuilt on a copy of its module's globals in which earlier kernels are already the
@@ -51,6 +55,8 @@ def compile_kernels(jit: Callable[[Any], Any], kernels: Sequence[Callable[..., A
         Takes a Python function, returns its compiled form, for example ``numba.njit(cache=True)``.
     kernels : sequence of functions
         In dependency order, for example `KERNELS` of `rheobase.derive.crossing`.
+    instead : mapping, optional
+        Functions that take the place of kernels of that name.
 
     Examples
     --------
@@ -59,12 +65,13 @@ def compile_kernels(jit: Callable[[Any], Any], kernels: Sequence[Callable[..., A
     True
     """
     compiled: dict[str, Any] = {}
-    for function in kernels:
+    for own in kernels:
+        function = (instead or {}).get(own.__name__, own)
         namespace = {**function.__globals__, **compiled}
         clone = types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
         clone.__module__ = function.__module__
         clone.__qualname__ = function.__qualname__
-        compiled[function.__name__] = jit(clone)
+        compiled[own.__name__] = jit(clone)
     return compiled
 
 

@@ -94,7 +94,7 @@ def exact_network_source(
         gather += found
         bounds += bound
         counts += count
-        call = f"_arrive{link.target}_{link.port}(_target{k}[_e], _t, {_weight(k, link)}, _w, {common[link.target]})"
+        call = f"_arrive{link.target}_{link.port}(int(_target{k}[_e]), _t, {_weight(k, link)}, _w, {common[link.target]})"
         process += _case(
             what,
             ["for _e in _range(_unit_low[_u], _unit_high[_u]):", f"    _error = {call}", *_stop("_error > 0", 1)],

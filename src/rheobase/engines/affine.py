@@ -15,6 +15,7 @@ import sympy
 from rheobase.derive.crossing import Crossing, prepare_crossing, stack_crossings
 from rheobase.derive.evaluate import evaluate
 from rheobase.derive.integrate import clamp_sets
+from rheobase.derive.modal import layout_size
 from rheobase.derive.structure import Structure, analyse, threshold_function
 from rheobase.engines.population import Population
 from rheobase.errors import InputError, NotExact
@@ -46,6 +47,11 @@ class AffineSystem:
     settings: np.ndarray
     first_setting: int
     strict: bool
+
+    @property
+    def real(self) -> bool:
+        """Whether thresholds see real rates only, for all kinds and clamp sets."""
+        return not np.any(self.layout[:, layout_size(self.size) + 1])
 
 
 def check_exact(population: Population) -> tuple[Structure, Any, bool]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from time import perf_counter
 from types import ModuleType
 from typing import Any, Final, final
@@ -19,7 +20,7 @@ from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_st
 from rheobase.derive.structure import Structure, analyse
 from rheobase.emit.clock_loop import ClockSource, clock_source
 from rheobase.emit.source import write_module
-from rheobase.engines.compile import compiled_module, plain_module
+from rheobase.engines.compile import compiled_module, plain_module, waiting
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
@@ -34,7 +35,7 @@ from rheobase.units import to_number
 __all__ = ["Clock", "ClockRun"]
 
 _BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
-_SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
+_SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
 
 @final
@@ -92,6 +93,14 @@ def count_steps(time: float | np.ndarray, dt: float) -> Any:
     return np.floor(np.asarray(time) / dt + 0.5 + 1e-9).astype(np.int64)
 
 
+def is_worth_compiling(size: int, path: Path) -> bool:
+    """Return whether to run so many neuron-steps of a generated module compiled, or while that takes longer, plain.
+
+    Compiling takes a second, but then the code is kept, so the first run pays a tenth of it.
+    """
+    return size > _SMALL * min(waiting(path) / 0.06, 3.0)
+
+
 def held_values(
     neuron: Neuron, structure: Structure, step: Step, values: Mapping[str, Any], dt: float
 ) -> dict[str, Any]:
@@ -100,7 +109,12 @@ def held_values(
     for target, name in neuron.refractory.items():
         counts = count_steps(held[name], dt)
         held[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
-    return held
+    return {name: as_held(x) for name, x in held.items()}
+
+
+def as_held(x: Any) -> Any:
+    """Return a value as compiled code takes it: a number of Python's, or an array in C order."""
+    return np.ascontiguousarray(x) if np.ndim(x) else np.asarray(x).item()
 
 
 def check_step(population: Population, method: str, dt: float) -> None:
@@ -157,7 +171,6 @@ class ClockRun:
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, structure, self.step, population.values, dt)
-        self.compiled = n * total > _SMALL
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
         self.module, self.source = self.load()
         self._deliver_at_zero()
@@ -171,7 +184,8 @@ class ClockRun:
         self.spike_neurons: list[np.ndarray] = []
         self.seconds = {"prepare": perf_counter() - begin, "compile": 0.0, "run": 0.0}
 
-    def load(self) -> tuple[ModuleType, ClockSource]:
+    def load(self, compiled: bool | None = None) -> tuple[ModuleType, ClockSource]:
+        """Return the loop, as compiled code or plain Python; by the amount of work if it is not said which."""
         p = self.population
         probe = {u: sampler(0, 1).shape[1] for u, sampler in self.samplers.items()}
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
@@ -185,6 +199,7 @@ class ClockRun:
             tuple(sorted({*p.sources, *self.fed})),
         )
         path = write_module("clock", source.text)
+        self.compiled = is_worth_compiling(p.n * self.total, path) if compiled is None else compiled
         if self.compiled:
             return compiled_module(path, source.functions, ("advance",)), source
         return plain_module(path), source
@@ -263,8 +278,7 @@ class ClockRun:
         except (ArithmeticError, ValueError):
             for x, old in zip(arrays, before, strict=True):
                 x[:] = old
-        self.compiled = True
-        self.module, self.source = self.load()
+        self.module, self.source = self.load(compiled=True)
         self._warm_up(worker)
         return worker.run(blocks, self.k, stop, shared)
 

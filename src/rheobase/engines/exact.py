@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +25,7 @@ from rheobase.emit.clock_loop import ClockSource
 from rheobase.emit.exact_loop import exact_source
 from rheobase.emit.source import write_module
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
-from rheobase.engines.compile import compiled_module, jit, plain_module
+from rheobase.engines.compile import compiled_module, jit_kept, plain_module, waiting
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -35,7 +35,7 @@ from rheobase.model.neuron import Neuron
 __all__ = ["COMPILING", "Exact", "digest", "is_exact", "kernels"]
 
 _MANY: Final = 300_000  # events that plain Python runs in the time of compiling
-COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user; loading them takes 0.5
+COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user
 _MANY_SPIKES: Final = 50_000_000
 
 
@@ -65,16 +65,16 @@ class Exact:
         system = build_system(population, until)
         neuron, n = population.neuron, population.n
         ports, edges, events = _arrivals(population, until)
-        values: dict[str, Any] = dict(population.values)
+        values = {k: np.ascontiguousarray(x) if np.ndim(x) else float(x) for k, x in population.values.items()}
         kinds = tuple(sorted((k, "scalar" if np.ndim(v) == 0 else "neuron") for k, v in values.items()))
-        source = _source(neuron, kinds, ports)
+        source = _source(neuron, kinds, ports, system.real)
         path = write_module("exact", source.text)
-        known = any((path.parent / "__pycache__").glob(f"{path.stem}*.nbi"))
-        compiled = n + len(events[0]) + len(system.breaks) * n > (_MANY // 50 if known else _MANY)
+        price = min(waiting(path), COMPILING)
+        compiled = n + len(events[0]) + len(system.breaks) * n > _MANY * price / COMPILING
         every = recording.every or 0.1
         samples = np.arange(0, math.floor(until / every + 1e-9) + 1) * every if recording.states else np.empty(0)
         chosen = np.arange(n) if recording.neurons is None else np.sort(recording.neurons)
-        traces = np.zeros((len(neuron.states), len(chosen) if recording.states else 0, len(samples)))
+        traces = np.zeros((len(chosen) if recording.states else 0, len(neuron.states), len(samples)))
         rows = {int(i): r for r, i in enumerate(chosen)} if recording.states else {}
         ready = perf_counter()
         job = _Job(
@@ -90,9 +90,9 @@ class Exact:
             traces,
             rows,
         )
-        done = 0 if compiled else job.run_for(0.5 if known else COMPILING)
+        done = 0 if compiled else job.run_for(price)
         if done < n:
-            job.compile(_compiled(path, source.functions))
+            job.compile(_compiled(path, source.functions, system.real))
             job.run_one(done)  # compile before the threads meet
             rest = range(done + 1, n)
             threads = max(1, min(self.threads or os.cpu_count() or 1, len(rest)))
@@ -101,7 +101,7 @@ class Exact:
                 list(pool.map(job.run_some, [rest[i : i + size] for i in range(0, len(rest), size)]))
         counts = [len(s) for s in job.spikes]
         spikes = Spikes.from_table(np.concatenate(job.spikes), np.repeat(np.arange(n), counts), n)
-        kept = {s: traces[neuron.states.index(s)] for s in recording.states}
+        kept = {s: traces[:, neuron.states.index(s)] for s in recording.states}
         ends = {s: job.final[:, i].copy() for i, s in enumerate(neuron.states)}
         seconds = {"prepare": ready - begin, "run": perf_counter() - ready}
         return Result(
@@ -176,7 +176,7 @@ class _Job:
         n, begin = self.population.n, perf_counter()
         for i in range(n):
             spent = perf_counter() - begin
-            if spent > 0.2 and spent / i * (n - i) > price:
+            if i and spent > min(0.2, price) and spent / i * (n - i) > price:
                 return i
             if not self.run_one(i, patient=False):
                 return i
@@ -218,7 +218,7 @@ class _Job:
                 "_first_event": int(self.edges[i]),
                 "_last_event": int(self.edges[i + 1]),
                 "_samples": self.samples if row is not None else np.empty(0),
-                "_trace": self.traces[:, row, :] if row is not None else none,
+                "_trace": self.traces[row] if row is not None else none,
                 "_out": out,
             }
             if not self.compiled:
@@ -263,24 +263,33 @@ def _arrivals(
     return ports, edges, (times[order].astype(float), numbers[order].astype(np.int64), weights[order].astype(float))
 
 
-@lru_cache(maxsize=1)
-def digest() -> str:
+@lru_cache(maxsize=2)
+def digest(real: bool) -> str:
+    """Return what tells versions of the crossing kernels apart."""
     text = inspect.getsource(_modal) + inspect.getsource(_crossing)
-    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return f"{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}, {'real' if real else 'any'} rates"
 
 
 @lru_cache(maxsize=256)
-def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> ClockSource:
+def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...], real: bool) -> ClockSource:
     nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
-    return exact_source(neuron, nothing, dict(kinds), ports, digest())
+    return exact_source(neuron, nothing, dict(kinds), ports, digest(real))
 
 
-@lru_cache(maxsize=1)
-def kernels() -> dict[str, Any]:
-    """Return the crossing kernels, compiled."""
-    return _modal.compile_kernels(jit, _crossing.KERNELS)
+@lru_cache(maxsize=2)
+def kernels(real: bool) -> dict[str, Any]:
+    """Return the crossing kernels, compiled; for real rates without what takes most of the time to compile."""
+    instead = _crossing.REAL if real else {}
+
+    def keep(function: Callable[..., Any]) -> Any:
+        function.__qualname__ += "_real" if real else ""
+        return jit_kept(function)
+
+    return _modal.compile_kernels(keep, _crossing.KERNELS, instead)
 
 
-def _compiled(path: Path, functions: tuple[str, ...]) -> ModuleType:
-    kernels = {name: kernels()[name] for name in ("first_crossing", "propagate_state")}
-    return compiled_module(path, functions, ("run",), kernels)
+def _compiled(path: Path, functions: tuple[str, ...], real: bool) -> ModuleType:
+    def given() -> dict[str, Any]:
+        return {name: kernels(real)[name] for name in ("first_crossing", "propagate_state")}
+
+    return compiled_module(path, functions, ("run",), given)

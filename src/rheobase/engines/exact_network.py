@@ -20,7 +20,7 @@ from rheobase.emit.exact_network import Link, exact_network_source
 from rheobase.emit.source import write_module
 from rheobase.engines import arrivals as _arrivals
 from rheobase.engines.affine import AffineSystem, build_system
-from rheobase.engines.compile import compiled_module, jit, plain_module
+from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.exact import COMPILING, digest, kernels
 from rheobase.engines.network import _alike, _chosen, _join, _merge
 from rheobase.engines.population import Population, prepare
@@ -36,7 +36,6 @@ from rheobase.random import derive_key
 __all__ = ["run_exact_network"]
 
 _SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
-_LOADING: Final = 0.3  # seconds that loading compiled code takes
 _MOST_WINDOWS: Final = 10**10
 _ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
 
@@ -250,8 +249,9 @@ class _Run:
                 }
 
     def _load(self) -> None:
+        self.real = all(g.system.real for g in self.groups)
         text, self.arguments, *self.functions = exact_network_source(
-            [g.cells for g in self.groups], self.links, self.outside, digest()
+            [g.cells for g in self.groups], self.links, self.outside, digest(self.real)
         )
         self.path = write_module("exact_network", text)
         self.module: ModuleType = plain_module(self.path)
@@ -280,12 +280,11 @@ class _Run:
 
     def advance(self) -> None:
         """Run to the end: in plain Python as long as that takes less than compiling, then compiled; same bits."""
-        known = any((self.path.parent / "__pycache__").glob(f"{self.path.stem}*.nbi"))
-        price = _LOADING if known else COMPILING
+        price = min(waiting(self.path), COMPILING)
         begin, at, step = perf_counter(), 0, 1
         while at < self.windows:
             spent = perf_counter() - begin
-            if not self.compiled and spent > 0.2 and spent / at * (self.windows - at) > price:
+            if not self.compiled and spent > min(0.2, price) and at and spent / at * (self.windows - at) > price:
                 self._compile()
             if self.compiled:
                 step = max(1, self.windows // 50)
@@ -296,7 +295,7 @@ class _Run:
 
     def _compile(self) -> None:
         begin = perf_counter()
-        self.module, self.compiled = _compiled(self.path, *self.functions), True
+        self.module, self.compiled = _compiled(self.path, *self.functions, self.real), True
         self._call(0, 0)
         self.seconds["compile"] = perf_counter() - begin
 
@@ -399,8 +398,9 @@ def _simple_table(
     return np.stack(rows)
 
 
-def _compiled(path: Path, inner: tuple[str, ...], outer: tuple[str, ...]) -> ModuleType:
-    known = kernels()
-    given = {name: known[name] for name in ("first_crossing", "glance", "pass_modes", "propagate_modes")}
-    given |= {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
-    return compiled_module(path, inner, outer, given)
+def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:
+    def given() -> dict[str, Any]:
+        found = {name: kernels(real)[name] for name in ("first_crossing", "glance", "pass_modes", "propagate_modes")}
+        return found | {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
+
+    return compiled_module(path, inner, ("run",), given, tuple(f for f in apart if f != "run"))

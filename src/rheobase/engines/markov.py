@@ -17,6 +17,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from rheobase.engines.compile import Compiled
 from rheobase.engines.markov_inputs import (
     Steps,
     count_neurons,
@@ -265,9 +266,7 @@ def _advance(
 
 @cache
 def _compile() -> Callable[..., None]:
-    import numba
-
-    return numba.njit(cache=True, nogil=True)(_advance)
+    return Compiled(_advance)
 
 
 # ------------------------------------------------------------------ inputs that are functions of time

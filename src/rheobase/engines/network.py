@@ -14,7 +14,7 @@ import numpy as np
 from rheobase.derive.additive import additive_ports
 from rheobase.emit.network_loop import Group, Joint, network_source
 from rheobase.emit.source import write_module
-from rheobase.engines.clock import Clock, ClockRun, steps_until
+from rheobase.engines.clock import Clock, ClockRun, is_worth_compiling, steps_until
 from rheobase.engines.compile import compiled_module, plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population, prepare
@@ -28,8 +28,6 @@ from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key, neuron_keys
 
 __all__ = ["run_network"]
-
-_SMALL = 12_000
 
 
 @final
@@ -79,7 +77,6 @@ class _NetworkRun:
             source.on_grid(dt, parts[name].n, derive_key(seed, name, "source"), True)
             for name, source in emitting.items()
         ]
-        self.compiled = sum(g.run.population.n for g in self.groups) * total > _SMALL
         self._connect()
         self._load()
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
@@ -167,16 +164,17 @@ class _NetworkRun:
 
     def _load(self) -> None:
         runs = [g.run for g in self.groups]
-        for run in runs:
-            run.compiled = self.compiled
-            run.module, run.source = run.load()
         paths = [write_module("clock", run.source.text) for run in runs]
         groups = [
             Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports)
             for path, run, g in zip(paths, runs, self.groups, strict=True)
         ]
         text, self.arguments = network_source(groups, self.joints, len(self.sources))
-        self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled)
+        path = write_module("network", text)
+        self.compiled = is_worth_compiling(sum(run.population.n for run in runs) * self.total, path)
+        for run in runs:
+            run.module, run.source = run.load(self.compiled)
+        self.module = _module(path, [run.module.advance for run in runs], self.compiled)
 
     def advance(self, until_step: int) -> None:
         """Carry the network forward to a step."""
@@ -346,7 +344,7 @@ def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:
     """Return the network's module with its groups' loops put in."""
     named = {f"_advance{g}": advance for g, advance in enumerate(advances)}
     if compiled:
-        return compiled_module(path, (), ("run",), named)
+        return compiled_module(path, (), ("run",), lambda: {name: a.dispatcher for name, a in named.items()})
     module = plain_module(path)
     for name, advance in named.items():
         setattr(module, name, advance)
