@@ -104,7 +104,13 @@ def random_network(seed: int, kind: str, n: int = 8) -> tuple[rb.Network, rb.Neu
     scale = {"LIF": 20.0, "two states": 20.0}.get(kind, 1.0)
     values: dict[str, Any] = {}
     if "I" in (*cell.inputs, *cell.parameters):
-        values["I"] = rng.uniform(0.2, 0.5, n) if kind == "LIF" else rng.uniform(0.3, 0.9, n) if kind == "adaptive threshold" else rng.uniform(1.0, 9.0, n)
+        values["I"] = (
+            rng.uniform(0.2, 0.5, n)
+            if kind == "LIF"
+            else rng.uniform(0.3, 0.9, n)
+            if kind == "adaptive threshold"
+            else rng.uniform(1.0, 9.0, n)
+        )
     net = rb.Network()
     group = net.add("cells", n, cell, **values)
     trains = [np.sort(rng.uniform(0, 150, 6)) for _ in range(n)]
@@ -130,7 +136,10 @@ def test_each_neuron_alone_agrees(kind: str) -> None:
         for j in range(8):
             arrivals: dict[str, Any] = {}
             for port, pre, post, weight, delay in given["links"]:
-                mine = [(found[pre[e]] + delay[e], np.full(len(found[pre[e]]), weight[e])) for e in np.flatnonzero(post == j)]
+                mine = [
+                    (found[pre[e]] + delay[e], np.full(len(found[pre[e]]), weight[e]))
+                    for e in np.flatnonzero(post == j)
+                ]
                 mine.append((given["trains"][j] + 0.5, np.full(6, 0.3 * given["scale"])))
                 times, weights = (np.concatenate(x) for x in zip(*mine, strict=True))
                 order = np.argsort(times, kind="stable")

@@ -94,7 +94,10 @@ def exact_network_source(
         gather += found
         bounds += bound
         counts += count
-        call = f"_arrive{link.target}_{link.port}(int(_target{k}[_e]), _t, {_weight(k, link)}, _w, {common[link.target]})"
+        # + 0 makes the number of the neuron an int64 like those from elsewhere: compiled once, not twice
+        call = (
+            f"_arrive{link.target}_{link.port}(_target{k}[_e] + 0, _t, {_weight(k, link)}, _w, {common[link.target]})"
+        )
         process += _case(
             what,
             ["for _e in _range(_unit_low[_u], _unit_high[_u]):", f"    _error = {call}", *_stop("_error > 0", 1)],
@@ -117,9 +120,7 @@ def exact_network_source(
         f"order_spikes({_name(g, '_out_time')}, {_name(g, '_out_neuron')}, _first{g}, {_name(g, '_count')}[0])"
         for g in range(len(groups))
     ]
-    room = [
-        f"if {_name(g, '_count')}[0] > {_name(g, '_room')}:\n    return _w" for g in range(len(groups))
-    ]
+    room = [f"if {_name(g, '_count')}[0] > {_name(g, '_room')}:\n    return _w" for g in range(len(groups))]
     arguments += [_name(g, "_room") for g in range(len(groups))]
     loop = [
         "for _w in _range(_from, _until_window):",
@@ -159,7 +160,12 @@ def exact_network_source(
     header = _HEADER.format(names=", ".join(c.neuron.name for c in groups).replace('"', "'"), digest=digest)
     whole = header + "\n".join([*functions, *text])
     defined = re.findall(r"^def (\w+)", whole, re.MULTILINE)
-    return whole, tuple(arguments), tuple(f for f in defined if f in inline), tuple(f for f in defined if f not in inline)
+    return (
+        whole,
+        tuple(arguments),
+        tuple(f for f in defined if f in inline),
+        tuple(f for f in defined if f not in inline),
+    )
 
 
 def _name(g: int, argument: str) -> str:

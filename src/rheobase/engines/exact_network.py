@@ -198,9 +198,7 @@ class _Run:
             delay, spread = _join([p[3] for p in parts], sizes, float)
             order = np.lexsort((delay, pre)) if spread else np.argsort(pre, kind="stable")
             pre, post = pre[order], post[order]
-            n_pre = (
-                self.groups[source].whole.n if source >= 0 else self.net.populations[[*self.sources][-1 - source]].n
-            )
+            n_pre = self.groups[source].whole.n if source >= 0 else self.net.populations[[*self.sources][-1 - source]].n
             low = float(np.min(delay))
             shortest = min(shortest, low) if source >= 0 else shortest
             self.links.append(Link(source, target, port, own, spread))
@@ -378,9 +376,7 @@ def _is_single(system: AffineSystem) -> bool:
     return bool(np.all(blocks == n) and np.all(kinds == _modal.SINGLE))
 
 
-def _simple_table(
-    system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapping[str, float] | None]
-) -> np.ndarray:
+def _simple_table(system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapping[str, float] | None]) -> np.ndarray:
     """Return, a row for each kind and clamp set: rates, the threshold on the modes, what a weight of 1 adds to them."""
     n = system.size
     rows = []

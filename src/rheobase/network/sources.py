@@ -13,7 +13,7 @@ import numpy as np
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.network.inputs import frequency_in_khz, interval
-from rheobase.network.stimulus import Stimulus, as_stimulus
+from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
 from rheobase.random import derive_key, neuron_keys, uniforms
 from rheobase.units import Dimension, parse_unit
 
@@ -202,13 +202,9 @@ class Poisson(SpikeSource):
         count = n if self.frozen is False else 1
         weights = _weights(self.weight, n, derive_key(key, "weight"))
         grid = 0.1
-        expected = (
-            np.broadcast_to(
-                self.rate.start(grid, n, derive_key(key, "rate"))(0, max(1, math.ceil(until / grid))),
-                (max(1, math.ceil(until / grid)), n),
-            )
-            * self.sources
-        )
+        rows = 1 if isinstance(self.rate, Constant) else max(1, math.ceil(until / grid))
+        rate = self.rate.start(grid, n, derive_key(key, "rate"))(0, rows)
+        expected = np.broadcast_to(rate * self.sources, (rows, n))
         if expected.min() < 0:
             raise InputError("poisson: the rate is negative")
         trains = []
