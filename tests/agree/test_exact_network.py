@@ -308,3 +308,20 @@ def test_rows_that_are_not_exact_are_named() -> None:
     net.add("cells", 3, rb.AdEx(), I="0.5 nA")
     with pytest.raises(rb.NotExact, match="evolve row"):
         rb.simulate(net, until=50, engine=rb.Exact(), seed=1)
+
+
+def test_compare_and_check_dt_know_networks() -> None:
+    """What the clock adds to a network: nothing to its states, at most a step to its spikes, in the first order."""
+    net = two_groups()
+    found = rb.compare(net, until=12)[0]
+    assert (found.missed, found.invented) == (0, 0)
+    assert found.matched >= 3
+    assert 0 < found.largest < 0.4
+    assert found.trace["E.v"] < 1e-9
+    assert found.first is not None
+    fine = rb.check_dt(closed_form(CLOSED[0]), until=20, dts=[0.2, 0.1, 0.05, 0.025])
+    assert fine.truth == "Exact()"
+    assert np.all(np.diff(fine.spike_error) < 0)
+    assert 0.7 < fine.order["spikes"] < 1.4
+    with pytest.raises(rb.InputError, match="Neuron or a Network"):
+        rb.check_dt(3, until=20)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What differs between two ways of running the same neuron."""
+"""What differs between two ways of running the same neuron or network."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any, final
 
 import numpy as np
 
+from rheobase.analysis.view import View, take_view
 from rheobase.engines.clock import Clock
 from rheobase.engines.exact import Exact
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
-from rheobase.run import Run
-from rheobase.simulation import Engine, simulate
+from rheobase.network.network import Network
+from rheobase.simulation import Engine
 from rheobase.units import to_number
 
 __all__ = ["SAME", "Comparison", "Difference", "compare", "trace_difference"]
@@ -58,7 +59,7 @@ class Comparison:
     """Every pair of engines compared; print it for a table, iterate over it for the differences."""
 
     differences: tuple[Difference, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[View, ...]
     model: str
     tolerance: float
 
@@ -103,18 +104,21 @@ class Comparison:
 
 
 def compare(
-    model: Neuron,
+    model: Neuron | Network,
     engines: Sequence[Engine] | None = None,
     until: Any = None,
     tolerance: Any = "1 ms",
     seed: int = 0,
     **inputs: Any,
 ) -> Comparison:
-    """Return what differs between runs of the same neuron on several engines, for each pair.
+    """Return what differs between runs of the same neuron or network on several engines, for each pair.
+
+    A recurrent network amplifies any difference: what counts there is `first`, and how long the runs agree.
 
     Parameters
     ----------
-    model : Neuron
+    model : Neuron or Network
+        A network's neurons are numbered through, in the order of its populations.
     engines : list of engines, optional
         Two or more; ``[Exact(), Clock("0.1 ms")]`` if not given.
     until : time
@@ -148,14 +152,12 @@ def compare(
     if near < 0:
         raise InputError(f"tolerance = {near:g} ms is negative")
     step = max([getattr(e, "dt", 0.0) for e in chosen]) or 0.1
-    runs = tuple(
-        simulate(model, until=until, engine=e, seed=seed, record=True, record_every=step, **inputs) for e in chosen
-    )
+    runs = tuple(take_view(model, e, until, step, seed, inputs) for e in chosen)
     pairs = tuple(_differ(a, b, near) for a, b in combinations(runs, 2))
-    return Comparison(pairs, runs, model.name, near)
+    return Comparison(pairs, runs, getattr(model, "name", "network"), near)
 
 
-def _differ(a: Run, b: Run, tolerance: float) -> Difference:
+def _differ(a: View, b: View, tolerance: float) -> Difference:
     gaps, missed, invented = [], 0, 0
     first: tuple[float, int, float, float] | None = None
     for i in range(a.n):
@@ -206,7 +208,7 @@ def _match(a: np.ndarray, b: np.ndarray, tolerance: float) -> tuple[np.ndarray, 
     return np.array(left, dtype=int), np.array(right, dtype=int)
 
 
-def _common(a: Run, b: Run, before: float) -> tuple[np.ndarray, np.ndarray]:
+def _common(a: View, b: View, before: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of the times that both runs recorded, up to `before`."""
     ka, kb = (np.rint(r.t / 1e-6).astype(np.int64) for r in (a, b))
     _, ia, ib = np.intersect1d(ka, kb, return_indices=True)
@@ -214,7 +216,7 @@ def _common(a: Run, b: Run, before: float) -> tuple[np.ndarray, np.ndarray]:
     return ia[inside], ib[inside]
 
 
-def trace_difference(a: Run, b: Run, before: float) -> dict[str, float]:
+def trace_difference(a: View, b: View, before: float) -> dict[str, float]:
     """Return the largest difference of each state at common times up to `before`."""
     ia, ib = _common(a, b, before)
     return {

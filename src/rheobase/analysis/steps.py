@@ -8,13 +8,14 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.analysis.compare import SAME, trace_difference
+from rheobase.analysis.view import View, take_view
 from rheobase.engines.clock import Clock
 from rheobase.engines.exact import Exact
 from rheobase.engines.precise import Precise
 from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
-from rheobase.run import Run
-from rheobase.simulation import Engine, simulate
+from rheobase.network.network import Network
+from rheobase.simulation import Engine
 from rheobase.units import to_number
 
 __all__ = ["Convergence", "check_dt"]
@@ -90,7 +91,7 @@ class Convergence:
 
 
 def check_dt(
-    model: Neuron,
+    model: Neuron | Network,
     until: Any = None,
     dts: Any = None,
     tolerance: Any = "0.1 ms",
@@ -106,7 +107,8 @@ def check_dt(
 
     Parameters
     ----------
-    model : Neuron
+    model : Neuron or Network
+        Of a network only the time before its chaos has grown tells the order: keep `until` short.
     until : time
         How long.
     dts : array, optional
@@ -132,24 +134,22 @@ def check_dt(
     >>> round(found.order["v"], 1), found.truth
     (1.0, 'Exact()')
     """
-    if not isinstance(model, Neuron):
-        raise InputError(f"check_dt wants a Neuron, not {type(model).__name__}")
-    if model.noises or model.hazard is not None:
-        raise InputError(
-            f"{model.name} has noise in its rows, and runs with different steps would differ"
-            f" by chance; take out"
-            f" {'the hazard' if model.hazard is not None else ', '.join(model.noises)}"
-        )
+    if not isinstance(model, Neuron | Network):
+        raise InputError(f"check_dt wants a Neuron or a Network, not {type(model).__name__}")
+    for cell in [model] if isinstance(model, Neuron) else [p.model for p in model.populations.values()]:
+        if isinstance(cell, Neuron) and (cell.noises or cell.hazard is not None):
+            raise InputError(
+                f"{cell.name} has noise in its rows, and runs with different steps would differ"
+                f" by chance; take out"
+                f" {'the hazard' if cell.hazard is not None else ', '.join(cell.noises)}"
+            )
     steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in (_DTS if dts is None else np.atleast_1d(dts))]))[::-1]
     if steps.min() <= 0:
         raise InputError(f"dts: {steps.min():g} ms is not positive")
     goal = to_number(tolerance, "ms", "tolerance")
     every = float(steps[0])
     best = _truth(model, until, every, float(steps[-1]), method, truth, inputs)
-    runs = [
-        simulate(model, until=until, engine=Clock(d, method), seed=0, record=True, record_every=every, **inputs)
-        for d in steps
-    ]
+    runs = [take_view(model, Clock(d, method), until, every, 0, inputs) for d in steps]
     times = np.full(len(steps), np.nan)
     counts, wrong = np.zeros(len(steps), dtype=int), np.zeros(len(steps), dtype=bool)
     for k, run in enumerate(runs):
@@ -175,7 +175,8 @@ def check_dt(
     # a coarse step that is good by luck is not recommended: all finer ones must be good too
     good = np.logical_and.accumulate(fine[::-1])[::-1]
     recommended = float(steps[int(np.argmax(good))]) if good.any() else None
-    return Convergence(steps, times, counts, errors, order, recommended, goal, best.engine, runs[-1].method, model.name)
+    name = getattr(model, "name", "network")
+    return Convergence(steps, times, counts, errors, order, recommended, goal, best.engine, runs[-1].method, name)
 
 
 def _extra(a: np.ndarray, b: np.ndarray, late: float) -> int:
@@ -185,30 +186,23 @@ def _extra(a: np.ndarray, b: np.ndarray, late: float) -> int:
 
 
 def _truth(
-    model: Neuron,
+    model: Neuron | Network,
     until: Any,
     every: float,
     finest: float,
     method: str,
     given: Engine | None,
     inputs: dict[str, Any],
-) -> Run:
-    choices: list[Engine] = [given] if given is not None else [Exact(), Precise(1e-12)]
+) -> View:
+    smooth: list[Engine] = [Precise(1e-12)] if isinstance(model, Neuron) else []
+    choices: list[Engine] = [given] if given is not None else [Exact(), *smooth]
     for engine in choices:
         try:
-            return simulate(model, until=until, engine=engine, seed=0, record=True, record_every=every, **inputs)
+            return take_view(model, engine, until, every, 0, inputs)
         except NotExact:
             if given is not None:
                 raise
-    return simulate(
-        model,
-        until=until,
-        engine=Clock(finest / _FINER, method),
-        seed=0,
-        record=True,
-        record_every=every,
-        **inputs,
-    )
+    return take_view(model, Clock(finest / _FINER, method), until, every, 0, inputs)
 
 
 def _slope(dts: np.ndarray, error: np.ndarray, rounding: float) -> float:
