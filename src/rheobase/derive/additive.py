@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy
 
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["additive_ports"]

@@ -30,7 +30,7 @@ from rheobase.derive.evaluate import evaluate
 from rheobase.derive.modal import decompose
 from rheobase.derive.structure import Structure, threshold_function
 from rheobase.errors import InputError, nearest
-from rheobase.model.expression import exprel, symbol
+from rheobase.model.algebra import exprel, symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["METHODS", "Step", "choose_method", "clamp_sets", "derive_step", "propagators", "stage_limit"]

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import sympy
 
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["Structure", "analyse"]

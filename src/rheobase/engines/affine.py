@@ -18,7 +18,7 @@ from rheobase.derive.integrate import clamp_sets
 from rheobase.derive.structure import Structure, analyse, threshold_function
 from rheobase.engines.population import Population
 from rheobase.errors import InputError, NotExact
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.network.generators import Generator, generate, join
 
 __all__ = ["AffineSystem", "build_system"]

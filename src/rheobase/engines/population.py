@@ -133,11 +133,7 @@ def _check_value(neuron: Neuron, key: str, x: float | np.ndarray, q: Quantity) -
     if not np.isfinite(x).all():
         raise InputError(f"{key} = {q} is not finite; give a number")
     drawn = hasattr(q.value, "sample")
-    leading = any(
-        f.coefficient is not None and f.coefficient.value.is_Symbol and f.coefficient.value.name == key
-        for f in neuron.rows.flows
-    )
-    if (leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
+    if (key in neuron.rows.leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
         if drawn:
             raise InputError(f"{key}: a value drawn from {q} is not positive; bound it with low=")
         raise InputError(f"{key} = {q} is not positive; {key} multiplies d/dt or is a time constant")
