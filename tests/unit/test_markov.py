@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from rheobase.engines.markov import simulate_markov
 from rheobase.errors import InputError, RowError, UnitMismatch
+from rheobase.model.compute import compute
 from rheobase.model.expression import FUNCTIONS
 from rheobase.model.markov import MarkovNeuron
-from rheobase.model.compute import compute
 from rheobase.model.rate import read_rate
 
 RATES = {

@@ -20,9 +20,8 @@ import numpy as np
 from rheobase.derive import crossing as _crossing
 from rheobase.derive import modal as _modal
 from rheobase.derive.crossing import work_size
-from rheobase.derive.integrate import Step, clamp_sets
-from rheobase.emit.clock_loop import ClockSource
-from rheobase.emit.exact_loop import exact_source
+from rheobase.derive.propagate import clamp_sets
+from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
 from rheobase.engines.compile import compiled_module, jit, plain_module
@@ -269,10 +268,15 @@ def _digest() -> str:
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
 
-@lru_cache(maxsize=256)
 def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...]) -> ClockSource:
-    nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
-    return exact_source(neuron, nothing, dict(kinds), ports, _digest())
+    def build() -> ClockSource:
+        from rheobase.derive.integrate import Step
+        from rheobase.emit.exact_loop import exact_source
+
+        nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
+        return exact_source(neuron, nothing, dict(kinds), ports, _digest())
+
+    return find_loop("exact", neuron, [kinds, ports], build)
 
 
 @lru_cache(maxsize=1)

@@ -77,7 +77,9 @@ def build(e: Expression) -> Any:
             raise
         raise e.fail_at(f"this cannot be computed ({error})") from None
     if value.has(sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):  # sqrt(-v**2)
-        raise e.fail_at("this is no real number: it holds a root or logarithm of something negative, or a division by zero")
+        raise e.fail_at(
+            "this is no real number: it holds a root or logarithm of something negative, or a division by zero"
+        )
     if not all(math.isfinite(float(number)) for number in value.atoms(sympy.Number)):
         raise e.fail_at("a number in this is too large")
     return value

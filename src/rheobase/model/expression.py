@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, final
 
-from rheobase.errors import InputError, RowError, nearest
+from rheobase.errors import InputError, RowError
 
 __all__ = ["FUNCTIONS", "RESERVED", "Clean", "Expression", "normalise", "parse_condition", "parse_number"]
 

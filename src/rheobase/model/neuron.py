@@ -162,8 +162,7 @@ class Neuron:
     @property
     def noises(self) -> tuple[str, ...]:
         """Names of the independent white noises in the evolve row."""
-        names = self.rows.expand(n for f in self.rows.flows for n in f.names)
-        return tuple(sorted(n for n in names if n == "xi" or n.startswith("xi_")))
+        return self.rows.noises
 
     @property
     def size(self) -> int | None:

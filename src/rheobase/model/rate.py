@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rheobase.errors import InputError, RowError, UnitMismatch, nearest
+from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
 from rheobase.model.distribution import Distribution
 from rheobase.model.expression import RESERVED, Expression, normalise, parse_number

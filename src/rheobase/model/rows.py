@@ -112,6 +112,12 @@ class Rows:
         """Names with a d/dt, in the order of their lines."""
         return tuple(f.state for f in self.flows)
 
+    @cached_property
+    def noises(self) -> tuple[str, ...]:
+        """Names of the independent white noises in the flows, sorted."""
+        names = self.expand(n for f in self.flows for n in f.names)
+        return tuple(sorted(n for n in names if n == "xi" or n.startswith("xi_")))
+
     @property
     def leading(self) -> frozenset[str]:
         """Names that alone multiply a d/dt: time constants, capacitances."""
