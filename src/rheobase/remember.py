@@ -93,13 +93,12 @@ def _source_state() -> str:
                         found.append((entry.path, state.st_size, state.st_mtime_ns))
                     elif entry.is_dir() and entry.name != "__pycache__":
                         folders.append(entry.path)
+        told = [Path(_package(), "__init__.py").read_text(encoding="utf-8")]  # the version
         if sympy is not None and sympy.origin:
-            release = Path(sympy.origin).with_name("release.py")
-            state = release.stat()
-            found.append((str(release), state.st_size, state.st_mtime_ns))
+            told.append(Path(sympy.origin).with_name("release.py").read_text(encoding="utf-8"))
     except OSError:  # no plain files: nothing tells whether they have changed
         return ""
-    return _digest(json.dumps(sorted(found)))
+    return _digest(json.dumps([sorted(found), told]))
 
 
 def _read(path: Path) -> str | None:

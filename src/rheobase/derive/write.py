@@ -46,7 +46,7 @@ def write_expression(expression: Any) -> str:
 
     >>> from rheobase.model.algebra import symbol
     >>> write_expression((symbol("v") + 0.1) ** 2 / symbol("tau"))
-    '(0.1 + v)**2.0*tau**-1.0'
+    'tau**-1.0*(0.1 + v)**2.0'
     """
     return _write(sympy.sympify(expression, strict=True), _SUM)
 

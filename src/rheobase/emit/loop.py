@@ -12,6 +12,9 @@ from rheobase.remember import remember
 
 __all__ = ["ClockSource", "find_loop", "write_rows"]
 
+_MOST = 256  # loops held in memory
+_memory: dict[str, ClockSource] = {}
+
 
 @final
 @dataclass(frozen=True)
@@ -33,19 +36,25 @@ def find_loop(stem: str, neuron: Neuron, about: list[Any], build: Callable[[], C
     about : JSON
         What the text depends on besides the neuron's name and rows.
     """
-    built: list[ClockSource] = []
 
     def derive() -> list[Any]:
-        built.append(build())
-        write_module(stem, built[0].text)
-        return [hash_text(built[0].text), built[0].arguments, built[0].functions]
+        built = build()
+        write_module(stem, built.text)
+        digest = hash_text(built.text)
+        keep(digest, built)
+        return [digest, built.arguments, built.functions]
+
+    def keep(digest: str, source: ClockSource) -> None:
+        if len(_memory) >= _MOST:
+            _memory.clear()
+        _memory[digest] = source
 
     rows = [neuron.name, write_rows(neuron), neuron.rows.texts, [*neuron.refractory.items()]]
     digest, arguments, functions = remember(f"{stem} loop", [rows, about], derive)
-    if built:
-        return built[0]
-    text = read_module(stem, digest)
-    return build() if text is None else ClockSource(text, tuple(arguments), tuple(functions))
+    if digest not in _memory:
+        text = read_module(stem, digest)
+        keep(digest, build() if text is None else ClockSource(text, tuple(arguments), tuple(functions)))
+    return _memory[digest]
 
 
 def write_rows(neuron: Neuron) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from rheobase.derive.rest import rest_state
 from rheobase.errors import InputError, UnitMismatch, nearest
+from rheobase.model.distribution import Distribution
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.network.sources import SpikeSource, as_source
@@ -106,6 +107,8 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
     population = Population(neuron, count, n is None and not sizes, {}, {}, inputs, sources, seed, name)
 
     def draw(group: str, key: str, q: Quantity) -> float | np.ndarray:
+        if not isinstance(q.value, Distribution):  # numpy.random takes longer to import than a small run
+            return q.value
         rng = np.random.Generator(np.random.Philox(key=population.key(group, key)))
         return q.draw(count, rng)
 

@@ -21,7 +21,9 @@ import sympy
 from rheobase.errors import RowError, nearest
 from rheobase.model.expression import FUNCTIONS, MAX_ARGUMENTS, MAX_DEPTH, MAX_NAME, MAX_POWER, Expression
 
-__all__ = ["build", "exprel", "symbol"]
+__all__ = ["build", "exprel", "has_equality", "latex", "symbol"]
+
+latex = sympy.latex
 
 
 @cache
@@ -83,6 +85,11 @@ def build(e: Expression) -> Any:
     if not all(math.isfinite(float(number)) for number in value.atoms(sympy.Number)):
         raise e.fail_at("a number in this is too large")
     return value
+
+
+def has_equality(value: Any) -> bool:
+    """Return whether == or != stands in a condition."""
+    return bool(value.has(sympy.Eq) or value.has(sympy.Ne))
 
 
 _COMPARE: Final = {

@@ -396,7 +396,7 @@ def _read_rows(
 
 def _check_rows(rows: Rows) -> None:
     """Refuse what only shows in the rows as a whole."""
-    import sympy
+    from rheobase.model.algebra import has_equality
 
     _check_expansion(rows)
     states = set(rows.states)
@@ -411,7 +411,7 @@ def _check_rows(rows: Rows) -> None:
                 f"  {rows.states[0]} > theta",
                 rows.threshold.clean.line,
             )
-        if value.has(sympy.Eq) or value.has(sympy.Ne):
+        if has_equality(value):
             raise RowError(
                 "threshold", "'==' holds for an instant that no step meets; write >= or >", rows.threshold.clean.line
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
@@ -116,8 +115,7 @@ def _quantity(text: str, name: str) -> dict[str, Any]:
 
 
 def _latex_rows(neuron: Neuron) -> list[tuple[str, list[str]]]:
-    from sympy import latex as tex
-
+    from rheobase.model.algebra import latex as tex
     from rheobase.model.algebra import symbol
 
     rows = neuron.rows
@@ -164,6 +162,8 @@ def write_latex(neuron: Neuron) -> str:
 
 def write_html(neuron: Neuron) -> str:
     """Return the table as HTML with the values below it."""
+    import html
+
     cell = "style='text-align:left;padding:2px 12px'"
     body = "".join(
         f"<tr><td {cell}><b>{html.escape(key)}</b></td><td {cell}>"
