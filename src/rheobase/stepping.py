@@ -7,7 +7,8 @@ from typing import Any, final
 
 import numpy as np
 
-from rheobase.derive.facts import additive_ports, step_facts
+from rheobase.derive.additive import additive_ports
+from rheobase.derive.facts import step_facts
 from rheobase.derive.rest import is_current
 from rheobase.emit.source import write_module
 from rheobase.engines.clock import Clock, check_step, find_source, held_values

@@ -5,6 +5,7 @@ import pytest
 import sympy
 
 import rheobase as rb
+from rheobase.derive.additive import port_gains
 from rheobase.derive.evaluate import evaluate
 from rheobase.derive.structure import analyse
 from rheobase.derive.write import write_expression
@@ -70,3 +71,13 @@ def test_conditions(text):
 def test_every_float_comes_back():
     for x in rng.normal(size=200) * 10.0 ** rng.integers(-300, 300, 200):
         assert float(compute_text(write_expression(sympy.Float(x) * symbol("v")), {"v": 1.0})) == float(sympy.Float(x))
+
+
+def test_gains_of_ports():
+    neuron = rb.LIFbiexp()
+    gain = port_gains(neuron, "spikes", {"tau_r": 2.0, "tau_d": 5.0})["y"]
+    assert gain == pytest.approx(float(np.exp(np.log(0.4) / (0.4 - 1.0))), rel=1e-14)
+    assert port_gains(neuron, "spikes", {"tau_r": np.array([1.0, 2.0]), "tau_d": 5.0}) is None
+    rows = {"a": "v <- v + 2*w_i", "b": "v <- v + w_i*v", "c": "v <- v + w_i*t"}
+    neuron = rb.Neuron(evolve="dv/dt = -v", receive=rows)
+    assert [port_gains(neuron, p, {}) for p in rows] == [{"v": 2.0}, None, None]

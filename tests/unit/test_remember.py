@@ -10,7 +10,7 @@ import pytest
 
 import rheobase as rb
 import rheobase.remember as memory
-from rheobase.derive import facts
+from rheobase.derive import additive
 from rheobase.emit import loop
 from rheobase.errors import NotExact, RowError
 from rheobase.model import rows
@@ -23,7 +23,7 @@ def forget() -> None:
     memory._source_state.cache_clear()
     loop._memory.clear()
     rows._parse_texts.cache_clear()
-    facts._additive_ports.cache_clear()
+    additive._find_gains.cache_clear()
 
 
 @pytest.fixture

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, final
 
 from rheobase.errors import NotExact
 from rheobase.model.neuron import Neuron
-from rheobase.model.rows import Rows
 from rheobase.remember import remember
 
-__all__ = ["ExactFacts", "RestFacts", "StepFacts", "additive_ports", "exact_facts", "rest_facts", "step_facts"]
+__all__ = ["ExactFacts", "RestFacts", "StepFacts", "exact_facts", "rest_facts", "step_facts"]
 
 #: how a structural zero is written
 ZERO: Final = "0.0"
@@ -140,28 +138,6 @@ def exact_facts(neuron: Neuron, inputs: Collection[str]) -> ExactFacts:
         known["level"],
         known["strict"],
     )
-
-
-def additive_ports(neuron: Neuron) -> frozenset[str]:
-    """Return the ports whose rows all read ``x <- x + c*w_i`` with c free of the states and of w_i.
-
-    Weights that arrive there together may be summed first; at any other port each arrival is applied in turn.
-
-    >>> from rheobase.model.zoo import LIF
-    >>> sorted(additive_ports(LIF()))
-    ['spikes']
-    """
-    return _additive_ports(neuron.rows)
-
-
-@lru_cache(maxsize=512)
-def _additive_ports(rows: Rows) -> frozenset[str]:
-    def derive() -> list[str]:
-        from rheobase.derive.symbolic import find_additive
-
-        return find_additive(rows)
-
-    return frozenset(remember("additive ports", rows.texts, derive) if rows.receive else ())
 
 
 def _texts(matrix: list[list[str]]) -> Texts:

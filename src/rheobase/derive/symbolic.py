@@ -15,7 +15,7 @@ from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.model.rows import Rows
 
-__all__ = ["describe_exact", "describe_rest", "describe_step", "find_additive"]
+__all__ = ["describe_exact", "describe_rest", "describe_gains", "describe_step"]
 
 _ELSE = "run it with engine=rb.Precise() or rb.Clock(dt='0.1 ms')"
 
@@ -116,16 +116,20 @@ def _check_exact(neuron: Neuron, inputs: Sequence[str]) -> tuple[Structure, Any,
     return structure, (found[0] if found else None), (found[1] if found else True)
 
 
-def find_additive(rows: Rows) -> list[str]:
-    """Return the ports at which weights may be summed (see `additive_ports`)."""
+def describe_gains(rows: Rows) -> dict[str, dict[str, str | None]]:
+    """Return the additive ports and what w_i is multiplied by there (see `rheobase.derive.additive`)."""
     w = symbol("w_i")
     states = {symbol(s) for s in rows.states}
-    found = []
+    found = {}
     for port, jumps in rows.receive.items():
-        gains = [rows.substitute(j.value) - symbol(j.state) for j in jumps]
+        moves = [rows.substitute(j.value) - symbol(j.state) for j in jumps]
         linear = all(
-            sympy.expand(g.subs(w, 0)) == 0 and not sympy.diff(g, w).free_symbols & {w, *states} for g in gains
+            sympy.expand(e.subs(w, 0)) == 0 and not sympy.diff(e, w).free_symbols & {w, *states} for e in moves
         )
         if linear and len({j.state for j in jumps}) == len(jumps):
-            found.append(port)
+            gains = [sympy.expand(e).coeff(w) for e in moves]
+            found[port] = {
+                j.state: None if symbol("t") in g.free_symbols else write_expression(g)
+                for j, g in zip(jumps, gains, strict=True)
+            }
     return found

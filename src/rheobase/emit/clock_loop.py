@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rheobase.derive.facts import additive_ports
+from rheobase.derive.additive import additive_ports
 from rheobase.derive.integrate import Step, choose_method, derive_step
 from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse

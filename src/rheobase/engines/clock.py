@@ -13,7 +13,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.derive.facts import StepFacts, additive_ports, step_facts
+from rheobase.derive.additive import additive_ports
+from rheobase.derive.facts import StepFacts, step_facts
 from rheobase.derive.propagate import clamp_sets, propagators
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module

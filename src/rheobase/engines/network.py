@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rheobase.derive.facts import additive_ports
+from rheobase.derive.additive import additive_ports
 from rheobase.emit.network_loop import Group, Joint, network_source
 from rheobase.emit.source import write_module
 from rheobase.engines.clock import Clock, ClockRun, steps_until
