@@ -269,7 +269,7 @@ def _find_layers() -> str:
 
 
 def _check_cache(advice: list[str]) -> str:
-    from rheobase.emit.source import cache_folder
+    from rheobase.remember import cache_folder
 
     folder = cache_folder()
     try:

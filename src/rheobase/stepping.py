@@ -8,12 +8,10 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.derive.additive import additive_ports
-from rheobase.derive.integrate import choose_method, derive_step
+from rheobase.derive.facts import step_facts
 from rheobase.derive.rest import is_current
-from rheobase.derive.structure import analyse
-from rheobase.emit.clock_loop import clock_source
 from rheobase.emit.source import write_module
-from rheobase.engines.clock import Clock, check_step, held_values
+from rheobase.engines.clock import Clock, check_step, find_source, held_values
 from rheobase.engines.compile import plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import prepare
@@ -48,17 +46,16 @@ class Live:
         self._population = prepare(model, {**values, **dict.fromkeys(currents, 0.0)}, seed, n)
         self.model, self.dt = model, engine.dt
         self._varying = tuple(sorted({*currents, *(p for p in model.parameters if is_current(p))}))
-        structure = analyse(model, self._varying)
-        self.method = choose_method(structure, method)
+        step = step_facts(model, self._varying, method)
+        self.method = step.method
         check_step(self._population, self.method, self.dt)
-        step = derive_step(model, structure, self.method)
         values = dict(self._population.values)
         self._inputs = {u: values.pop(u, 0.0) for u in self._varying}
-        held = held_values(model, structure, step, values, self.dt)
+        held = held_values(model, step, values, self.dt)
         kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in held.items()} | dict.fromkeys(
             self._varying, "both"
         )
-        source = clock_source(model, step, kinds, model.ports)
+        source = find_source(model, self.method, self._varying, kinds, model.ports)
         self._module, self._arguments = plain_module(write_module("clock", source.text)), source.arguments
         self._held, self._normals, self._additive = held, step.normals, additive_ports(model)
         self.reset()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = ["numba", "torch", "matplotlib.pyplot", "pandas", "scipy.optimize"]
+HEAVY = ["sympy", "numba", "torch", "matplotlib.pyplot", "pandas", "scipy.optimize"]
 LIMIT = 0.5  # s
 
 PROGRAM = """

@@ -4,7 +4,8 @@ import pytest
 import sympy
 
 from rheobase.errors import RowError
-from rheobase.model.expression import FUNCTIONS, Clean, normalise, parse_number, symbol
+from rheobase.model.algebra import symbol
+from rheobase.model.expression import FUNCTIONS, Clean, normalise, parse_number
 from rheobase.model.neuron import Neuron
 from rheobase.model.rows import parse_rows
 

@@ -10,8 +10,8 @@ import sympy
 
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model import zoo
+from rheobase.model.algebra import exprel, symbol
 from rheobase.model.distribution import uniform
-from rheobase.model.expression import exprel, symbol
 from rheobase.model.neuron import Neuron
 
 FORMS = {

@@ -12,7 +12,7 @@ import sympy
 from rheobase.analysis.equilibria import scan_roots
 from rheobase.analysis.setting import Setting, pick_input, read_setting
 from rheobase.errors import DidNotConverge, InputError
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["Bifurcation", "Bifurcations", "bifurcation"]

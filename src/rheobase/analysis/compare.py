@@ -143,7 +143,7 @@ def compare(
     >>> found[0].matched, found[0].missed, found[0].invented, round(found[0].largest, 6)
     (4, 0, 0, 0.111017)
     """
-    chosen = [Exact(), Clock("0.1 ms")] if engines is None else [*engines]
+    chosen: list[Engine] = [Exact(), Clock("0.1 ms")] if engines is None else [*engines]
     if len(chosen) < 2:
         raise InputError(
             f"{len(chosen)} engine to compare; give two or more, as in engines=[rb.Exact(), rb.Clock('0.1 ms')]"

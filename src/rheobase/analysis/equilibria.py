@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 
 from rheobase.analysis.setting import Setting
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 
 __all__ = ["FixedPoint", "describe", "exact_numbers", "fixed_points", "name_stability", "scan_roots"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 
 from rheobase.analysis.setting import Setting
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 
 __all__ = ["Drive", "drive_of", "flow_matrix"]
 

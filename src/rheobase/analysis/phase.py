@@ -13,7 +13,7 @@ from rheobase.analysis.equilibria import FixedPoint, describe, exact_numbers, fi
 from rheobase.analysis.setting import Setting, read_setting
 from rheobase.derive.rest import is_current
 from rheobase.errors import InputError, nearest
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number

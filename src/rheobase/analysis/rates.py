@@ -11,7 +11,7 @@ import sympy
 from rheobase.analysis import theory
 from rheobase.analysis.equilibria import exact_numbers
 from rheobase.analysis.setting import Setting
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 
 __all__ = ["OneState", "one_state", "rate_in_theory"]
 

@@ -11,7 +11,7 @@ import sympy
 
 from rheobase.analysis.setting import pick_input, read_setting
 from rheobase.errors import InputError, UnitMismatch, nearest
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import read_quantity
 from rheobase.units import parse_unit

@@ -11,7 +11,7 @@ import sympy
 from rheobase.analysis.linear import drive_of
 from rheobase.analysis.setting import Setting, pick_input, read_setting
 from rheobase.errors import DidNotConverge, InputError
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.simulation import Engine, simulate
 from rheobase.units import to_number

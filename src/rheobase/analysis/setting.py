@@ -15,7 +15,7 @@ from rheobase.derive.rest import is_current
 from rheobase.derive.structure import Structure, analyse, threshold_function
 from rheobase.engines.population import prepare
 from rheobase.errors import DidNotConverge, InputError, nearest
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import sympy
 
-from rheobase.derive.evaluate import evaluate
-from rheobase.model.expression import symbol
+from rheobase.model.compute import compute_text
 from rheobase.model.neuron import Neuron
+from rheobase.model.rows import Rows
+from rheobase.remember import remember
 
 __all__ = ["additive_ports", "port_gains"]
 
@@ -24,17 +25,7 @@ def additive_ports(neuron: Neuron) -> frozenset[str]:
     >>> sorted(additive_ports(LIF()))
     ['spikes']
     """
-    w = symbol("w_i")
-    states = {symbol(s) for s in neuron.states}
-    found = set()
-    for port, jumps in neuron.rows.receive.items():
-        gains = [neuron.rows.substitute(j.value) - symbol(j.state) for j in jumps]
-        linear = all(
-            sympy.expand(g.subs(w, 0)) == 0 and not sympy.diff(g, w).free_symbols & {w, *states} for g in gains
-        )
-        if linear and len({j.state for j in jumps}) == len(jumps):
-            found.add(port)
-    return frozenset(found)
+    return frozenset(_find_gains(neuron.rows))
 
 
 def port_gains(neuron: Neuron, port: str, values: Mapping[str, Any]) -> dict[str, float] | None:
@@ -44,15 +35,26 @@ def port_gains(neuron: Neuron, port: str, values: Mapping[str, Any]) -> dict[str
     >>> port_gains(LIF(), "spikes", {})
     {'v': 1.0}
     """
-    if port not in additive_ports(neuron):
+    gains = _find_gains(neuron.rows).get(port)
+    if gains is None:
         return None
     out = {}
-    for j in neuron.rows.receive[port]:
-        gain = sympy.expand(neuron.rows.substitute(j.value) - symbol(j.state)).coeff(symbol("w_i"))
-        if gain.free_symbols & {symbol("t")}:
+    for state, text in gains.items():
+        number = None if text is None else np.asarray(compute_text(text, values), dtype=float)
+        if number is None or number.ndim:
             return None
-        number = np.asarray(evaluate(gain, values), dtype=float)
-        if number.ndim:
-            return None
-        out[j.state] = float(number)
+        out[state] = float(number)
     return out
+
+
+@lru_cache(maxsize=512)
+def _find_gains(rows: Rows) -> dict[str, dict[str, str | None]]:
+    """Return c of each state at each additive port, as text; None where it changes in time."""
+
+    def derive() -> Any:
+        from rheobase.derive.symbolic import describe_gains
+
+        return describe_gains(rows)
+
+    found: dict[str, dict[str, str | None]] = remember("gains", rows.texts, derive) if rows.receive else {}
+    return found

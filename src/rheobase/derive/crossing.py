@@ -39,9 +39,10 @@ neurons.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -658,7 +659,7 @@ def _search_nothing(
 
 
 #: What takes the place of kernels where no kind has complex eigenvalues: two thirds of the code are for those.
-REAL = {"read_threshold": _read_real, "search_general": _search_nothing}
+REAL: dict[str, Callable[..., Any]] = {"read_threshold": _read_real, "search_general": _search_nothing}
 
 
 # --------------------------------------------------------------------------------------- preparation

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import sympy
 
-from rheobase.model.expression import exprel
+from rheobase.model.algebra import exprel
 
 __all__ = ["evaluate"]
 
@@ -50,7 +50,7 @@ _COMPARE: Final[dict[type, Any]] = {
 def evaluate(expression: Any, values: Mapping[str, Any]) -> Any:
     """Return the value of a SymPy expression; names stand for floats or arrays that broadcast.
 
-    >>> from rheobase.model.expression import symbol
+    >>> from rheobase.model.algebra import symbol
     >>> float(evaluate(symbol("R") * symbol("I") + 1, {"R": 100.0, "I": 0.2}))
     21.0
     """

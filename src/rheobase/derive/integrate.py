@@ -18,22 +18,19 @@ method.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any, Final, final
 
-import numpy as np
 import sympy
 
-from rheobase.derive.evaluate import evaluate
-from rheobase.derive.modal import decompose
+from rheobase.derive.propagate import clamp_sets, clamp_tag
 from rheobase.derive.structure import Structure, threshold_function
 from rheobase.errors import InputError, nearest
-from rheobase.model.expression import exprel, symbol
+from rheobase.model.algebra import exprel, symbol
 from rheobase.model.neuron import Neuron
 
-__all__ = ["METHODS", "Step", "choose_method", "clamp_sets", "derive_step", "propagators", "stage_limit"]
+__all__ = ["METHODS", "Step", "choose_method", "derive_step", "noisy_states", "stage_limit"]
 
 METHODS: Final = ("exact", "exponential euler", "rk4", "heun", "euler", "sequential euler")
 _DT: Final = symbol("dt")
@@ -87,18 +84,6 @@ def choose_method(structure: Structure, method: str = "auto") -> str:
     return method
 
 
-def clamp_sets(neuron: Neuron) -> list[frozenset[str]]:
-    """Return the sets of states that can be clamped at the same time, the empty set first.
-
-    States with the same refractory time are clamped and released together.
-    """
-    groups: dict[str, list[str]] = {}
-    for state, time in neuron.refractory.items():
-        if state != "threshold":
-            groups.setdefault(time, []).append(state)
-    return [frozenset().union(*c) for r in range(len(groups) + 1) for c in combinations(groups.values(), r)]
-
-
 def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
     """Return the one-step formula of a neuron for a method (see `choose_method`)."""
     orders = {
@@ -114,7 +99,7 @@ def derive_step(neuron: Neuron, structure: Structure, method: str) -> Step:
         order = "1 (strong)" if structure.additive_noise else "1/2 (strong)"
     normals = len(structure.noises)
     if method == "exact":
-        normals = len(_noisy_states(structure)) if structure.noises else 0
+        normals = len(noisy_states(structure)) if structure.noises else 0
         branches = {c: _exact(structure, c) for c in clamp_sets(neuron)}
     else:
         make = {
@@ -263,11 +248,7 @@ def _exponential_euler(structure: Structure, clamped: frozenset[str], limit: dic
     return (*_with_cse(pairs, "_x"), *_keep(structure, clamped))
 
 
-def _tag(clamped: frozenset[str], structure: Structure) -> str:
-    return "_P" + "".join(str(i) for i, s in enumerate(structure.states) if s.name in clamped)
-
-
-def _noisy_states(structure: Structure) -> list[int]:
+def noisy_states(structure: Structure) -> list[int]:
     """Return the states whose exact transition is random: those the noise reaches through the flow."""
     assert structure.affine is not None
     a = structure.affine[0]
@@ -284,10 +265,10 @@ def _exact(structure: Structure, clamped: frozenset[str]) -> Statements:
     assert structure.affine is not None
     a, b, c = structure.affine
     free = _free(structure, clamped)
-    tag = _tag(clamped, structure)
+    tag = clamp_tag([x.name for x in structure.states], clamped)
     n = len(structure.states)
     reach = _reachability(a, free, n)
-    noisy = _noisy_states(structure) if structure.noises else []
+    noisy = noisy_states(structure) if structure.noises else []
     out = []
     for i in free:
         total: Any = sympy.Integer(0)
@@ -315,118 +296,3 @@ def _reachability(a: sympy.Matrix, free: list[int], n: int) -> list[list[bool]]:
             for j in free:
                 reach[i][j] = reach[i][j] or any(a[i, k] != 0 and reach[k][j] for k in free)
     return reach
-
-
-def propagators(
-    structure: Structure, step: Step, clamped: Collection[frozenset[str]], values: Mapping[str, Any], dt: float
-) -> dict[str, float | np.ndarray]:
-    """Return the values of the exact method's coefficients.
-
-    The step matrix is the exponential of the augmented matrix [[A, B, c], [0]] dt, computed numerically: a
-    printed closed form loses all digits near tau_m = tau_s. The covariance of the noise is Van Loan's integral
-    (1978), its Cholesky factor multiplies the Gaussian numbers.
-    """
-    if not step.coefficients:
-        return {}
-    assert structure.affine is not None
-    a, b, c = structure.affine
-    n = len(structure.states)
-    full = _numbers(a, values)
-    inputs, constant = _numbers(b, values), _numbers(c, values)
-    out: dict[str, float | np.ndarray] = {}
-    for clamp in clamped:
-        tag = _tag(clamp, structure)
-        held = full.copy()
-        fixed = [i for i, s in enumerate(structure.states) if s.name in clamp]
-        held[..., fixed, :] = 0.0
-        moving = np.eye(n)
-        moving[fixed] = 0.0
-        # [[A, 1], [0, 0]]: its exponential holds exp(A dt) and the integral of exp(A s) that B and c are multiplied by
-        block = np.concatenate([held, np.broadcast_to(moving, held.shape)], axis=-1)
-        e = _exponential(np.concatenate([block, np.zeros_like(block)], axis=-2), dt)
-        p, integral = e[..., :n, :n], e[..., :n, n:]
-        q, r = integral @ inputs, integral @ constant
-        factor = _noise_factor(structure, values, held, fixed, dt) if structure.noises else None
-        for name in step.coefficients:
-            head, _, rest = name.partition("__")
-            if head != tag:
-                continue
-            row, _, column = rest.partition("_")
-            i = int(row)
-            if column.startswith("z"):
-                assert factor is not None
-                x = factor[..., i, int(column[1:])]
-            else:
-                x = (
-                    r[..., i, 0]
-                    if column == "c"
-                    else q[..., i, int(column[1:])]
-                    if column.startswith("u")
-                    else p[..., i, int(column)]
-                )
-            out[name] = float(x) if x.ndim == 0 else np.ascontiguousarray(x)
-    return out
-
-
-def _numbers(matrix: sympy.Matrix, values: Mapping[str, Any]) -> np.ndarray:
-    """Return a symbolic matrix as numbers, shape (..., rows, columns)."""
-    entries = [np.asarray(evaluate(e, values), dtype=float) for e in matrix]
-    shape = np.broadcast_shapes(*(x.shape for x in entries), ())
-    out = np.zeros((*shape, *matrix.shape))
-    for k, x in enumerate(entries):
-        out[..., k // max(matrix.shape[1], 1), k % max(matrix.shape[1], 1)] = x
-    return out
-
-
-def _exponential(matrices: np.ndarray, dt: float) -> np.ndarray:
-    """Return exp(M dt) for M of shape (..., n, n).
-
-    A few different matrices go through `rheobase.derive.modal`, which keeps the digits of cascades; many
-    (neurons that all differ) through SciPy, which takes them at once.
-    """
-    flat = matrices.reshape(-1, *matrices.shape[-2:])
-    unique, inverse = np.unique(flat, axis=0, return_inverse=True)
-    if len(unique) > 64:
-        from scipy.linalg import expm
-
-        return np.asarray(expm(matrices * dt))
-    eye = np.eye(flat.shape[-1])
-    powers = []
-    for m in unique:
-        modal = decompose(m)
-        powers.append(np.stack([modal.propagate(column, dt) for column in eye], axis=1))
-    return np.stack(powers)[inverse.reshape(-1)].reshape(matrices.shape)
-
-
-def _noise_factor(
-    structure: Structure, values: Mapping[str, Any], a: np.ndarray, fixed: list[int], dt: float
-) -> np.ndarray:
-    """Return L with L L^T = integral of exp(A s) G G^T exp(A^T s) over a step; columns are the noisy states."""
-    n = len(structure.states)
-    shape = a.shape[:-2]
-    g = [[np.asarray(evaluate(e, values), dtype=float) for e in row] for row in structure.noise]
-    shape = np.broadcast_shapes(shape, *(x.shape for row in g for x in row))
-    noise = np.zeros((*shape, n, len(structure.noises)))
-    for i, row in enumerate(g):
-        for j, x in enumerate(row):
-            noise[..., i, j] = 0.0 if i in fixed else x
-    q = noise @ np.swapaxes(noise, -1, -2)
-    block = np.zeros((*shape, 2 * n, 2 * n))
-    block[..., :n, :n], block[..., :n, n:], block[..., n:, n:] = -a, q, np.swapaxes(a, -1, -2)
-    e = _exponential(block, dt)
-    covariance = np.swapaxes(e[..., n:, n:], -1, -2) @ e[..., :n, n:]
-    noisy = _noisy_states(structure)
-    out = np.zeros((*shape, n, len(noisy)))
-    small = covariance[..., noisy, :][..., :, noisy]
-    # a plain loop over the few columns: covariances are often singular (one noise, several states)
-    factor = np.zeros_like(small)
-    for j in range(len(noisy)):
-        d = small[..., j, j] - (factor[..., j, :j] ** 2).sum(-1)
-        tiny = d <= 1e-14 * np.maximum(small[..., j, j], 1e-300)
-        root = np.sqrt(np.where(tiny, 0.0, d))
-        factor[..., j, j] = root
-        for i in range(j + 1, len(noisy)):
-            rest = small[..., i, j] - (factor[..., i, :j] * factor[..., j, :j]).sum(-1)
-            factor[..., i, j] = np.where(tiny, 0.0, rest / np.where(tiny, 1.0, root))
-    out[..., noisy, :] = factor
-    return out

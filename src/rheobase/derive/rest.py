@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import sympy
 
-from rheobase.derive.evaluate import evaluate
-from rheobase.derive.structure import analyse
+from rheobase.derive.facts import RestFacts, rest_facts
+from rheobase.derive.propagate import compute_matrix
+from rheobase.model.compute import compute_text
 from rheobase.model.neuron import Neuron
 
 __all__ = ["rest_state"]
@@ -39,44 +39,36 @@ def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, n
         if is_current(name) or name not in values:  # what varies in time counts as the model has it
             env[name] = q.value if isinstance(q.value, float | np.ndarray) else env.get(name, 0.0)
     env["t"] = 0.0
-    start = _after_reset(neuron, env, n)
-    found = _fixed_point(neuron, env, n, start)
+    facts = rest_facts(neuron)
+    start = _after_reset(neuron, facts, env, n)
+    found = _fixed_point(neuron, facts, env, n, start)
     if found is None:
         return start
     fires = np.zeros(n, dtype=bool)
-    if neuron.rows.threshold is not None:
-        fires = np.broadcast_to(evaluate(neuron.rows.substitute(neuron.rows.threshold.value), env | found), (n,))
+    if facts.threshold is not None:
+        fires = np.broadcast_to(compute_text(facts.threshold, env | found), (n,))
     moved = {j.state for j in neuron.rows.reset}
     return {s: np.where(fires, start[s], x) if s in moved else x for s, x in found.items()}
 
 
-def _after_reset(neuron: Neuron, env: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
+def _after_reset(neuron: Neuron, facts: RestFacts, env: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:
     out = {s: np.zeros(n) for s in neuron.states}
-    for j in neuron.rows.reset:
-        value = neuron.rows.substitute(j.value)
-        if not {s.name for s in value.free_symbols} & set(neuron.states):
-            out[j.state] = np.broadcast_to(np.asarray(evaluate(value, env), dtype=float), (n,)).copy()
+    for state, text in facts.reset:
+        if text is not None:
+            out[state] = np.broadcast_to(np.asarray(compute_text(text, env), dtype=float), (n,)).copy()
     return out
 
 
 def _fixed_point(
-    neuron: Neuron, env: Mapping[str, Any], n: int, start: dict[str, np.ndarray]
+    neuron: Neuron, facts: RestFacts, env: Mapping[str, Any], n: int, start: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray] | None:
     """Newton's method on the drift, all neurons at once; exact in one step for affine rows."""
-    structure = analyse(neuron, neuron.inputs)
-    drift = sympy.Matrix(structure.drift)
-    jacobian = drift.jacobian(structure.states)
-    jacobian = jacobian.replace(
-        lambda e: isinstance(e, sympy.Derivative | sympy.Subs), lambda e: sympy.S.Zero
-    )  # of floor
-    names = [s.name for s in structure.states]
+    names = neuron.states
     x = np.stack([start[s] for s in names], axis=-1)
     for _ in range(60):
         here = {**env, **{s: x[:, i] for i, s in enumerate(names)}}
-        with np.errstate(all="ignore"):
-            f = np.stack([np.broadcast_to(np.asarray(evaluate(e, here), float), (n,)) for e in drift], axis=-1)
-            j = np.stack([np.broadcast_to(np.asarray(evaluate(e, here), float), (n,)) for e in jacobian], axis=-1)
-        j = j.reshape(n, len(names), len(names))
+        f = np.broadcast_to(compute_matrix([facts.drift], here)[..., 0, :], (n, len(names)))
+        j = np.broadcast_to(compute_matrix(facts.jacobian, here), (n, len(names), len(names)))
         if not (np.isfinite(f).all() and np.isfinite(j).all()) or np.any(np.abs(np.linalg.det(j)) < 1e-300):
             return None
         try:

@@ -9,8 +9,9 @@ from typing import Any, final
 
 import sympy
 
-from rheobase.model.expression import symbol
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
+from rheobase.model.rows import Rows
 
 __all__ = ["Structure", "analyse"]
 
@@ -74,16 +75,17 @@ class Structure:
 
 def analyse(neuron: Neuron, inputs: Collection[str]) -> Structure:
     """Return the structure of a neuron when `inputs` are the names that vary in time."""
-    return _analyse(neuron, tuple(sorted(inputs)))
+    return _analyse(neuron.rows, tuple(sorted(inputs)))
 
 
 @lru_cache(maxsize=256)
-def _analyse(neuron: Neuron, inputs: tuple[str, ...]) -> Structure:
-    states = tuple(symbol(s) for s in neuron.states)
-    noises = tuple(symbol(x) for x in neuron.noises)
+def _analyse(rows: Rows, inputs: tuple[str, ...]) -> Structure:
+    states = tuple(symbol(s) for s in rows.states)
+    flows = [rows.substitute(flow.value) for flow in rows.flows]
+    there = {s.name for f in flows for s in f.free_symbols}
+    noises = tuple(symbol(x) for x in rows.noises if x in there)
     drift, noise = [], []
-    for flow in neuron.rows.flows:
-        f = neuron.rows.substitute(flow.value)
+    for f in flows:
         noise.append(tuple(sympy.diff(f, x) for x in noises))
         drift.append(f.subs(dict.fromkeys(noises, 0)))
     return Structure(states, tuple(symbol(u) for u in inputs), noises, tuple(drift), tuple(noise))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import final
 
 from rheobase.derive.additive import additive_ports
-from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_step
+from rheobase.derive.integrate import Step, choose_method, derive_step
+from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse
+from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["ClockSource", "clock_source", "print_clock"]
+__all__ = ["clock_source", "print_clock"]
 
 _HEADER = '''"""{title}, written by rheobase from these rows:
 
@@ -31,16 +31,6 @@ def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     return expm1(x)/x if x != 0.0 else 1.0
 '''
-
-
-@final
-@dataclass(frozen=True)
-class ClockSource:
-    """The text of a module with the row functions and ``advance``, and the names of its arguments in order."""
-
-    text: str
-    arguments: tuple[str, ...]
-    functions: tuple[str, ...]
 
 
 def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str]) -> ClockSource:
@@ -197,13 +187,9 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         "    return _count",
         "",
     ]
-    table = "\n".join(
-        f"    {line}"
-        for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines()
-        if not line.startswith("  parameters")
-    )
     header = _HEADER.format(
-        title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table
+        title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"),
+        table=write_rows(neuron),
     )
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
     return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), ("exprel", *defined))

@@ -8,49 +8,14 @@ own: no crossing, no end of refractoriness. ``_code[j]`` is twice the number of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import final
 
-from rheobase.derive.integrate import Step, clamp_sets
+from rheobase.derive.integrate import Step
+from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.exact_loop import drop_flows
+from rheobase.emit.exact_plan import NEVER, Cells
 from rheobase.emit.to_python import row_functions
-from rheobase.model.neuron import Neuron
 
-__all__ = ["Cells", "cells_source"]
-
-
-@final
-@dataclass(frozen=True)
-class Cells:
-    """What the text of a group of neurons depends on.
-
-    Attributes
-    ----------
-    size : int
-        Length of the augmented state.
-    kinds : mapping
-        How each parameter is stored: ``scalar`` or ``neuron``.
-    ports : mapping of str to bool
-        The ports in use, and whether a delivery just adds a multiple of the weight.
-    single : bool
-        Whether every mode is one real exponential: then time passes, and bounds are found, without a kernel.
-    fixed : tuple of int
-        Modes that do not change in time, whatever the table.
-    set_from : int
-        Where the states that inputs set begin; their number is `set_count`, 0 if no input changes.
-    traced : bool
-        Whether states are recorded.
-    """
-
-    neuron: Neuron
-    size: int
-    kinds: Mapping[str, str]
-    ports: Mapping[str, bool]
-    single: bool
-    fixed: tuple[int, ...]
-    set_from: int
-    set_count: int
-    traced: bool
+__all__ = ["cells_source"]
 
 
 _SETTLE = '''
@@ -266,8 +231,6 @@ def _set{g}(_b, _to, _window, {arguments}):
         _plan{g}(_j, _window, {arguments})
     return 0
 '''
-
-NEVER = 1 << 62
 
 
 def cells_source(g: int, cells: Cells) -> tuple[list[str], tuple[str, ...], tuple[str, ...]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from rheobase.derive.integrate import Step, clamp_sets
-from rheobase.emit.clock_loop import ClockSource
+from rheobase.derive.integrate import Step
+from rheobase.derive.propagate import clamp_sets
+from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
@@ -213,12 +214,9 @@ def exact_source(
         hold=indent(hold, 3),
         reset=indent(reset, 3),
     )
-    table = "\n".join(
-        f"    {line}"
-        for line in str(neuron).replace("\\", "/").replace('"', "'").splitlines()
-        if not line.startswith("  parameters")
+    header = _HEADER.format(
+        name=neuron.name.replace('"', "'").replace("\\", "/"), table=write_rows(neuron), digest=digest
     )
-    header = _HEADER.format(name=neuron.name.replace('"', "'").replace("\\", "/"), table=table, digest=digest)
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in keep if line.startswith("def "))
     return ClockSource(header + "\n".join(keep) + text, tuple(arguments), ("exprel", *defined))
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
 
-from rheobase.emit.exact_cells import Cells, cells_source
+from rheobase.emit.exact_cells import cells_source
+from rheobase.emit.exact_plan import Cells, Link
 
-__all__ = ["Link", "exact_network_source"]
+__all__ = ["exact_network_source"]
 
 _HEADER = '''"""An exact network, written by rheobase from the rows of {names}.
 
@@ -36,21 +35,6 @@ def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     return expm1(x)/x if x != 0.0 else 1.0
 '''
-
-
-@final
-@dataclass(frozen=True)
-class Link:
-    """Synapses from a group (or, as ``-1 - s``, from source s) to a port of a group.
-
-    `weights` and `delays` tell whether synapses have their own or share one.
-    """
-
-    source: int
-    target: int
-    port: str
-    weights: bool
-    delays: bool
 
 
 def exact_network_source(
@@ -153,7 +137,7 @@ def exact_network_source(
         "",
         "",
         f"def run({', '.join(arguments)}):",
-        '    """Carry the network from window _from to _until_window; return the window reached, or -1 for an error."""',
+        '    """Carry the network to window _until_window; return the window reached, or -1 for an error."""',
         *_indent(loop),
         "",
     ]

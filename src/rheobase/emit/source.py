@@ -10,20 +10,14 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["cache_folder", "load_module", "write_module"]
+from rheobase.remember import cache_folder
+
+__all__ = ["hash_text", "load_module", "read_module", "write_module"]
 
 
-def cache_folder() -> Path:
-    """Return the folder of generated code: ``$RHEOBASE_CACHE``, or the user's cache folder.
-
-    One folder for each version of Python and of Numba, since compiled code of one is useless to another.
-    """
-    root = os.environ.get("RHEOBASE_CACHE")
-    if not root:
-        home = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
-        root = str(Path(home) if home else Path.home() / ".cache")
-        root = str(Path(root) / "rheobase")
-    return Path(root) / f"python{sys.version_info.major}.{sys.version_info.minor}"
+def hash_text(text: str) -> str:
+    """Return the hash in the name of the file that holds `text`."""
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
 def write_module(stem: str, text: str) -> Path:
@@ -32,8 +26,7 @@ def write_module(stem: str, text: str) -> Path:
     The name ends in a hash of the text. The file is written under another name and renamed, so that two
     processes never see half of it; if the cache folder cannot be written, a temporary one is used.
     """
-    digest = hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
-    name = f"{stem}_{digest}.py"
+    name = f"{stem}_{hash_text(text)}.py"
     for folder in (
         cache_folder(),
         Path(tempfile.gettempdir()) / f"rheobase_{os.getuid() if hasattr(os, 'getuid') else 0}",
@@ -51,6 +44,15 @@ def write_module(stem: str, text: str) -> Path:
         except OSError:
             continue
     raise OSError(f"no folder for generated code can be written; set RHEOBASE_CACHE (tried {cache_folder()})")
+
+
+def read_module(stem: str, digest: str) -> str | None:
+    """Return the text that `write_module` wrote under a name with that hash; None if it is gone or has been changed."""
+    try:
+        text = (cache_folder() / f"{stem}_{digest}.py").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    return text if hash_text(text) == digest else None
 
 
 def load_module(path: Path, flavour: str = "plain") -> ModuleType:

@@ -110,7 +110,7 @@ _PRINTER: Final = _Printer()
 def print_expression(e: Any) -> str:
     """Return the Python text of a SymPy expression or condition.
 
-    >>> from rheobase.model.expression import symbol
+    >>> from rheobase.model.algebra import symbol
     >>> print_expression(symbol("v") ** 2 / 2)
     '(0.5)*(v*v)'
     """

@@ -7,24 +7,20 @@ to neuron, and the constant 1; between events it obeys x' = M x. Neurons that sh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
-import sympy
 
 from rheobase.derive.crossing import Crossing, prepare_crossing, stack_crossings
-from rheobase.derive.evaluate import evaluate
-from rheobase.derive.integrate import clamp_sets
+from rheobase.derive.facts import ZERO, ExactFacts, exact_facts
 from rheobase.derive.modal import layout_size
-from rheobase.derive.structure import Structure, analyse, threshold_function
+from rheobase.derive.propagate import clamp_sets
 from rheobase.engines.population import Population
-from rheobase.errors import InputError, NotExact
-from rheobase.model.expression import symbol
+from rheobase.errors import InputError
+from rheobase.model.compute import compute_text
 from rheobase.network.generators import Generator, generate, join
 
 __all__ = ["AffineSystem", "build_system"]
-
-_ELSE = "run it with engine=rb.Precise() or rb.Clock(dt='0.1 ms')"
 
 
 @final
@@ -54,75 +50,39 @@ class AffineSystem:
         return not np.any(self.layout[:, layout_size(self.size) + 1])
 
 
-def check_exact(population: Population) -> tuple[Structure, Any, bool]:
-    """Return (structure, threshold function, strict), or raise `NotExact` naming what is in the way."""
-    neuron = population.neuron
-    structure = analyse(neuron, tuple(sorted(population.inputs)))
-    if neuron.noises:
-        raise NotExact(
-            f"evolve row: {neuron.noises[0]} is white noise, whose threshold crossings have no closed form; "
-            "run it with engine=rb.Clock(dt='0.1 ms')"
-        )
-    if neuron.rows.hazard is not None:
-        raise NotExact("hazard row: firing by chance has no exact crossing; run it with engine=rb.Clock(dt='0.1 ms')")
-    if neuron.rows.bounds:
-        raise NotExact(f"evolve row: the bound on {neuron.rows.bounds[0].state} makes the flow piecewise; {_ELSE}")
-    if structure.timed:
-        raise NotExact(
-            f"evolve row: t stands in the rows; give the current as a stimulus such as rb.sine(), or {_ELSE}"
-        )
-    if structure.affine is None:
-        states = set(structure.states)
-        for flow, e in zip(neuron.rows.flows, structure.drift, strict=True):
-            slopes = [sympy.simplify(sympy.diff(e, s)) for s in states]
-            if any(s.free_symbols & (states | set(structure.inputs)) for s in slopes) or e.has(
-                sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs
-            ):
-                raise NotExact(f"evolve row: d{flow.state}/dt = {flow.right.text} is not linear in the states; {_ELSE}")
-        raise NotExact(f"evolve row: the flow is not linear with constant coefficients; {_ELSE}")
-    found = threshold_function(neuron)
-    if neuron.rows.threshold is not None:
-        g = None if found is None else found[0]
-        affine = g is not None and not any(
-            sympy.diff(g, s).free_symbols & {*structure.states, *structure.inputs} for s in structure.states
-        )
-        if not affine or g is None or (g.free_symbols & {*structure.inputs, symbol("t")}):
-            raise NotExact(
-                f"threshold row: {neuron.rows.threshold.text} is not one comparison linear in the states; {_ELSE}"
-            )
-    return structure, (found[0] if found else None), (found[1] if found else True)
+def check_exact(population: Population) -> ExactFacts:
+    """Return the affine form of a population, or raise `NotExact` naming what is in the way."""
+    return exact_facts(population.neuron, population.inputs)
 
 
 def build_system(population: Population, until: float) -> AffineSystem:
     """Return the systems of a population, or raise `NotExact`."""
-    structure, g, strict = check_exact(population)
-    assert structure.affine is not None
+    facts = check_exact(population)
     neuron, n, values = population.neuron, population.n, population.values
     parts = {
-        u.name: generate(population.inputs[u.name], until, n, population.key("input", u.name), u.name)
-        for u in structure.inputs
+        u: generate(population.inputs[u], until, n, population.key("input", u), u) for u in sorted(population.inputs)
     }
     whole = (
         join([*parts.values()]) if parts else Generator(np.zeros((0, 0)), np.zeros(0), np.zeros(0), np.zeros((0, 1, 0)))
     )
-    a, b, c = structure.affine
-    ns, nz = len(structure.states), len(whole.reading)
+    a, b, c = facts.a, facts.b, facts.c
+    ns, nz = len(neuron.states), len(whole.reading)
 
-    def number(e: Any) -> np.ndarray:
-        return np.asarray(evaluate(e, values), dtype=float)
+    def number(text: str) -> np.ndarray:
+        return np.asarray(compute_text(text, values), dtype=float)
 
     constants: list[tuple[int, np.ndarray]] = []  # (row of M, or -1 for the threshold; one value a neuron)
     entries: dict[tuple[int, int], np.ndarray] = {
-        (i, j): number(a[i, j]) for i in range(ns) for j in range(ns) if a[i, j] != 0
+        (i, j): number(a[i][j]) for i in range(ns) for j in range(ns) if a[i][j] != ZERO
     }
     at = ns
-    for j, u in enumerate(structure.inputs):
-        width = len(parts[u.name].reading)
+    for j, part in enumerate(parts.values()):
+        width = len(part.reading)
         for i in range(ns):
-            if b[i, j] != 0:
-                for offset, r in enumerate(parts[u.name].reading):
+            if b[i][j] != ZERO:
+                for offset, r in enumerate(part.reading):
                     if r != 0:
-                        entries[i, at + offset] = number(b[i, j]) * r
+                        entries[i, at + offset] = number(b[i][j]) * r
         at += width
     shared: dict[int, float] = {}
     for i in range(ns):
@@ -133,9 +93,9 @@ def build_system(population: Population, until: float) -> AffineSystem:
             shared[i] = float(value)
     row: dict[int, np.ndarray] = {}
     level = 0.0
-    if g is not None:
-        row = {i: number(sympy.diff(g, s)) for i, s in enumerate(structure.states)}
-        rest = number(sympy.expand(g - sum(sympy.diff(g, s) * s for s in structure.states)))
+    if facts.slope:
+        row = {i: number(text) for i, text in enumerate(facts.slope)}
+        rest = number(facts.level)
         if rest.ndim:
             constants.append((-1, rest))
         else:
@@ -170,12 +130,12 @@ def build_system(population: Population, until: float) -> AffineSystem:
                 functional[ns + nz + position] = 1.0
         for clamp in clamps:
             held = matrix.copy()
-            held[[i for i, s in enumerate(structure.states) if s.name in clamp]] = 0.0
+            held[[i for i, s in enumerate(neuron.states) if s in clamp]] = 0.0
             crossings.append(prepare_crossing(held, functional))
     stacked, layout = stack_crossings(crossings)
     start = np.zeros((n, size))
-    for i, s in enumerate(structure.states):
-        start[:, i] = population.initial[s.name]
+    for i, s in enumerate(neuron.states):
+        start[:, i] = population.initial[s]
     for position, (_, x) in enumerate(constants):
         start[:, ns + nz + position] = x
     start[:, size - 1] = 1.0
@@ -190,5 +150,5 @@ def build_system(population: Population, until: float) -> AffineSystem:
         whole.times[inside],
         np.ascontiguousarray(whole.values[inside]),
         ns,
-        strict,
+        facts.strict,
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -16,9 +15,9 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.derive.additive import additive_ports
-from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_step, propagators
-from rheobase.derive.structure import Structure, analyse
-from rheobase.emit.clock_loop import ClockSource, clock_source
+from rheobase.derive.facts import StepFacts, step_facts
+from rheobase.derive.propagate import clamp_sets, propagators
+from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.compile import compiled_module, plain_module, waiting
 from rheobase.engines.noise import fill_normals, fill_uniforms
@@ -101,11 +100,9 @@ def is_worth_compiling(size: int, path: Path) -> bool:
     return size > _SMALL * min(waiting(path) / 0.06, 3.0)
 
 
-def held_values(
-    neuron: Neuron, structure: Structure, step: Step, values: Mapping[str, Any], dt: float
-) -> dict[str, Any]:
+def held_values(neuron: Neuron, step: StepFacts, values: Mapping[str, Any], dt: float) -> dict[str, Any]:
     """Return all that a loop holds fixed: parameters, the step's coefficients, refractory times in steps."""
-    held = {**values, **propagators(structure, step, clamp_sets(neuron), values, dt)}
+    held = {**values, **propagators(step, clamp_sets(neuron), values, dt)}
     for target, name in neuron.refractory.items():
         counts = count_steps(held[name], dt)
         held[f"_steps_{target}"] = int(counts) if counts.ndim == 0 else counts
@@ -129,16 +126,19 @@ def check_step(population: Population, method: str, dt: float) -> None:
             )
 
 
-@lru_cache(maxsize=256)
-def _source(
-    neuron: Neuron,
-    step_method: str,
-    varying: tuple[str, ...],
-    kinds: tuple[tuple[str, str], ...],
-    ports: tuple[str, ...],
-) -> tuple[Step, ClockSource]:
-    step = derive_step(neuron, analyse(neuron, varying), step_method)
-    return step, clock_source(neuron, step, dict(kinds), ports)
+def find_source(
+    neuron: Neuron, method: str, varying: Sequence[str], kinds: Mapping[str, str], ports: Collection[str]
+) -> ClockSource:
+    """Return the loop of a neuron for a method (see `rheobase.emit.clock_loop.clock_source`)."""
+
+    def build() -> ClockSource:
+        from rheobase.derive.integrate import derive_step
+        from rheobase.derive.structure import analyse
+        from rheobase.emit.clock_loop import clock_source
+
+        return clock_source(neuron, derive_step(neuron, analyse(neuron, varying), method), kinds, ports)
+
+    return find_loop("clock", neuron, [method, [*varying], sorted(kinds.items()), sorted(ports)], build)
 
 
 @final
@@ -152,12 +152,9 @@ class ClockRun:
         self.population, self.engine, self.total, self.k = population, engine, total, 0
         self.fed = fed  # ports that a network fills
         neuron, n, dt = population.neuron, population.n, engine.dt
-        varying = tuple(sorted(population.inputs))
-        structure = analyse(neuron, varying)
-        self.method = choose_method(structure, engine.method)
+        self.step = step_facts(neuron, population.inputs, engine.method)
+        self.method, self.order = self.step.method, self.step.order
         check_step(population, self.method, dt)
-        self.step = derive_step(neuron, structure, self.method)
-        self.order = self.step.order
         self.recording = _check_recording(recording, neuron, n, dt, total)
         self._record_states = recording.states
         self.samplers: dict[str, Sampler] = {
@@ -170,7 +167,7 @@ class ClockRun:
         }
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
-        self.values = held_values(neuron, structure, self.step, population.values, dt)
+        self.values = held_values(neuron, self.step, population.values, dt)
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
         self.module, self.source = self.load()
         self._deliver_at_zero()
@@ -191,13 +188,7 @@ class ClockRun:
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
         kinds |= {f"_trace_{s}": "yes" for s in self._record_states}
-        _, source = _source(
-            p.neuron,
-            self.method,
-            tuple(sorted(p.inputs)),
-            tuple(sorted(kinds.items())),
-            tuple(sorted({*p.sources, *self.fed})),
-        )
+        source = find_source(p.neuron, self.method, sorted(p.inputs), kinds, {*p.sources, *self.fed})
         path = write_module("clock", source.text)
         self.compiled = is_worth_compiling(p.n * self.total, path) if compiled is None else compiled
         if self.compiled:

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, final
 
-from rheobase.emit.source import cache_folder, load_module
+from rheobase.emit.source import load_module
 from rheobase.engines import native
+from rheobase.remember import cache_folder
 
 __all__ = ["Compiled", "compile_functions", "compiled_module", "plain_module", "waiting"]
 

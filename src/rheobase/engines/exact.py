@@ -20,9 +20,8 @@ import numpy as np
 from rheobase.derive import crossing as _crossing
 from rheobase.derive import modal as _modal
 from rheobase.derive.crossing import work_size
-from rheobase.derive.integrate import Step, clamp_sets
-from rheobase.emit.clock_loop import ClockSource
-from rheobase.emit.exact_loop import exact_source
+from rheobase.derive.propagate import clamp_sets
+from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
 from rheobase.engines.compile import compiled_module, jit_kept, plain_module, waiting
@@ -270,16 +269,21 @@ def digest(real: bool) -> str:
     return f"{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}, {'real' if real else 'any'} rates"
 
 
-@lru_cache(maxsize=256)
 def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...], real: bool) -> ClockSource:
-    nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
-    return exact_source(neuron, nothing, dict(kinds), ports, digest(real))
+    def build() -> ClockSource:
+        from rheobase.derive.integrate import Step
+        from rheobase.emit.exact_loop import exact_source
+
+        nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
+        return exact_source(neuron, nothing, dict(kinds), ports, digest(real))
+
+    return find_loop("exact", neuron, [kinds, ports, real], build)
 
 
 @lru_cache(maxsize=2)
 def kernels(real: bool) -> dict[str, Any]:
     """Return the crossing kernels, compiled; for real rates without what takes most of the time to compile."""
-    instead = _crossing.REAL if real else {}
+    instead: dict[str, Callable[..., Any]] = _crossing.REAL if real else {}
 
     def keep(function: Callable[..., Any]) -> Any:
         function.__qualname__ += "_real" if real else ""

@@ -15,9 +15,7 @@ import numpy as np
 from rheobase.derive import modal as _modal
 from rheobase.derive.additive import port_gains
 from rheobase.derive.crossing import work_size
-from rheobase.emit.exact_cells import NEVER, Cells
-from rheobase.emit.exact_network import Link, exact_network_source
-from rheobase.emit.source import write_module
+from rheobase.emit.exact_plan import NEVER, Cells, Link, find_exact_network
 from rheobase.engines import arrivals as _arrivals
 from rheobase.engines.affine import AffineSystem, build_system
 from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
@@ -176,7 +174,7 @@ class _Run:
         return _Group(names, offsets, whole, system, cells, arrays, samples, rows)
 
     def _connect(self) -> None:
-        """Gather projections between the same groups and port into one table of synapses, sorted by source and delay."""
+        """Gather projections between the same groups and port into one table, sorted by source and delay."""
         found: dict[tuple[int, int, str], list[tuple[np.ndarray, np.ndarray, Any, Any]]] = {}
         for projection in self.net.projections:
             synapses = build(projection, derive_key(self.seed, "projection", projection.index))
@@ -218,8 +216,8 @@ class _Run:
         self.width = shortest * (1.0 - 2.0**-40) if shortest < math.inf else self.until * 1.01
         if self.until / self.width > _MOST_WINDOWS:
             raise InputError(
-                f"the smallest delay is {shortest:g} ms: Exact moves on by windows of it, {self.until / shortest:g} here;"
-                " give longer delays or a shorter run"
+                f"the smallest delay is {shortest:g} ms: Exact moves on by windows of it,"
+                f" {self.until / shortest:g} here; give longer delays or a shorter run"
             )
 
     def _outside(self, prepared: Mapping[str, Population]) -> None:
@@ -248,10 +246,9 @@ class _Run:
 
     def _load(self) -> None:
         self.real = all(g.system.real for g in self.groups)
-        text, self.arguments, *self.functions = exact_network_source(
+        self.path, self.arguments, *self.functions = find_exact_network(
             [g.cells for g in self.groups], self.links, self.outside, digest(self.real)
         )
-        self.path = write_module("exact_network", text)
         self.module: ModuleType = plain_module(self.path)
         self.compiled = False
         self.status = np.zeros(3, dtype=np.int64)
@@ -293,7 +290,8 @@ class _Run:
 
     def _compile(self) -> None:
         begin = perf_counter()
-        self.module, self.compiled = _compiled(self.path, *self.functions, self.real), True
+        inner, apart = self.functions
+        self.module, self.compiled = _compiled(self.path, inner, apart, self.real), True
         self._call(0, 0)
         self.seconds["compile"] = perf_counter() - begin
 
@@ -333,7 +331,7 @@ class _Run:
                 self.spikes[g].append((a["_out_time"][new].copy(), a["_out_neuron"][new].copy()))
             mine = [k for k, link in enumerate(self.links) if link.source == g]
             first = min((int(self.values_of[f"_begin{k}"][0]) for k in mine), default=count)
-            if 0 < first:
+            if first > 0:
                 rest = count - first
                 for buffer in (a["_out_time"], a["_out_neuron"]):
                     buffer[:rest] = buffer[first:count].copy()

@@ -107,7 +107,7 @@ def read_bound(model: MarkovNeuron, functions: Mapping[str, Any], steps: Steps, 
 
 
 def _names(rate: Any) -> set[str]:
-    return {s.name for s in rate.value.free_symbols} if hasattr(rate, "tree") else set()
+    return set(rate.names) if hasattr(rate, "tree") else set()
 
 
 def find_edges(steps: Steps, end: float) -> np.ndarray:

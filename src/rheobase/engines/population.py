@@ -10,6 +10,7 @@ import numpy as np
 
 from rheobase.derive.rest import rest_state
 from rheobase.errors import InputError, UnitMismatch, nearest
+from rheobase.model.distribution import Distribution
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.network.sources import SpikeSource, as_source
@@ -106,6 +107,8 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
     population = Population(neuron, count, n is None and not sizes, {}, {}, inputs, sources, seed, name)
 
     def draw(group: str, key: str, q: Quantity) -> float | np.ndarray:
+        if not isinstance(q.value, Distribution):  # numpy.random takes longer to import than a small run
+            return q.value
         rng = np.random.Generator(np.random.Philox(key=population.key(group, key)))
         return q.draw(count, rng)
 
@@ -133,11 +136,7 @@ def _check_value(neuron: Neuron, key: str, x: float | np.ndarray, q: Quantity) -
     if not np.isfinite(x).all():
         raise InputError(f"{key} = {q} is not finite; give a number")
     drawn = hasattr(q.value, "sample")
-    leading = any(
-        f.coefficient is not None and f.coefficient.value.is_Symbol and f.coefficient.value.name == key
-        for f in neuron.rows.flows
-    )
-    if (leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
+    if (key in neuron.rows.leading or key == "tau" or key.startswith("tau_")) and np.min(x) <= 0:
         if drawn:
             raise InputError(f"{key}: a value drawn from {q} is not positive; bound it with low=")
         raise InputError(f"{key} = {q} is not positive; {key} multiplies d/dt or is a time constant")

@@ -11,7 +11,8 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.derive.evaluate import evaluate
-from rheobase.derive.integrate import Step, clamp_sets, stage_limit
+from rheobase.derive.integrate import Step, stage_limit
+from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.emit.source import write_module
 from rheobase.emit.to_python import print_expression, row_functions

@@ -1,8 +1,7 @@
-"""Text -> checked mathematics: an allow-list walk over Python's syntax tree, never an evaluation.
+"""Text -> checked mathematics: Python's syntax tree of a text, never an evaluation of it.
 
-``sympify`` and ``parse_expr`` evaluate their text and read ``I``, ``E``, ``S``, ``beta`` as constants or
-functions; a neuron's current is called ``I``. So Python's own ``ast`` is walked, node by node, and only
-the kinds of node below get through.
+Here a text is read and its limits are checked; what its mathematics is, and whether it is allowed, is told by
+`rheobase.model.algebra`, when it is asked for.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any, Final, final
 
-import sympy
+from rheobase.errors import InputError, RowError
 
-from rheobase.errors import InputError, RowError, nearest
-
-__all__ = ["FUNCTIONS", "RESERVED", "Clean", "Expression", "normalise", "parse_condition", "parse_number", "symbol"]
+__all__ = ["FUNCTIONS", "RESERVED", "Clean", "Expression", "normalise", "parse_condition", "parse_number"]
 
 MAX_TEXT: Final = 10_000
 MAX_DEPTH: Final = 60
@@ -49,46 +46,25 @@ _OPERATORS: Final = {
 }
 
 
-@cache
-def symbol(name: str) -> sympy.Symbol:
-    """Return the one symbol of that name (two with different assumptions would be two symbols)."""
-    return sympy.Symbol(name, real=True)
-
-
-@final
-class exprel(sympy.Function):  # noqa: N801  (the name is what gets printed)
-    """(exp(x) - 1)/x, and 1 at x = 0: the rates of Hodgkin and Huxley without their removable singularity."""
-
-    nargs = (1,)
-
-    def fdiff(self, argindex: int = 1) -> sympy.Expr:
-        x = self.args[0]
-        return sympy.Piecewise((sympy.Rational(1, 2), sympy.Eq(x, 0)), ((sympy.exp(x) - self) / x, True))
-
-
-def _where(condition: Any, yes: sympy.Expr, no: sympy.Expr) -> sympy.Expr:
-    return sympy.Piecewise((yes, condition), (no, True))
-
-
-#: name -> (number of arguments or None, SymPy constructor, value on floats)
-FUNCTIONS: Final[dict[str, tuple[int | None, Callable[..., Any], Callable[..., float]]]] = {
-    "exp": (1, sympy.exp, math.exp),
-    "log": (1, sympy.log, math.log),
-    "sqrt": (1, sympy.sqrt, math.sqrt),
-    "abs": (1, sympy.Abs, abs),
-    "sin": (1, sympy.sin, math.sin),
-    "cos": (1, sympy.cos, math.cos),
-    "tan": (1, sympy.tan, math.tan),
-    "sinh": (1, sympy.sinh, math.sinh),
-    "cosh": (1, sympy.cosh, math.cosh),
-    "tanh": (1, sympy.tanh, math.tanh),
-    "arctan": (1, sympy.atan, math.atan),
-    "sign": (1, sympy.sign, lambda x: float((x > 0) - (x < 0))),
-    "floor": (1, sympy.floor, lambda x: float(math.floor(x))),
-    "exprel": (1, exprel, lambda x: math.expm1(x) / x if x else 1.0),
-    "min": (None, sympy.Min, min),
-    "max": (None, sympy.Max, max),
-    "where": (3, _where, lambda c, a, b: a if c else b),
+#: name -> (number of arguments or None, value on floats)
+FUNCTIONS: Final[dict[str, tuple[int | None, Callable[..., float]]]] = {
+    "exp": (1, math.exp),
+    "log": (1, math.log),
+    "sqrt": (1, math.sqrt),
+    "abs": (1, abs),
+    "sin": (1, math.sin),
+    "cos": (1, math.cos),
+    "tan": (1, math.tan),
+    "sinh": (1, math.sinh),
+    "cosh": (1, math.cosh),
+    "tanh": (1, math.tanh),
+    "arctan": (1, math.atan),
+    "sign": (1, lambda x: float((x > 0) - (x < 0))),
+    "floor": (1, lambda x: float(math.floor(x))),
+    "exprel": (1, lambda x: math.expm1(x) / x if x else 1.0),
+    "min": (None, min),
+    "max": (None, max),
+    "where": (3, lambda c, a, b: a if c else b),
 }
 
 
@@ -145,16 +121,35 @@ def normalise(line: str) -> Clean:
 @final
 @dataclass(frozen=True)
 class Expression:
-    """A checked piece of mathematics: the tree as typed, and the same as SymPy."""
+    """A piece of mathematics: the tree as typed, and, when asked for, the same as SymPy."""
 
     row: str
     clean: Clean
     tree: ast.expr
-    value: Any
+    boolean: bool
 
     @property
     def text(self) -> str:
         return self.clean.text
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names in it, but for those of functions and pi."""
+        found: set[str] = set()
+        rest: list[ast.AST] = [self.tree]
+        while rest:
+            node = rest.pop()
+            if isinstance(node, ast.Name):
+                found.add(node.id)
+            rest.extend(node.args if isinstance(node, ast.Call) else ast.iter_child_nodes(node))
+        return frozenset(found - {"pi"})
+
+    @cached_property
+    def value(self) -> Any:
+        """The same as SymPy; a `RowError` if it is not part of the notation."""
+        from rheobase.model.algebra import build
+
+        return build(self)
 
     def fail(self, node: ast.AST, message: str) -> RowError:
         """Return the error with a caret under `node`."""
@@ -162,22 +157,38 @@ class Expression:
         stop = self.clean.column(getattr(node, "end_col_offset", start + 1) - 1) + 1
         return RowError(self.row, message, self.clean.line, start, stop - start)
 
-
-def parse_number(clean: Clean, row: str) -> Expression:
-    """Return the checked expression of a text whose value is a number."""
-    return _parse(clean, row, boolean=False)
-
-
-def parse_condition(clean: Clean, row: str) -> Expression:
-    """Return the checked expression of a text that is true or false."""
-    return _parse(clean, row, boolean=True)
+    def fail_at(self, message: str, at: int = 0) -> RowError:
+        """Return the error with a caret under one character of the text."""
+        return _fail(self.clean, self.row, message, at)
 
 
-def _parse(clean: Clean, row: str, boolean: bool) -> Expression:
+def parse_number(clean: Clean, row: str, sound: bool = False) -> Expression:
+    """Return the expression of a text whose value is a number, checked unless it is known to be `sound`."""
+    return _parse(clean, row, False, sound)
+
+
+def parse_condition(clean: Clean, row: str, sound: bool = False) -> Expression:
+    """Return the expression of a text that is true or false, checked unless it is known to be `sound`."""
+    return _parse(clean, row, True, sound)
+
+
+def _fail(clean: Clean, row: str, message: str, at: int) -> RowError:
+    return RowError(row, message, clean.line, clean.column(at), 1)
+
+
+def _parse(clean: Clean, row: str, boolean: bool, sound: bool) -> Expression:
+    e = Expression(row, clean, _read_tree(clean, row), boolean)
+    if not sound:
+        _ = e.value
+    return e
+
+
+def _read_tree(clean: Clean, row: str) -> ast.expr:
+    """Return the syntax tree of a text within the limits."""
     text = clean.text
 
-    def fail(message: str, at: int = 0, width: int = 1) -> RowError:
-        return RowError(row, message, clean.line, clean.column(at), width)
+    def fail(message: str, at: int = 0) -> RowError:
+        return _fail(clean, row, message, at)
 
     if not text:
         raise fail("nothing is written here; an expression is missing")
@@ -203,18 +214,7 @@ def _parse(clean: Clean, row: str, boolean: bool) -> Expression:
         raise fail("this is nested too deeply or too long to be a row of a neuron") from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise fail(f"more than {MAX_NODES} terms; no row of a neuron is that long")
-    shell = Expression(row, clean, tree, None)
-    try:
-        value = _Walker(shell).condition(tree, 0) if boolean else _Walker(shell).number(tree, 0)
-    except (OverflowError, ZeroDivisionError, ValueError, RecursionError, TypeError) as error:
-        if isinstance(error, RowError):
-            raise
-        raise fail(f"this cannot be computed ({error})") from None
-    if value.has(sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):  # sqrt(-v**2)
-        raise fail("this is no real number: it holds a root or logarithm of something negative, or a division by zero")
-    if not all(math.isfinite(float(number)) for number in value.atoms(sympy.Number)):
-        raise fail("a number in this is too large")
-    return Expression(row, clean, tree, value)
+    return tree
 
 
 def _forbidden(char: str) -> str:
@@ -235,141 +235,3 @@ def _syntax_advice(text: str, at: int) -> str:
     if text.count("(") != text.count(")"):
         return f"brackets do not match: {text.count('(')} opened, {text.count(')')} closed"
     return "this is not a formula; write for example (E_L - v)/tau + R*I"
-
-
-_COMPARE: Final = {
-    ast.Gt: sympy.Gt,
-    ast.GtE: sympy.Ge,
-    ast.Lt: sympy.Lt,
-    ast.LtE: sympy.Le,
-    ast.Eq: sympy.Eq,
-    ast.NotEq: sympy.Ne,
-}
-
-
-@final
-class _Walker:
-    """Walks a tree; whatever it has no rule for is refused."""
-
-    def __init__(self, where: Expression) -> None:
-        self.where = where
-
-    def fail(self, node: ast.AST, message: str) -> RowError:
-        return self.where.fail(node, message)
-
-    def number(self, node: ast.expr, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise self.fail(node, f"nested more than {MAX_DEPTH} deep")
-        match node:
-            case ast.Constant(value=bool()) | ast.Constant(value=complex()) | ast.Constant(value=str()):
-                raise self.fail(node, f"{node.value!r} is not a number")
-            case ast.Constant(value=int() as n) if abs(n) < 10**15:
-                return sympy.Integer(n)
-            case ast.Constant(value=int() | float() as x):
-                if not math.isfinite(float(x)):
-                    raise self.fail(node, "this number is too large")
-                return sympy.Float(float(x))
-            case ast.Name(id=name):
-                return self._name(node, name)
-            case ast.UnaryOp(op=ast.USub(), operand=inner):
-                return -self.number(inner, depth + 1)
-            case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-                return self.number(inner, depth + 1)
-            case ast.BinOp(left=left, op=op, right=right):
-                return self._binary(node, self.number(left, depth + 1), op, self.number(right, depth + 1))
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                return self._call(node, name, arguments, depth)
-            case ast.Compare() | ast.BoolOp():
-                raise self.fail(node, "a comparison is not a number; use where(condition, yes, no)")
-            case ast.IfExp():
-                raise self.fail(node, "write where(condition, yes, no) in place of 'if ... else'")
-        raise self.fail(node, f"{_describe(node)} not part of the notation")
-
-    def condition(self, node: ast.expr, depth: int) -> Any:
-        if depth > MAX_DEPTH:
-            raise self.fail(node, f"nested more than {MAX_DEPTH} deep")
-        match node:
-            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-                return _COMPARE[type(op)](self.number(left, depth + 1), self.number(right, depth + 1))
-            case ast.Compare(ops=[_, _, *_]):
-                raise self.fail(node, "compare two things at a time and join by 'and'")
-            case ast.BoolOp(op=op, values=values):
-                parts = [self.condition(v, depth + 1) for v in values]
-                return (sympy.And if isinstance(op, ast.And) else sympy.Or)(*parts)
-            case ast.UnaryOp(op=ast.Not(), operand=inner):
-                return sympy.Not(self.condition(inner, depth + 1))
-        raise self.fail(node, "a condition is wanted here, for example v > theta")
-
-    def _name(self, node: ast.AST, name: str) -> Any:
-        if name == "pi":
-            return sympy.Float(math.pi)
-        if "__" in name or name.startswith("_"):
-            raise self.fail(node, f"'{name:.60}' cannot be a name; names do not start with or contain '__'")
-        if len(name) > MAX_NAME:
-            raise self.fail(node, f"names have at most {MAX_NAME} characters")
-        if name in FUNCTIONS:
-            raise self.fail(node, f"'{name}' is a function; write {name}(...)")
-        return symbol(name)
-
-    def _binary(self, node: ast.expr, a: Any, op: ast.operator, b: Any) -> Any:
-        constant = a.is_number and b.is_number
-        match op:
-            case ast.Add():
-                out = a + b
-            case ast.Sub():
-                out = a - b
-            case ast.Mult():
-                out = a * b
-            case ast.Div():
-                if b.is_number and float(b) == 0.0:
-                    raise self.fail(node, "division by zero")
-                out = sympy.Float(float(a) / float(b)) if constant else a / b
-            case ast.Pow():
-                if b.is_number and abs(float(b)) > MAX_POWER:
-                    raise self.fail(node, f"the power {float(b):g} is larger than {MAX_POWER}")
-                if constant:  # as floats: SymPy would compute 9**9**9 exactly
-                    power = float(a) ** float(b)
-                    if isinstance(power, complex):
-                        raise self.fail(node, "a root of a negative number")
-                    out = sympy.Float(power)
-                else:
-                    out = a**b
-                    if out.is_Pow and out.exp.is_number and abs(float(out.exp)) > MAX_POWER:  # (v**64)**64
-                        raise self.fail(node, f"the power {float(out.exp):g} is larger than {MAX_POWER}")
-            case ast.FloorDiv():
-                raise self.fail(node, "'//' is not part of the notation; use floor(a/b)")
-            case _:
-                raise self.fail(node, "only + - * / ** are part of the notation")
-        if out.is_number and not math.isfinite(float(out)):
-            raise self.fail(node, "this number is too large")
-        return out
-
-    def _call(self, node: ast.expr, name: str, arguments: list[ast.expr], depth: int) -> Any:
-        if name not in FUNCTIONS:
-            raise self.fail(
-                node,
-                f"'{name:.60}' is not a function of the notation.{nearest(name, FUNCTIONS)}"
-                f" Functions: {', '.join(FUNCTIONS)}",
-            )
-        count, build, numeric = FUNCTIONS[name]
-        if len(arguments) != count if count is not None else not 2 <= len(arguments) <= MAX_ARGUMENTS:
-            wanted = count if count is not None else f"2 to {MAX_ARGUMENTS}"
-            raise self.fail(node, f"{name}() takes {wanted} argument(s), not {len(arguments)}")
-        if name == "where":
-            return build(self.condition(arguments[0], depth + 1), *(self.number(a, depth + 1) for a in arguments[1:]))
-        values = [self.number(a, depth + 1) for a in arguments]
-        if all(v.is_number for v in values):
-            return sympy.Float(numeric(*(float(v) for v in values)))
-        return build(*values)
-
-
-def _describe(node: ast.AST) -> str:
-    kinds: dict[type, str] = {
-        ast.Attribute: "a dot after a name is",
-        ast.Subscript: "an index in [ ] is",
-        ast.Lambda: "'lambda' is",
-        ast.Call: "this kind of call is",
-        ast.Tuple: "a comma is",
-        ast.NamedExpr: "':=' is",
-    }
-    return kinds.get(type(node), f"{type(node).__name__.lower()} is")

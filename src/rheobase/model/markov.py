@@ -18,10 +18,10 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model import chain
+from rheobase.model.compute import compute
 from rheobase.model.quantity import Quantity, quantity_from_dict
 from rheobase.model.rate import (
     Rate,
-    compute,
     find_inputs,
     infer_dimensions,
     print_rate,

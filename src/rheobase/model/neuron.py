@@ -162,8 +162,7 @@ class Neuron:
     @property
     def noises(self) -> tuple[str, ...]:
         """Names of the independent white noises in the evolve row."""
-        names = {s.name for f in self.rows.flows for s in self.rows.substitute(f.value).free_symbols}
-        return tuple(sorted(n for n in names if n == "xi" or n.startswith("xi_")))
+        return self.rows.noises
 
     @property
     def size(self) -> int | None:
@@ -451,9 +450,7 @@ def _check_values(neuron: Neuron) -> None:
         raise InputError(
             f"{first} has {a} values and {second} has {b}; arrays need one value a neuron, of the same length"
         )
-    leading = {
-        s.name for f in neuron.rows.flows if f.coefficient is not None for s in [f.coefficient.value] if s.is_Symbol
-    }
+    leading = neuron.rows.leading
     clamps = set(neuron.refractory.values())
     for name, q in neuron.parameters.items():
         low = q.value.lowest if isinstance(q.value, Distribution) else float(np.min(q.value))

@@ -17,11 +17,10 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Final, final
-
-import sympy
 
 from rheobase.errors import RowError, nearest
 from rheobase.model.expression import (
@@ -34,8 +33,8 @@ from rheobase.model.expression import (
     normalise,
     parse_condition,
     parse_number,
-    symbol,
 )
+from rheobase.remember import remember
 
 __all__ = ["Bound", "Flow", "Jump", "Rows", "parse_rows"]
 
@@ -44,19 +43,30 @@ _PRIME: Final = re.compile(r"^(?P<coef>.*?)(?<![A-Za-z0-9_])(?P<state>[A-Za-z]\w
 _DERIVED: Final = re.compile(r"^(?P<name>[A-Za-z_]\w*)\s*=(?!=)")
 _BOUND: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*(?P<side>>=|<=)")
 _JUMP: Final = re.compile(r"^(?P<state>[A-Za-z_]\w*)\s*<-")
+
+#: the rows as given: evolve, (port, receive) pairs, threshold, reset, hazard
+Texts = tuple[str, tuple[tuple[str, str], ...], str | None, str | None, str | None]
+
 MAX_LINES: Final = 200
-MAX_EXPANDED: Final = 5_000
 
 
 @final
 @dataclass(frozen=True)
 class Flow:
-    """``coefficient d state/dt = right``; `value` is the right side divided by the coefficient."""
+    """``coefficient d state/dt = right``."""
 
     state: str
     coefficient: Expression | None
     right: Expression
-    value: sympy.Expr
+
+    @cached_property
+    def value(self) -> Any:
+        """The right side divided by the coefficient, as SymPy."""
+        return self.right.value if self.coefficient is None else self.right.value / self.coefficient.value
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.right.names | (frozenset() if self.coefficient is None else self.coefficient.names)
 
 
 @final
@@ -68,7 +78,7 @@ class Jump:
     right: Expression
 
     @property
-    def value(self) -> sympy.Expr:
+    def value(self) -> Any:
         return self.right.value
 
 
@@ -83,10 +93,11 @@ class Bound:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
-    """The checked rows of one neuron."""
+    """The checked rows of one neuron, and the texts they were read from."""
 
+    texts: Texts
     flows: tuple[Flow, ...]
     derived: tuple[tuple[str, Expression], ...]
     bounds: tuple[Bound, ...]
@@ -100,6 +111,18 @@ class Rows:
         """Names with a d/dt, in the order of their lines."""
         return tuple(f.state for f in self.flows)
 
+    @cached_property
+    def noises(self) -> tuple[str, ...]:
+        """Names of the independent white noises in the flows, sorted."""
+        names = self.expand(n for f in self.flows for n in f.names)
+        return tuple(sorted(n for n in names if n == "xi" or n.startswith("xi_")))
+
+    @property
+    def leading(self) -> frozenset[str]:
+        """Names that alone multiply a d/dt: time constants, capacitances."""
+        trees = (f.coefficient.tree for f in self.flows if f.coefficient is not None)
+        return frozenset(tree.id for tree in trees if isinstance(tree, ast.Name) and tree.id != "pi")
+
     def expressions(self) -> Iterator[Expression]:
         """Yield every expression of every row."""
         for f in self.flows:
@@ -112,16 +135,26 @@ class Rows:
 
     def substitute(self, value: Any) -> Any:
         """Return a SymPy expression with the derived names replaced by what they stand for."""
+        from rheobase.model.algebra import symbol
+
         for name, e in reversed(self.derived):
             value = value.subs(symbol(name), e.value)
         return value
+
+    def expand(self, names: Iterable[str]) -> frozenset[str]:
+        """Return the names with the derived ones replaced by those they are made of."""
+        found = set(names)
+        for name, e in reversed(self.derived):
+            if name in found:
+                found = found - {name} | e.names
+        return frozenset(found)
 
     def names(self) -> dict[str, Expression]:
         """Return every name that the rows use without defining it, with a place where it stands."""
         known = {*self.states, *(n for n, _ in self.derived), *RESERVED}
         found: dict[str, Expression] = {}
         for e in self.expressions():
-            for name in sorted(s.name for s in e.value.free_symbols):
+            for name in sorted(e.names):
                 if name not in known and not name.startswith("xi_"):
                     found.setdefault(name, e)
         return found
@@ -150,7 +183,9 @@ def _check_name(name: str, clean: Clean, at: int, row: str) -> None:
         )
 
 
-def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expression], ...], tuple[Bound, ...]]:
+def parse_evolve(
+    text: str, sound: bool
+) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expression], ...], tuple[Bound, ...]]:
     """Return flows, derived quantities and bounds of the evolve row."""
     flows: dict[str, Flow] = {}
     derived: dict[str, Expression] = {}
@@ -165,17 +200,17 @@ def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expressi
                     "evolve", f"d{state}/dt is written twice", clean.line, clean.column(match.start("state"))
                 )
             coefficient = match["coef"].rstrip().removesuffix("*").rstrip()
-            e = parse_number(clean.part(0, len(coefficient)), "evolve") if coefficient else None
-            right = parse_number(clean.part(match.end(), len(line)), "evolve")
-            if e is not None and e.value == 0:
+            e = parse_number(clean.part(0, len(coefficient)), "evolve", sound) if coefficient else None
+            right = parse_number(clean.part(match.end(), len(line)), "evolve", sound)
+            if not sound and e is not None and e.value == 0:
                 raise RowError("evolve", f"the coefficient of d{state}/dt is zero", clean.line)
-            flows[state] = Flow(state, e, right, right.value if e is None else right.value / e.value)
+            flows[state] = Flow(state, e, right)
         elif match := _DERIVED.match(line):
             name = match["name"]
             _check_name(name, clean, 0, "evolve")
             if name in derived:
                 raise RowError("evolve", f"'{name}' is defined twice", clean.line)
-            derived[name] = parse_number(clean.part(match.end(), len(line)), "evolve")
+            derived[name] = parse_number(clean.part(match.end(), len(line)), "evolve", sound)
         elif "<-" in line:
             raise RowError(
                 "evolve",
@@ -186,7 +221,7 @@ def parse_evolve(text: str) -> tuple[tuple[Flow, ...], tuple[tuple[str, Expressi
             )
         elif match := _BOUND.match(line):
             bounds.append(
-                Bound(match["state"], match["side"], parse_number(clean.part(match.end(), len(line)), "evolve"))
+                Bound(match["state"], match["side"], parse_number(clean.part(match.end(), len(line)), "evolve", sound))
             )
         else:
             raise RowError(
@@ -199,7 +234,7 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
     """Sort derived quantities so that each uses only earlier ones; a circle is an error."""
     done: dict[str, Expression] = {}
     rest = dict(derived)
-    uses = {name: {s.name for s in e.value.free_symbols} for name, e in derived.items()}
+    uses = {name: e.names for name, e in derived.items()}
     while rest:
         ready = [n for n in rest if uses[n].isdisjoint(rest)]
         if not ready:
@@ -211,26 +246,7 @@ def _order(derived: dict[str, Expression]) -> list[tuple[str, Expression]]:
     return [*done.items()]
 
 
-def _check_expansion(rows: Rows) -> None:
-    """Refuse definitions that grow without bound when put in: a = v + v, b = a + a, c = b + b, ..."""
-    size: dict[str, int] = {}
-
-    def count(e: Expression) -> int:
-        nodes = [*ast.walk(e.tree)]
-        total = len(nodes) + sum(size.get(n.id, 0) for n in nodes if isinstance(n, ast.Name))
-        if total > MAX_EXPANDED:
-            raise RowError(
-                e.row, f"with its definitions put in, this has {total} terms; {MAX_EXPANDED} are the most", e.clean.line
-            )
-        return total
-
-    for name, e in rows.derived:
-        size[name] = count(e)
-    for e in rows.expressions():
-        count(e)
-
-
-def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...]:
+def parse_jumps(text: str, row: str, states: tuple[str, ...], sound: bool) -> tuple[Jump, ...]:
     """Return the jumps of a receive or reset row."""
     jumps = []
     for clean in _lines(text, row):
@@ -261,7 +277,7 @@ def parse_jumps(text: str, row: str, states: tuple[str, ...]) -> tuple[Jump, ...
                 clean.column(0),
                 len(state),
             )
-        jumps.append(Jump(state, parse_number(clean.part(match.end(), len(clean.text)), row)))
+        jumps.append(Jump(state, parse_number(clean.part(match.end(), len(clean.text)), row, sound)))
     if not jumps:
         raise RowError(row, "the row is empty; leave it out, or write a jump such as  v <- v_r")
     return tuple(jumps)
@@ -281,8 +297,42 @@ def parse_rows(
     reset: str | None,
     hazard: str | None,
 ) -> Rows:
-    """Return the checked rows; any mistake is a `RowError` with a caret under its place."""
-    flows, derived, bounds = parse_evolve(evolve)
+    """Return the checked rows; any mistake is a `RowError` with a caret under its place.
+
+    What takes SymPy to check is checked when these texts are seen for the first time on this machine.
+    """
+    ports = {"spikes": receive} if isinstance(receive, str) else {} if receive is None else receive
+    if isinstance(ports, Mapping):
+        texts = (evolve, tuple(ports.items()), threshold, reset, hazard)
+        plain = [evolve, *(x for pair in texts[1] for x in pair), *(t for t in texts[2:] if t is not None)]
+        if all(type(text) is str and len(text) <= MAX_TEXT for text in plain):
+            return _parse_texts(texts)
+    return _read_rows(evolve, receive, threshold, reset, hazard, sound=False)
+
+
+@lru_cache(maxsize=512)
+def _parse_texts(texts: Texts) -> Rows:
+    evolve, receive, threshold, reset, hazard = texts
+    checked: list[Rows] = []
+
+    def check() -> bool:
+        checked.append(_read_rows(evolve, dict(receive), threshold, reset, hazard, sound=False))
+        return True
+
+    remember("sound rows", texts, check)
+    return checked[0] if checked else _read_rows(evolve, dict(receive), threshold, reset, hazard, sound=True)
+
+
+def _read_rows(
+    evolve: str,
+    receive: str | Mapping[str, str] | None,
+    threshold: str | None,
+    reset: str | None,
+    hazard: str | None,
+    *,
+    sound: bool,
+) -> Rows:
+    flows, derived, bounds = parse_evolve(evolve, sound)
     states = tuple(f.state for f in flows)
     if not states:
         raise RowError("evolve", "there is no state; write at least one line such as  tau dv/dt = -v")
@@ -296,7 +346,7 @@ def parse_rows(
                 f"'{bound.state:.60}' is no state, so it cannot be bounded.{nearest(bound.state, states)}",
                 bound.right.clean.line,
             )
-        if bound.right.value.free_symbols & {symbol(s) for s in states}:
+        if bound.right.names & set(states):
             raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
     if receive is not None and not isinstance(receive, str | Mapping):
         raise RowError("receive", f"a text, or a dict of port -> text, is wanted, not {type(receive).__name__}")
@@ -307,55 +357,20 @@ def parse_rows(
             raise RowError(
                 "receive", f"{port!r:.60} cannot name a port; use a plain word that is no state, such as 'exc'"
             )
-    fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold")
-    risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard")
+    fires = None if threshold is None else parse_condition(_single(threshold, "threshold"), "threshold", sound)
+    risk = None if hazard is None else parse_number(_single(hazard, "hazard"), "hazard", sound)
     rows = Rows(
+        (evolve, tuple(ports.items()), threshold, reset, hazard),
         flows,
         derived,
         bounds,
-        {p: parse_jumps(text, "receive", states) for p, text in ports.items()},
+        {p: parse_jumps(text, "receive", states, sound) for p, text in ports.items()},
         fires,
         risk,
-        () if reset is None else parse_jumps(reset, "reset", states),
+        () if reset is None else parse_jumps(reset, "reset", states, sound),
     )
-    _check_rows(rows)
+    if not sound:
+        from rheobase.model.soundness import check_rows
+
+        check_rows(rows)
     return rows
-
-
-def _check_rows(rows: Rows) -> None:
-    _check_expansion(rows)
-    states = {symbol(s) for s in rows.states}
-    if rows.threshold is not None:
-        if rows.hazard is not None:
-            raise RowError("hazard", "a neuron fires by a threshold or by a hazard, not both; leave one out")
-        value = rows.substitute(rows.threshold.value)
-        if not value.free_symbols & states:
-            raise RowError(
-                "threshold",
-                "no state stands here, so it can never be reached or always is; write for example"
-                f"  {rows.states[0]} > theta",
-                rows.threshold.clean.line,
-            )
-        if value.has(sympy.Eq) or value.has(sympy.Ne):
-            raise RowError(
-                "threshold", "'==' holds for an instant that no step meets; write >= or >", rows.threshold.clean.line
-            )
-    if rows.reset and rows.threshold is None and rows.hazard is None:
-        raise RowError("reset", "there is a reset but nothing that fires; give threshold= or hazard=")
-    for e in rows.expressions():
-        for s in sorted(s.name for s in e.value.free_symbols):
-            if s == "w_i" and e.row != "receive":
-                raise RowError(
-                    e.row, "w_i is the weight of the arriving synapse; it exists in the receive row only", e.clean.line
-                )
-            if (s == "xi" or s.startswith("xi_")) and e.row != "evolve":
-                raise RowError(e.row, f"{s} is white noise; it exists in the evolve row only", e.clean.line)
-            if s == "dt":
-                raise RowError(e.row, "'dt' is the engine's step, not part of a neuron", e.clean.line)
-    for f in rows.flows:
-        noise = [s for s in rows.substitute(f.value).free_symbols if s.name == "xi" or s.name.startswith("xi_")]
-        for s in noise:
-            if rows.substitute(f.value).diff(s).free_symbols & set(noise):
-                raise RowError(
-                    "evolve", f"white noise {s.name} may only be multiplied by a factor and added", f.right.clean.line
-                )

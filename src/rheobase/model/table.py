@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import re
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
-
-import sympy
 
 from rheobase.errors import InputError
 
@@ -118,40 +115,39 @@ def _quantity(text: str, name: str) -> dict[str, Any]:
 
 
 def _latex_rows(neuron: Neuron) -> list[tuple[str, list[str]]]:
-    rows, tex = neuron.rows, sympy.latex
+    from rheobase.model.algebra import latex as tex
+    from rheobase.model.algebra import symbol
+
+    rows = neuron.rows
     evolve = [
         (tex(f.coefficient.value) if f.coefficient else "")
-        + rf"\,\frac{{d{tex(_s(f.state))}}}{{dt}} = {tex(f.right.value)}"
+        + rf"\,\frac{{d{tex(symbol(f.state))}}}{{dt}} = {tex(f.right.value)}"
         for f in rows.flows
     ]
-    evolve += [f"{tex(_s(n))} = {tex(e.value)}" for n, e in rows.derived]
+    evolve += [f"{tex(symbol(n))} = {tex(e.value)}" for n, e in rows.derived]
     sides = {">=": r"\geq", "<=": r"\leq"}
-    evolve += [f"{tex(_s(b.state))} {sides[b.side]} {tex(b.right.value)}" for b in rows.bounds]
+    evolve += [f"{tex(symbol(b.state))} {sides[b.side]} {tex(b.right.value)}" for b in rows.bounds]
     out = [("Continuous evolution", evolve)]
     for port, jumps in rows.receive.items():
         name = "On presynaptic spike" + ("" if port == "spikes" else f" ({port})")
-        out.append((name, [rf"{tex(_s(j.state))} \leftarrow {tex(j.value)}" for j in jumps]))
+        out.append((name, [rf"{tex(symbol(j.state))} \leftarrow {tex(j.value)}" for j in jumps]))
     if rows.threshold is not None:
         out.append(("Fires when", [tex(rows.threshold.value)]))
     if rows.hazard is not None:
         out.append(("Hazard", [tex(rows.hazard.value)]))
     if rows.reset:
-        out.append(("After a spike", [rf"{tex(_s(j.state))} \leftarrow {tex(j.value)}" for j in rows.reset]))
+        out.append(("After a spike", [rf"{tex(symbol(j.state))} \leftarrow {tex(j.value)}" for j in rows.reset]))
     if neuron.refractory:
         out.append(
             (
                 "Refractory",
                 [
-                    rf"{tex(_s(k)) if k != 'threshold' else 'threshold'}:\ {tex(_s(v))}"
+                    rf"{tex(symbol(k)) if k != 'threshold' else 'threshold'}:\ {tex(symbol(v))}"
                     for k, v in neuron.refractory.items()
                 ],
             )
         )
     return out
-
-
-def _s(name: str) -> sympy.Symbol:
-    return sympy.Symbol(name, real=True)
 
 
 def write_latex(neuron: Neuron) -> str:
@@ -166,6 +162,8 @@ def write_latex(neuron: Neuron) -> str:
 
 def write_html(neuron: Neuron) -> str:
     """Return the table as HTML with the values below it."""
+    import html
+
     cell = "style='text-align:left;padding:2px 12px'"
     body = "".join(
         f"<tr><td {cell}><b>{html.escape(key)}</b></td><td {cell}>"

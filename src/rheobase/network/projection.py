@@ -142,7 +142,7 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
     """Return the weight, the matrix entries in its place, or 1 for a port whose row has no weight."""
     rows = model.rows
-    used = any(s.name == "w_i" for j in rows.receive[port] for s in rows.substitute(j.right.value).free_symbols)
+    used = any("w_i" in j.right.names for j in rows.receive[port])  # w_i stands in no derived quantity
     if weight is not None and not used:
         raise InputError(f"{what}: the row at port {port} has no w_i, so weight= has no meaning; leave it out")
     if weight is not None or not used:

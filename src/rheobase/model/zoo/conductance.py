@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 import numpy as np
-import sympy
 
+from rheobase.model.compute import compute
 from rheobase.model.distribution import Distribution
-from rheobase.model.expression import exprel, symbol
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import read_quantity
 from rheobase.model.zoo.assemble import Value, assemble, pick
@@ -78,13 +76,16 @@ _FORMS: Final[dict[str, dict[str, Value]]] = {
 
 def _rest_gates(neuron: Neuron, v: float) -> dict[str, float]:
     """Return the gates' steady state at v, where alpha (1 - x) = beta x."""
-    units = {symbol(n): neuron.parameters[n].value for n in ("mV", "ms", "v_T") if n in neuron.parameters}
+    rows = neuron.rows
+    known: dict[str, Any] = {n: neuron.parameters[n].value for n in ("mV", "ms", "v_T") if n in neuron.parameters}
+    known["v"] = v
+    for name, e in rows.derived:
+        if e.names <= known.keys():
+            known[name] = compute(e.tree, known)
     out = {}
-    for flow in neuron.rows.flows:
+    for flow in rows.flows:
         if flow.state in "mhn":
-            f = neuron.rows.substitute(flow.value).subs({**units, symbol("v"): v})
-            f = f.replace(exprel, lambda x: sympy.Float(math.expm1(x) / x) if x else sympy.Integer(1))
-            alpha, minus_beta = (float(f.subs(symbol(flow.state), x)) for x in (0, 1))
+            alpha, minus_beta = (float(compute(flow.right.tree, {**known, flow.state: x})) for x in (0.0, 1.0))
             out[flow.state] = alpha / (alpha - minus_beta)
     return out
 
