@@ -80,7 +80,8 @@ def main() -> None:
     print("CUBA, 4,000 neurons, 1 s, delay 0.1 ms")
     loop, spikes, _ = measure(cuba(4000), rb.Exact(), repeats)
     print(
-        f"{'rheobase Exact':<28}{loop:>9.3f} s  {spikes / 4000:6.2f} Hz  {loop / (80 * spikes) * 1e9:6.1f} ns an arrival"
+        f"{'rheobase Exact':<28}{loop:>9.3f} s  {spikes / 4000:6.2f} Hz"
+        f"  {loop / (80 * spikes) * 1e9:6.1f} ns an arrival"
     )
     clock, count, _ = measure(cuba(4000), rb.Clock(dt="0.1 ms"), repeats)
     print(f"{'rheobase Clock, dt 0.1 ms':<28}{clock:>9.3f} s  {count / 4000:6.2f} Hz")
@@ -88,7 +89,8 @@ def main() -> None:
         found = nest_loop(4000, threads)
         if found:
             print(
-                f"{f'NEST precise, {threads} thread(s)':<28}{found[0]:>9.3f} s  {found[1]:6.2f} Hz  {found[0] / loop:5.1f}x"
+                f"{f'NEST precise, {threads} thread(s)':<28}{found[0]:>9.3f} s  {found[1]:6.2f} Hz"
+                f"  {found[0] / loop:5.1f}x"
             )
 
     print("\ncost against the number of arrivals (CUBA, 4,000 neurons) and against the smallest delay")
@@ -103,7 +105,8 @@ def main() -> None:
         loop, spikes, _ = measure(cuba(4000, degree, delay), rb.Exact(), repeats)
         arrivals = degree * spikes
         print(
-            f"{degree:>5} synapses, delay {delay:<8}{arrivals:>12,} arrivals {loop:>8.3f} s {loop / arrivals * 1e9:>8.1f} ns"
+            f"{degree:>5} synapses, delay {delay:<8}{arrivals:>12,} arrivals {loop:>8.3f} s"
+            f" {loop / arrivals * 1e9:>8.1f} ns"
         )
 
     print("\nsparse brain: 127,000 neurons, 15 million synapses, 1 s")

@@ -299,7 +299,7 @@ def test_a_runaway_is_told() -> None:
     net = rb.Network()
     cells = net.add("cells", 20, wild, v=1.5)
     net.connect(cells, cells, all_to_all=True, weight=0.6, delay=1)
-    with pytest.raises(rb.InputError, match="runaway|without end"):
+    with pytest.raises(rb.InputError, match=r"runaway|without end"):
         rb.simulate(net, until=50, engine=rb.Exact(), seed=1)
 
 
