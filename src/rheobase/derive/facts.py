@@ -62,7 +62,8 @@ class StepFacts:
 class ExactFacts:
     """drift = a x + b u + c, and the neuron fires where slope . x + level > 0 (or >= 0, unless `strict`).
 
-    Without a threshold `slope` is empty.
+    Without a threshold `slope` is empty. Where `bend` is not zero the drift of the only state is quadratic instead,
+    bend (x - middle)^2 + b u + c.
     """
 
     a: Texts
@@ -71,6 +72,8 @@ class ExactFacts:
     slope: tuple[str, ...]
     level: str
     strict: bool
+    bend: str
+    middle: str
 
 
 def rest_facts(neuron: Neuron) -> RestFacts:
@@ -137,6 +140,8 @@ def exact_facts(neuron: Neuron, inputs: Collection[str]) -> ExactFacts:
         tuple(known["slope"]),
         known["level"],
         known["strict"],
+        known["bend"],
+        known["middle"],
     )
 
 

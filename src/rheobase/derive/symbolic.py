@@ -64,10 +64,14 @@ def describe_step(neuron: Neuron, inputs: Sequence[str], method: str) -> dict[st
 def describe_exact(neuron: Neuron, inputs: Sequence[str]) -> dict[str, Any]:
     """Return the fields of `ExactFacts`, or raise `NotExact` naming what is in the way."""
     structure, g, strict = _check_exact(neuron, inputs)
-    assert structure.affine is not None
-    a, b, c = structure.affine
     slope = [] if g is None else [sympy.diff(g, s) for s in structure.states]
     level = 0 if g is None else sympy.expand(g - sum(d * s for d, s in zip(slope, structure.states, strict=True)))
+    bend = middle = sympy.Integer(0)
+    if structure.affine is not None:
+        a, b, c = structure.affine
+    else:
+        bend, middle, b, c = _quadratic(structure)
+        a = sympy.zeros(1, 1)
     return {
         "a": _write_matrix(a),
         "b": _write_matrix(b),
@@ -75,7 +79,39 @@ def describe_exact(neuron: Neuron, inputs: Sequence[str]) -> dict[str, Any]:
         "slope": [write_expression(d) for d in slope],
         "level": write_expression(level),
         "strict": strict,
+        "bend": write_expression(bend),
+        "middle": write_expression(middle),
     }
+
+
+def _is_quadratic(structure: Structure) -> bool:
+    """Return whether the only state's drift is a quadratic in it, plus the inputs."""
+    if len(structure.states) != 1:
+        return False
+    (x,), (f,) = structure.states, structure.drift
+    varying = {x, *structure.inputs, symbol("t")}
+    bend = sympy.diff(f, x, 2)
+    gains = [sympy.diff(f, u) for u in structure.inputs]
+    slope = sympy.simplify(sympy.diff(f, x).subs(x, 0))
+    return bool(
+        sympy.simplify(bend) != 0
+        and not any(sympy.simplify(e).free_symbols & varying for e in (bend, *gains))
+        and not slope.free_symbols & varying
+        and not f.has(sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs, sympy.sign, sympy.floor)
+    )
+
+
+def _quadratic(structure: Structure) -> tuple[Any, Any, Any, Any]:
+    """Return alpha, m, b and c of drift = alpha (x - m)^2 + b u + c.
+
+    c is the drift at m as it is written, not multiplied out: of a (v - E_L) (v - v_c) the digits that cancel are few.
+    """
+    (x,), (f,) = structure.states, structure.drift
+    bend = sympy.simplify(sympy.diff(f, x, 2) / 2)
+    middle = sympy.simplify(-sympy.diff(f, x).subs(x, 0) / (2 * bend))
+    b = sympy.Matrix([[sympy.simplify(sympy.diff(f, u)) for u in structure.inputs]]) if structure.inputs else None
+    c = f.subs({u: 0 for u in structure.inputs}).subs(x, middle)
+    return bend, middle, sympy.zeros(1, 0) if b is None else b, [c]
 
 
 def _check_exact(neuron: Neuron, inputs: Sequence[str]) -> tuple[Structure, Any, bool]:
@@ -94,7 +130,7 @@ def _check_exact(neuron: Neuron, inputs: Sequence[str]) -> tuple[Structure, Any,
         raise NotExact(
             f"evolve row: t stands in the rows; give the current as a stimulus such as rb.sine(), or {_ELSE}"
         )
-    if structure.affine is None:
+    if structure.affine is None and not _is_quadratic(structure):
         states = set(structure.states)
         for flow, e in zip(neuron.rows.flows, structure.drift, strict=True):
             slopes = [sympy.simplify(sympy.diff(e, s)) for s in states]

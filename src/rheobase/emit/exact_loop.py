@@ -10,7 +10,7 @@ from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["drop_flows", "exact_source"]
+__all__ = ["drop_flows", "exact_source", "name_kernels"]
 
 _HEADER = '''"""Exact loop of {name}, written by rheobase from these rows:
 
@@ -25,6 +25,7 @@ from math import atan, cos, cosh, exp, expm1, floor, inf, log, sin, sinh, sqrt, 
 
 from rheobase.derive.crossing import first_crossing
 from rheobase.derive.modal import propagate_state
+from rheobase.derive.riccati import first_quadratic, flow_quadratic
 
 _len, _range = len, range  # a state or parameter may be called so
 
@@ -33,6 +34,14 @@ def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     return expm1(x)/x if x != 0.0 else 1.0
 '''
+
+_QUADRATIC = {
+    "first_crossing": "first_quadratic",
+    "propagate_state": "flow_quadratic",
+    "propagate_modes": "propagate_quadratic",
+    "pass_modes": "pass_quadratic",
+    "glance": "glance_quadratic",
+}
 
 _LOOP = '''
 
@@ -98,7 +107,7 @@ def run({arguments}):
 
 
 def exact_source(
-    neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str], digest: str
+    neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str], quadratic: bool, digest: str
 ) -> ClockSource:
     """Return the module that runs one neuron from event to event.
 
@@ -108,6 +117,8 @@ def exact_source(
         How each parameter is stored: ``scalar`` or ``neuron``.
     ports : collection of str
         Ports at which something arrives, in the order of their numbers.
+    quadratic : bool
+        Whether the flow is that of `rheobase.derive.riccati`.
     digest : str
         A fingerprint of the crossing kernels, so that compiled code of another version is not used.
     """
@@ -214,11 +225,20 @@ def exact_source(
         hold=indent(hold, 3),
         reset=indent(reset, 3),
     )
+    text = name_kernels(text, quadratic)
     header = _HEADER.format(
         name=neuron.name.replace('"', "'").replace("\\", "/"), table=write_rows(neuron), digest=digest
     )
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in keep if line.startswith("def "))
     return ClockSource(header + "\n".join(keep) + text, tuple(arguments), ("exprel", *defined))
+
+
+def name_kernels(text: str, quadratic: bool) -> str:
+    """Return a loop that calls the kernels of its kind of flow: affine as it is written, or quadratic."""
+    if quadratic:
+        for affine, other in _QUADRATIC.items():
+            text = text.replace(f"{affine}(", f"{other}(")
+    return text
 
 
 def drop_flows(lines: list[str]) -> list[str]:

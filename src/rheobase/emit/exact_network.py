@@ -26,6 +26,7 @@ from math import atan, cos, cosh, exp, expm1, floor, inf, log, sin, sinh, sqrt, 
 
 from rheobase.derive.crossing import first_crossing, glance
 from rheobase.derive.modal import pass_modes, propagate_modes
+from rheobase.derive.riccati import first_quadratic, glance_quadratic, pass_quadratic, propagate_quadratic
 from rheobase.engines.arrivals import order_spikes, order_units
 
 _len, _range = len, range  # a state or parameter may be called so

@@ -38,6 +38,8 @@ class Cells:
         Where the states that inputs set begin; their number is `set_count`, 0 if no input changes.
     traced : bool
         Whether states are recorded.
+    quadratic : bool
+        Whether the flow is that of `rheobase.derive.riccati`; the states then are their own modes.
     """
 
     neuron: Neuron
@@ -49,6 +51,7 @@ class Cells:
     set_from: int
     set_count: int
     traced: bool
+    quadratic: bool
 
 
 @final
@@ -93,7 +96,7 @@ def find_exact_network(
                 c.size,
                 c.single,
             ],
-            [sorted(c.kinds.items()), [*c.ports.items()], c.fixed, c.set_from, c.set_count, c.traced],
+            [sorted(c.kinds.items()), [*c.ports.items()], c.fixed, c.set_from, c.set_count, c.traced, c.quadratic],
         ]
         for c in groups
     ]

@@ -15,8 +15,9 @@ from rheobase.derive.crossing import Crossing, prepare_crossing, stack_crossings
 from rheobase.derive.facts import ZERO, ExactFacts, exact_facts
 from rheobase.derive.modal import layout_size
 from rheobase.derive.propagate import clamp_sets
+from rheobase.derive.riccati import prepare_quadratic
 from rheobase.engines.population import Population
-from rheobase.errors import InputError
+from rheobase.errors import InputError, NotExact
 from rheobase.model.compute import compute_text
 from rheobase.network.generators import Generator, generate, join
 
@@ -30,7 +31,7 @@ class AffineSystem:
 
     `numbers` and `layout` hold, for kind k and clamp set m, row ``k * len(clamps) + m``. `breaks` are the times
     at which generator states are set, `settings` (n_breaks, 1 or n, n_generator) their values, NaN where a state
-    goes on as it was.
+    goes on as it was. With `quadratic` the tables are those of `rheobase.derive.riccati`.
     """
 
     size: int
@@ -43,6 +44,7 @@ class AffineSystem:
     settings: np.ndarray
     first_setting: int
     strict: bool
+    quadratic: bool
 
     @property
     def real(self) -> bool:
@@ -102,6 +104,14 @@ def build_system(population: Population, until: float) -> AffineSystem:
             level = float(rest)
     size = ns + nz + len(constants) + 1
     flat = [*entries.values(), *row.values()]
+    quadratic = facts.bend != ZERO
+    if quadratic:
+        if np.any(whole.matrix):
+            raise NotExact(
+                f"evolve row: d{neuron.states[0]}/dt is quadratic, which has a closed form while the input is constant;"
+                " this one varies between its jumps; run it with engine=rb.Precise() or rb.Clock(dt='0.1 ms')"
+            )
+        flat += [number(facts.bend), number(facts.middle)]
     varied = any(x.ndim for x in flat)
     table = np.stack([np.broadcast_to(x, (n if varied else 1,)) for x in flat], axis=1) if flat else np.zeros((1, 0))
     unique, inverse = np.unique(table, axis=0, return_inverse=True)
@@ -112,6 +122,7 @@ def build_system(population: Population, until: float) -> AffineSystem:
     kind = np.broadcast_to(inverse.reshape(-1), (n,)).astype(np.int64) if varied else np.zeros(n, dtype=np.int64)
     clamps = tuple(clamp_sets(neuron))
     crossings: list[Crossing] = []
+    tables: list[tuple[np.ndarray, np.ndarray]] = []
     for numbers in unique:
         matrix = np.zeros((size, size))
         matrix[ns : ns + nz, ns : ns + nz] = whole.matrix
@@ -121,7 +132,7 @@ def build_system(population: Population, until: float) -> AffineSystem:
             matrix[i, size - 1] = x
         functional = np.zeros(size)
         functional[size - 1] = level
-        for i, x in zip(row, numbers[len(entries) :], strict=True):
+        for i, x in zip(row, numbers[len(entries) :], strict=False):
             functional[i] = x
         for position, (i, _) in enumerate(constants):
             if i >= 0:
@@ -131,8 +142,12 @@ def build_system(population: Population, until: float) -> AffineSystem:
         for clamp in clamps:
             held = matrix.copy()
             held[[i for i, s in enumerate(neuron.states) if s in clamp]] = 0.0
-            crossings.append(prepare_crossing(held, functional))
-    stacked, layout = stack_crossings(crossings)
+            if quadratic:
+                bend, middle = (0.0, 0.0) if clamp else numbers[-2:]
+                tables.append(prepare_quadratic(held[0], bend, middle, functional))
+            else:
+                crossings.append(prepare_crossing(held, functional))
+    stacked, layout = (np.stack(x) for x in zip(*tables, strict=True)) if quadratic else stack_crossings(crossings)
     start = np.zeros((n, size))
     for i, s in enumerate(neuron.states):
         start[:, i] = population.initial[s]
@@ -151,4 +166,5 @@ def build_system(population: Population, until: float) -> AffineSystem:
         np.ascontiguousarray(whole.values[inside]),
         ns,
         facts.strict,
+        quadratic,
     )

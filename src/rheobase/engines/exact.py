@@ -19,6 +19,7 @@ import numpy as np
 
 from rheobase.derive import crossing as _crossing
 from rheobase.derive import modal as _modal
+from rheobase.derive import riccati as _riccati
 from rheobase.derive.crossing import work_size
 from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.loop import ClockSource, find_loop
@@ -66,7 +67,7 @@ class Exact:
         ports, edges, events = _arrivals(population, until)
         values = {k: np.ascontiguousarray(x) if np.ndim(x) else float(x) for k, x in population.values.items()}
         kinds = tuple(sorted((k, "scalar" if np.ndim(v) == 0 else "neuron") for k, v in values.items()))
-        source = _source(neuron, kinds, ports, system.real)
+        source = _source(neuron, kinds, ports, system.quadratic, system.real)
         path = write_module("exact", source.text)
         price = min(waiting(path), COMPILING)
         compiled = n + len(events[0]) + len(system.breaks) * n > _MANY * price / COMPILING
@@ -265,19 +266,21 @@ def _arrivals(
 @lru_cache(maxsize=2)
 def digest(real: bool) -> str:
     """Return what tells versions of the crossing kernels apart."""
-    text = inspect.getsource(_modal) + inspect.getsource(_crossing)
+    text = "".join(inspect.getsource(part) for part in (_modal, _crossing, _riccati))
     return f"{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}, {'real' if real else 'any'} rates"
 
 
-def _source(neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...], real: bool) -> ClockSource:
+def _source(
+    neuron: Neuron, kinds: tuple[tuple[str, str], ...], ports: tuple[str, ...], quadratic: bool, real: bool
+) -> ClockSource:
     def build() -> ClockSource:
         from rheobase.derive.integrate import Step
         from rheobase.emit.exact_loop import exact_source
 
         nothing = Step("none", "", {c: () for c in clamp_sets(neuron)})
-        return exact_source(neuron, nothing, dict(kinds), ports, digest(real))
+        return exact_source(neuron, nothing, dict(kinds), ports, quadratic, digest(real))
 
-    return find_loop("exact", neuron, [kinds, ports, real], build)
+    return find_loop("exact", neuron, [kinds, ports, quadratic, digest(real)], build)
 
 
 @lru_cache(maxsize=2)
@@ -294,6 +297,7 @@ def kernels(real: bool) -> dict[str, Any]:
 
 def _compiled(path: Path, functions: tuple[str, ...], real: bool) -> ModuleType:
     def given() -> dict[str, Any]:
-        return {name: kernels(real)[name] for name in ("first_crossing", "propagate_state")}
+        names = ("first_crossing", "propagate_state", "first_quadratic", "flow_quadratic")
+        return {name: kernels(real)[name] for name in names}
 
     return compiled_module(path, functions, ("run",), given)

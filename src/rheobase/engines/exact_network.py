@@ -127,6 +127,7 @@ class _Run:
             system.first_setting,
             system.settings.shape[2] if len(system.breaks) else 0,
             bool(chosen),
+            system.quadratic,
         )
         y = np.zeros((n, size + 2))
         for kind in range(len(system.numbers) // len(system.clamps)):
@@ -394,7 +395,9 @@ def _simple_table(system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapp
 
 def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:
     def given() -> dict[str, Any]:
-        found = {name: kernels(real)[name] for name in ("first_crossing", "glance", "pass_modes", "propagate_modes")}
+        names = ("first_crossing", "glance", "pass_modes", "propagate_modes")
+        names += ("first_quadratic", "glance_quadratic", "pass_quadratic", "propagate_quadratic")
+        found = {name: kernels(real)[name] for name in names}
         return found | {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
 
     return compiled_module(path, inner, ("run",), given, tuple(f for f in apart if f != "run"))
