@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rheobase.errors import InputError, RowError, UnitMismatch
-from rheobase.model import algebra as algebra  # loaded before anyone listens
 from rheobase.model import zoo
 from rheobase.model.distribution import exponential, gamma, lognormal, normal, uniform
 from rheobase.model.neuron import Neuron
 from rheobase.model.rows import parse_rows
+from rheobase.model.soundness import check_rows
 from rheobase.remember import cache_folder
 from rheobase.units import parse_quantity, parse_unit
 
@@ -651,6 +651,7 @@ def warm():
     """What is imported or cached on first use is not part of the measurement."""
     for model in (zoo.LIF(), zoo.HH()):
         Neuron.from_text(str(model))
+        check_rows(model.rows)  # as for rows never seen before
     for function in PLACES.values():
         for text in ("foo(v", "v ++ exp(1)", "v.x", "1 / 0", "max(v, 1, u) > tanh(v)", "é", "9e999"):
             with contextlib.suppress(OURS):
