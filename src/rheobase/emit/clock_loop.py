@@ -24,7 +24,7 @@ deliver the spikes due at t_k+1, fire where the threshold row holds and the neur
 
 from math import atan, cos, cosh, exp, expm1, floor, log, sin, sinh, sqrt, tan, tanh
 
-_range = range  # a state or parameter may be called range
+_range, _min = range, min  # a state or parameter may be called so
 
 
 def exprel(x):
@@ -144,10 +144,10 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
         after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i + _lo", "_count += 1"]
-        body += [
-            "if _hits > 0:",
-            *_indent(["for _i in _range(_n):", *_indent(["if _fired[_i]:", *_indent(after)])]),
-        ]
+        lot = "for _i in _range(_lot, _min(_lot + 64, _n)):"  # few fire: most lots of 64 are passed over at once
+        search = ["_some = False", lot, "    _some = _some | _fired[_i]", "if _some:"]
+        search += _indent([lot, *_indent(["if _fired[_i]:", *_indent(after)])])
+        body += ["if _hits > 0:", "    for _lot in _range(0, _n, 64):", *_indent(search, 2)]
     body += [
         "if _record[_row] >= 0:",
         *_indent(

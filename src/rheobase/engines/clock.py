@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +35,7 @@ from rheobase.units import to_number
 __all__ = ["Clock", "ClockRun"]
 
 _BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
+_FIT: Final = 100_000  # random numbers and inputs of a block and a chunk of steps that stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
 
@@ -171,7 +172,9 @@ class ClockRun:
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, structure, self.step, population.values, dt)
-        self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
+        buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
+        fit = _FIT // (min(n, _BLOCK) * max(buffers, 1))
+        self.chunk = int(np.clip(min(2_000_000 // n, fit), 16, 1024)) // 2 * 2
         self.module, self.source = self.load()
         self._deliver_at_zero()
         every, chosen = self.recording
@@ -293,7 +296,7 @@ class ClockRun:
                 )
             shared[u] = values[:, 0].copy() if values.shape[1] == 1 else values
         for port, arrivals in self.arrivals.items():
-            shared[f"_arrivals_{port}"] = arrivals(k0, k1)
+            shared[f"_arrivals_{port}"] = _by_block(arrivals(k0, k1), self.population.n)
         record = np.full(k1 - k0, -1, dtype=np.int64)
         if len(self.times):
             every = self.recording[0]
@@ -316,8 +319,8 @@ class ClockRun:
         dt = self.engine.dt
         steps = np.concatenate([*self.spike_steps, np.empty(0, dtype=np.int64)])
         neurons = np.concatenate([*self.spike_neurons, np.empty(0, dtype=np.int64)])
-        order = np.lexsort((neurons, steps))
-        spikes = Spikes(steps[order] * dt, neurons[order], self.population.n)
+        place = np.sort(steps * self.population.n + neurons)  # by time, then neuron
+        spikes = Spikes(place // self.population.n * dt, place % self.population.n, self.population.n)
         done = int(np.searchsorted(self.times, self.k, side="right"))
         traces = {s: x[:done].T for s, x in self.traces.items()}
         return Result(
@@ -338,66 +341,90 @@ class _Worker:
 
     def __init__(self, run: ClockRun) -> None:
         self.run_ = run
-        n = min(run.population.n, _BLOCK)
+        n, p = min(run.population.n, _BLOCK), run.population
         self.normals = [np.empty((run.chunk, n)) for _ in range(run.step.normals)]
-        self.uniforms = np.empty((run.chunk, n)) if run.population.neuron.rows.hazard is not None else None
-        self.sums = {p: np.empty((run.chunk, n)) for p in run.arrivals if p in run.additive}
-        self.fired = np.zeros(n, dtype=np.bool_)
+        self.uniforms = np.empty((run.chunk, n)) if p.neuron.rows.hazard is not None else None
+        self.sums = {port: np.empty((run.chunk, n)) for port in run.arrivals if port in run.additive}
         self.steps = np.empty(run.chunk * n, dtype=np.int64)
         self.neurons = np.empty(run.chunk * n, dtype=np.int64)
+        self.keys = neuron_keys(p.key("noise"), 0, p.n) if self.normals or self.uniforms is not None else None
+        self.noise = [p.key("noise", f"{j}") for j in range(run.step.normals)]
+        self.values: dict[str, Any] = {
+            **run.values,
+            "dt": run.engine.dt,
+            **{f"_at_{s}": x for s, x in run.states.items()},
+            **{f"_left_{t}": x for t, x in run.left.items()},
+            "_fired": np.zeros(n, dtype=np.bool_),
+            "_out_step": self.steps,
+            "_out_neuron": self.neurons,
+            "_chosen": run.chosen,
+            **{f"_trace_{s}": x for s, x in run.traces.items()},
+        }
 
     def warm_up(self) -> None:
         """Compile by a call that does nothing."""
-        self._call(0, 0, 0, 0, {**self.run_.gather(0, 1)})
+        self.run([(0, 0)], 0, 0, self.run_.gather(0, 1))
 
     def run(
         self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        found = []
+        r, found = self.run_, []
+        values: dict[str, Any] = {**self.values, **shared, "_k0": k0, "_k1": k1}
         for lo, hi in blocks:
-            count = self._call(lo, hi, k0, k1, shared)
+            values["_lo"], values["_hi"] = lo, hi
+            self._draw(values)
+            for port in r.arrivals:
+                self._deliver(port, values)
+            first, last = np.searchsorted(r.chosen, [lo, hi]) if len(r.chosen) else (0, 0)
+            values["_first"], values["_last"] = int(first), int(last)
+            count = int(r.module.advance(*[values[a] for a in r.source.arguments]))
             if count:
                 found.append((self.steps[:count].copy(), self.neurons[:count].copy()))
         return found
 
-    def _call(self, lo: int, hi: int, k0: int, k1: int, shared: Mapping[str, Any]) -> int:
+    def _draw(self, values: dict[str, Any]) -> None:
+        """Put the random numbers of a block of neurons in."""
+        if self.keys is None:
+            return
         r = self.run_
-        width, rows = hi - lo, k1 - k0
-        keys = neuron_keys(r.population.key("noise"), lo, hi)
-        values: dict[str, Any] = {**r.values, **shared, "_lo": lo, "_hi": hi, "_k0": k0, "_k1": k1, "dt": r.engine.dt}
-        values |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
+        lo, hi, k0, k1 = values["_lo"], values["_hi"], values["_k0"], values["_k1"]
+        keys = self.keys[lo:hi]
         for j, buffer in enumerate(self.normals):
-            part = buffer[:, :width] if width == buffer.shape[1] else np.empty((r.chunk, width))
-            fill_normals(r.population.key("noise", f"{j}"), keys, k0, k1, part, r.compiled)
-            values[f"_z_{j}"] = part
+            values[f"_z_{j}"] = part = _of_width(buffer, hi - lo)
+            fill_normals(self.noise[j], keys, k0, k1, part, r.compiled)
         if self.uniforms is not None:
-            part = self.uniforms if width == self.uniforms.shape[1] else np.empty((r.chunk, width))
+            values["_u_0"] = part = _of_width(self.uniforms, hi - lo)
             fill_uniforms(r.population.key("hazard"), keys, k0, k1, part, r.compiled)
-            values["_u_0"] = part
-        for p in r.arrivals:
-            steps, neurons, weights = shared[f"_arrivals_{p}"]
-            inside = (neurons >= lo) & (neurons < hi)
-            steps, neurons, weights = steps[inside], neurons[inside], weights[inside]
-            if p in r.additive:
-                total = self.sums[p] if width == self.sums[p].shape[1] else np.empty((r.chunk, width))
-                total[:rows] = 0.0
-                np.add.at(total, (steps - (k0 + 1), neurons - lo), weights)
-                values[f"_sum_{p}"] = total
-            else:
-                values[f"_edges_{p}"] = np.searchsorted(steps, np.arange(k0 + 1, k1 + 2))
-                values[f"_hits_{p}"] = np.ascontiguousarray(neurons)
-                values[f"_weights_{p}"] = np.ascontiguousarray(weights)
-        first, last = np.searchsorted(r.chosen, [lo, hi])
-        values |= {
-            "_fired": self.fired,
-            "_out_step": self.steps,
-            "_out_neuron": self.neurons,
-            "_first": int(first),
-            "_last": int(last),
-            "_chosen": r.chosen,
-        }
-        values |= {f"_trace_{s}": x for s, x in r.traces.items()} if hasattr(r, "traces") else {}
-        return int(r.module.advance(*(values[a] for a in r.source.arguments)))
+
+    def _deliver(self, port: str, values: dict[str, Any]) -> None:
+        """Put the spikes that arrive at a block of neurons in."""
+        lo, hi, k0, k1 = values["_lo"], values["_hi"], values["_k0"], values["_k1"]
+        edges, *columns = values[f"_arrivals_{port}"]
+        first, last = edges[lo // _BLOCK], edges[-(-hi // _BLOCK)]
+        steps, neurons, weights = (x[first:last] for x in columns)
+        if port in self.run_.additive:
+            total = _of_width(self.sums[port], hi - lo)
+            total[: k1 - k0] = 0.0
+            np.add.at(total.reshape(-1), (steps - (k0 + 1)) * (hi - lo) + (neurons - lo), weights)
+            values[f"_sum_{port}"] = total
+        else:
+            values[f"_edges_{port}"] = np.searchsorted(steps, np.arange(k0 + 1, k1 + 2))
+            values[f"_hits_{port}"] = np.ascontiguousarray(neurons)
+            values[f"_weights_{port}"] = np.ascontiguousarray(weights)
+
+
+def _of_width(buffer: np.ndarray, width: int) -> np.ndarray:
+    """Return a buffer of rows as one of narrower rows, in the same memory."""
+    rows, whole = buffer.shape
+    return buffer if width == whole else buffer.reshape(-1)[: rows * width].reshape(rows, width)
+
+
+def _by_block(arrivals: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, ...]:
+    """Return arrivals (steps, neurons, weights) sorted by block of neurons, after where each block begins."""
+    blocks = -(-n // _BLOCK)
+    block = arrivals[1] // _BLOCK
+    order = np.argsort(block.astype(np.uint16) if blocks <= 65_536 else block, kind="stable")  # 16 bits: radix sort
+    return np.searchsorted(block[order], np.arange(blocks + 1)), *(x[order] for x in arrivals)
 
 
 def _check_recording(
