@@ -1,4 +1,4 @@
-"""Generated code is a real file: named by its content, readable, shown in tracebacks, cached by Numba."""
+"""Generated code is a real file: named by its content, readable, shown in tracebacks; compiled code lies beside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["cache_folder", "load_module", "write_module"]
 def cache_folder() -> Path:
     """Return the folder of generated code: ``$RHEOBASE_CACHE``, or the user's cache folder.
 
-    One folder for each version of Python and of Numba, since compiled code of one is useless to another.
+    One folder for each version of Python. Compiled code carries in its name what else it depends on.
     """
     root = os.environ.get("RHEOBASE_CACHE")
     if not root:

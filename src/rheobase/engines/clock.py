@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +20,8 @@ from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_st
 from rheobase.derive.structure import Structure, analyse
 from rheobase.emit.clock_loop import ClockSource, clock_source
 from rheobase.emit.source import write_module
+from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
 from rheobase.engines.compile import compiled_module, plain_module, waiting
-from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -29,12 +29,10 @@ from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.sources import Arrivals
 from rheobase.network.stimulus import Sampler
-from rheobase.random import neuron_keys
 from rheobase.units import to_number
 
 __all__ = ["Clock", "ClockRun"]
 
-_BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
 _FIT: Final = 100_000  # random numbers and inputs of a block and a chunk of steps that stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
@@ -173,7 +171,7 @@ class ClockRun:
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, structure, self.step, population.values, dt)
         buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
-        fit = _FIT // (min(n, _BLOCK) * max(buffers, 1))
+        fit = _FIT // (min(n, BLOCK) * max(buffers, 1))
         self.chunk = int(np.clip(min(2_000_000 // n, fit), 16, 1024)) // 2 * 2
         self.module, self.source = self.load()
         self._deliver_at_zero()
@@ -232,9 +230,9 @@ class ClockRun:
         """Carry the run forward to a step; any split gives the same bits."""
         until_step = min(until_step, self.total)
         n = self.population.n
-        blocks = [(lo, min(lo + _BLOCK, n)) for lo in range(0, n, _BLOCK)]
+        blocks = [(lo, min(lo + BLOCK, n)) for lo in range(0, n, BLOCK)]
         threads = min(self.engine.threads or os.cpu_count() or 1, len(blocks)) if self.compiled else 1
-        workers = [_Worker(self) for _ in range(threads)]
+        workers = [Worker(self) for _ in range(threads)]
         self._warm_up(workers[0])
         begin = perf_counter()
         pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -262,7 +260,7 @@ class ClockRun:
         self.seconds["run"] += perf_counter() - begin
         self.check_finite()
 
-    def _warm_up(self, worker: _Worker) -> None:
+    def _warm_up(self, worker: Worker) -> None:
         if self.compiled and not getattr(self.module, "_warm", False):
             begin = perf_counter()
             worker.warm_up()
@@ -270,7 +268,7 @@ class ClockRun:
             self.seconds["compile"] += perf_counter() - begin
 
     def _run_plain(
-        self, worker: _Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]
+        self, worker: Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Run a chunk as plain Python; where that raises (1/0, exp(1000)), do it anew compiled, with inf and nan."""
         arrays = [*self.states.values(), *self.left.values()]
@@ -296,7 +294,7 @@ class ClockRun:
                 )
             shared[u] = values[:, 0].copy() if values.shape[1] == 1 else values
         for port, arrivals in self.arrivals.items():
-            shared[f"_arrivals_{port}"] = _by_block(arrivals(k0, k1), self.population.n)
+            shared[f"_arrivals_{port}"] = sort_by_block(arrivals(k0, k1), self.population.n)
         record = np.full(k1 - k0, -1, dtype=np.int64)
         if len(self.times):
             every = self.recording[0]
@@ -333,98 +331,6 @@ class ClockRun:
             self.order,
             dict(self.seconds),
         )
-
-
-@final
-class _Worker:
-    """One thread's buffers."""
-
-    def __init__(self, run: ClockRun) -> None:
-        self.run_ = run
-        n, p = min(run.population.n, _BLOCK), run.population
-        self.normals = [np.empty((run.chunk, n)) for _ in range(run.step.normals)]
-        self.uniforms = np.empty((run.chunk, n)) if p.neuron.rows.hazard is not None else None
-        self.sums = {port: np.empty((run.chunk, n)) for port in run.arrivals if port in run.additive}
-        self.steps = np.empty(run.chunk * n, dtype=np.int64)
-        self.neurons = np.empty(run.chunk * n, dtype=np.int64)
-        self.keys = neuron_keys(p.key("noise"), 0, p.n) if self.normals or self.uniforms is not None else None
-        self.noise = [p.key("noise", f"{j}") for j in range(run.step.normals)]
-        self.values: dict[str, Any] = {
-            **run.values,
-            "dt": run.engine.dt,
-            **{f"_at_{s}": x for s, x in run.states.items()},
-            **{f"_left_{t}": x for t, x in run.left.items()},
-            "_fired": np.zeros(n, dtype=np.bool_),
-            "_out_step": self.steps,
-            "_out_neuron": self.neurons,
-            "_chosen": run.chosen,
-            **{f"_trace_{s}": x for s, x in run.traces.items()},
-        }
-
-    def warm_up(self) -> None:
-        """Compile by a call that does nothing."""
-        self.run([(0, 0)], 0, 0, self.run_.gather(0, 1))
-
-    def run(
-        self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        r, found = self.run_, []
-        values: dict[str, Any] = {**self.values, **shared, "_k0": k0, "_k1": k1}
-        for lo, hi in blocks:
-            values["_lo"], values["_hi"] = lo, hi
-            self._draw(values)
-            for port in r.arrivals:
-                self._deliver(port, values)
-            first, last = np.searchsorted(r.chosen, [lo, hi]) if len(r.chosen) else (0, 0)
-            values["_first"], values["_last"] = int(first), int(last)
-            count = int(r.module.advance(*[values[a] for a in r.source.arguments]))
-            if count:
-                found.append((self.steps[:count].copy(), self.neurons[:count].copy()))
-        return found
-
-    def _draw(self, values: dict[str, Any]) -> None:
-        """Put the random numbers of a block of neurons in."""
-        if self.keys is None:
-            return
-        r = self.run_
-        lo, hi, k0, k1 = values["_lo"], values["_hi"], values["_k0"], values["_k1"]
-        keys = self.keys[lo:hi]
-        for j, buffer in enumerate(self.normals):
-            values[f"_z_{j}"] = part = _of_width(buffer, hi - lo)
-            fill_normals(self.noise[j], keys, k0, k1, part, r.compiled)
-        if self.uniforms is not None:
-            values["_u_0"] = part = _of_width(self.uniforms, hi - lo)
-            fill_uniforms(r.population.key("hazard"), keys, k0, k1, part, r.compiled)
-
-    def _deliver(self, port: str, values: dict[str, Any]) -> None:
-        """Put the spikes that arrive at a block of neurons in."""
-        lo, hi, k0, k1 = values["_lo"], values["_hi"], values["_k0"], values["_k1"]
-        edges, *columns = values[f"_arrivals_{port}"]
-        first, last = edges[lo // _BLOCK], edges[-(-hi // _BLOCK)]
-        steps, neurons, weights = (x[first:last] for x in columns)
-        if port in self.run_.additive:
-            total = _of_width(self.sums[port], hi - lo)
-            total[: k1 - k0] = 0.0
-            np.add.at(total.reshape(-1), (steps - (k0 + 1)) * (hi - lo) + (neurons - lo), weights)
-            values[f"_sum_{port}"] = total
-        else:
-            values[f"_edges_{port}"] = np.searchsorted(steps, np.arange(k0 + 1, k1 + 2))
-            values[f"_hits_{port}"] = np.ascontiguousarray(neurons)
-            values[f"_weights_{port}"] = np.ascontiguousarray(weights)
-
-
-def _of_width(buffer: np.ndarray, width: int) -> np.ndarray:
-    """Return a buffer of rows as one of narrower rows, in the same memory."""
-    rows, whole = buffer.shape
-    return buffer if width == whole else buffer.reshape(-1)[: rows * width].reshape(rows, width)
-
-
-def _by_block(arrivals: Sequence[np.ndarray], n: int) -> tuple[np.ndarray, ...]:
-    """Return arrivals (steps, neurons, weights) sorted by block of neurons, after where each block begins."""
-    blocks = -(-n // _BLOCK)
-    block = arrivals[1] // _BLOCK
-    order = np.argsort(block.astype(np.uint16) if blocks <= 65_536 else block, kind="stable")  # 16 bits: radix sort
-    return np.searchsorted(block[order], np.arange(blocks + 1)), *(x[order] for x in arrivals)
 
 
 def _check_recording(
