@@ -71,77 +71,80 @@ def uniforms(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:
 def normals(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:
     """Return standard Gaussian numbers for steps k0..k1-1, shape (k1 - k0, len(keys)).
 
-    Steps 2j and 2j+1 share a hash: r cos(phi) and r sin(phi).
+    Steps 2j and 2j+1 share a hash, whose upper half gives the radius r of Box and Muller, its lower half two
+    coordinates on the unit circle: an angle within 45 degrees of the axis, whether to swap the two, a sign.
     """
     out = np.empty((k1 - k0, len(keys)))
     for j in range(k0 // 2, (k1 + 1) // 2):
         h = _mix_array(keys + np.uint64(step_key(key, j)))
+        low = h & np.uint64(0xFFFFFFFF)
         r = np.sqrt(-2.0 * _log_unit((h >> np.uint64(32)).astype(np.float64) + 0.5))
-        c, s = _cos_sin((h & np.uint64(0xFFFFFFFF)).astype(np.float64) * 2.0**-32)
+        r = np.where((low & np.uint64(2)) != 0, -r, r)
+        c, s = _cos_sin(((low >> np.uint64(2)).astype(np.float64) - HALF_TURN) * ANGLE)
+        swap = (low & np.uint64(1)) != 0
         if k0 <= 2 * j < k1:
-            out[2 * j - k0] = r * c
+            out[2 * j - k0] = r * np.where(swap, s, c)
         if k0 <= 2 * j + 1 < k1:
-            out[2 * j + 1 - k0] = r * s
+            out[2 * j + 1 - k0] = r * np.where(swap, c, s)
     return out
 
 
-# Coefficients shared with the compiled version, so that both round alike.
-LOG_TERMS: Final = tuple(2.0 / (2 * i + 1) for i in range(9, -1, -1))
+# Shared with the compiled version, so that both round alike. The polynomials are those of FDLIBM's e_log.c,
+# k_sin.c and k_cos.c (Sun Microsystems 1993), highest power first: errors below 2**-57.
+LOG_TERMS: Final = (
+    1.479819860511658591e-01,
+    1.531383769920937332e-01,
+    1.818357216161805012e-01,
+    2.222219843214978396e-01,
+    2.857142874366239149e-01,
+    3.999999999940941908e-01,
+    6.666666666666735130e-01,
+    2.0,
+)
 SIN_TERMS: Final = (
-    -7.647163731819816e-13,
-    1.6059043836821613e-10,
-    -2.505210838544172e-08,
-    2.7557319223985893e-06,
-    -0.0001984126984126984,
-    0.008333333333333333,
-    -0.16666666666666666,
+    1.58969099521155010221e-10,
+    -2.50507602534068634195e-08,
+    2.75573137070700676789e-06,
+    -1.98412698298579493134e-04,
+    8.33333333332248946124e-03,
+    -1.66666666666666324348e-01,
     1.0,
 )
 COS_TERMS: Final = (
-    4.779477332387385e-14,
-    -1.1470745597729725e-11,
-    2.08767569878681e-09,
-    -2.755731922398589e-07,
-    2.48015873015873e-05,
-    -0.001388888888888889,
-    0.041666666666666664,
+    -1.13596475577881948265e-11,
+    2.08757232129817482790e-09,
+    -2.75573143513906633035e-07,
+    2.48015872894767294178e-05,
+    -1.38888888888741095749e-03,
+    4.16666666666666019037e-02,
     -0.5,
     1.0,
 )
 LN_2: Final = 0.6931471805599453
-SQRT_2: Final = 1.4142135623730951
-TWO_PI: Final = 6.283185307179586
+ROOT_HALF: Final = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
+SHIFT: Final = 0x3FF0000000000000 - ROOT_HALF
+FRACTION: Final = (1 << 52) - 1
+HALF_TURN: Final = 2.0**29 - 0.5
+ANGLE: Final = 1.5707963267948966 * 2.0**-30
 
 
 def _log_unit(x: np.ndarray) -> np.ndarray:
-    """Return log(x / 2**32) for x in (0, 2**32)."""
-    bits = x.view(np.int64)
-    exponent = (bits >> 52) - 1055.0  # 1023 + 32
-    m = ((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64)
-    high = m > SQRT_2
-    m = np.where(high, m * 0.5, m)
-    exponent = np.where(high, exponent + 1.0, exponent)
+    """Return log(x / 2**32) for x in (0, 2**32), through a mantissa within a factor sqrt(2) of 1."""
+    bits = x.view(np.int64) + SHIFT
+    exponent = ((bits >> 52) - 1055).astype(np.float64)  # 1023 + 32
+    m = ((bits & FRACTION) + ROOT_HALF).view(np.float64)
     f = (m - 1.0) / (m + 1.0)
-    q = f * f
-    p = np.full_like(q, LOG_TERMS[0])
-    for c in LOG_TERMS[1:]:
-        p = p * q + c
-    return exponent * LN_2 + f * p
+    return exponent * LN_2 + f * _sum_powers(LOG_TERMS, f * f)
 
 
-def _cos_sin(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return cos and sin of `a` turns, a in [0, 1)."""
-    quarter = np.floor(4.0 * a + 0.5)
-    x = (a - quarter * 0.25) * TWO_PI
+def _cos_sin(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return cos(x) and sin(x) for angles within pi/4 of 0."""
     q = x * x
-    s = np.full_like(q, SIN_TERMS[0])
-    for c in SIN_TERMS[1:]:
-        s = s * q + c
-    s = s * x
-    co = np.full_like(q, COS_TERMS[0])
-    for c in COS_TERMS[1:]:
-        co = co * q + c
-    n = quarter.astype(np.int64)
-    swap = (n & 1) == 1
-    cos, sin = np.where(swap, s, co), np.where(swap, co, s)
-    return np.where(((n + 1) & 2) != 0, -cos, cos), np.where((n & 2) != 0, -sin, sin)
+    return _sum_powers(COS_TERMS, q), _sum_powers(SIN_TERMS, q) * x
+
+
+def _sum_powers(terms: tuple[float, ...], q: np.ndarray) -> np.ndarray:
+    p = terms[0] * q + terms[1]
+    for c in terms[2:]:
+        p = p * q + c
+    return p

@@ -10,7 +10,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import rheobase as rb
-from rheobase.engines import clock
+from rheobase.engines import blocks
 
 TRAUB = (
     "u = v - V_T\nalpha_m = 0.32*4/exprel((13 - u)/4)\n"
@@ -234,7 +234,7 @@ def _share_path(patch: pytest.MonkeyPatch, coarse: int, fine: np.ndarray) -> Non
     def fill(key: int, keys: np.ndarray, k0: int, k1: int, out: np.ndarray, compiled: bool) -> None:
         out[: k1 - k0] = z[k0:k1, : out.shape[1]]
 
-    patch.setattr(clock, "fill_normals", fill)
+    patch.setattr(blocks, "fill_normals", fill)
 
 
 @pytest.mark.parametrize(

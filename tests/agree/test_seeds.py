@@ -574,11 +574,12 @@ def test_reliability(kind: str, drive: str) -> None:
     )
     current = rb.step(1.5, on=10, off=950) if drive == "constant" else rb.ou(1.5, 1, 3, frozen=True, on=10, off=950)
     found, counts = [], []
-    for seed in range(4):
+    for seed in range(12):
         run = rb.simulate(model, 1000, dt=0.1, method="euler", n=25, seed=seed, I=current, record=False)
         found.append(schreiber([*run.spikes], sigma=3, start=500, until=1000))
         counts.append(run.spikes.count.mean())
-    assert np.mean(counts) == pytest.approx(row["spikes_per_trial"], rel=0.06)
+    # from one frozen current to another the count scatters by 4.4, the mean of twelve by 1.3
+    assert np.mean(counts) == pytest.approx(row["spikes_per_trial"], rel=0.1)
     assert row["min"] - 0.02 < np.mean(found) < row["max"] + 0.02
     assert all(x > 0.8 if (kind, drive) == ("LIF", "fluctuating") else x < 0.4 for x in found)
 

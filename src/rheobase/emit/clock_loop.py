@@ -24,7 +24,7 @@ deliver the spikes due at t_k+1, fire where the threshold row holds and the neur
 
 from math import atan, cos, cosh, exp, expm1, floor, log, sin, sinh, sqrt, tan, tanh
 
-_range = range  # a state or parameter may be called range
+_range, _min = range, min  # a state or parameter may be called so
 
 
 def exprel(x):
@@ -134,10 +134,11 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
         after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i + _lo", "_count += 1"]
-        body += [
-            "if _hits > 0:",
-            *_indent(["for _i in _range(_n):", *_indent(["if _fired[_i]:", *_indent(after)])]),
-        ]
+        # few fire: most lots of 64 are passed over at once; through a view from 0, which vectorises
+        lot = ["_width = _min(64, _n - _lot)", "_part = _fired[_lot:_lot + _width]", "_some = False"]
+        search = [*lot, "for _j in _range(_width):", "    _some = _some | _part[_j]", "if _some:"]
+        search += _indent(["for _i in _range(_lot, _lot + _width):", *_indent(["if _fired[_i]:", *_indent(after)])])
+        body += ["if _hits > 0:", "    for _lot in _range(0, _n, 64):", *_indent(search, 2)]
     body += [
         "if _record[_row] >= 0:",
         *_indent(

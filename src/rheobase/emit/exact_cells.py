@@ -335,7 +335,11 @@ def cells_source(g: int, cells: Cells) -> tuple[list[str], tuple[str, ...], tupl
         arguments += ["_traced", "_sampled", "_samples", "_trace"]
     inner = ("flow", "read", "bound", "drop", "plan", "settle", "look")
     quick = (*(f"_{f}{g}" for f in inner), *(f"_arrive{g}_{port}" for port in cells.ports))
-    filled = name_kernels("\n".join(body), cells.quadratic).replace("{arguments}", ", ".join(arguments)).replace("{last}", str(size))
+    filled = (
+        name_kernels("\n".join(body), cells.quadratic)
+        .replace("{arguments}", ", ".join(arguments))
+        .replace("{last}", str(size))
+    )
     filled = filled.replace("{g}", str(g)).replace("{safe}", str(size + 1))
     functions = [line for line in _own_names(drop_flows(rows), g)]
     return [*functions, filled], tuple(arguments), quick

@@ -1,4 +1,4 @@
-"""Generated code is a real file: named by its content, readable, shown in tracebacks, cached by Numba."""
+"""Generated code is a real file: named by its content, readable, shown in tracebacks; compiled code lies beside it."""
 
 from __future__ import annotations
 

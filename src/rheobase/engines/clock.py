@@ -19,8 +19,8 @@ from rheobase.derive.facts import StepFacts, step_facts
 from rheobase.derive.propagate import clamp_sets, propagators
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
+from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
 from rheobase.engines.compile import compiled_module, plain_module, waiting
-from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -28,12 +28,11 @@ from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.sources import Arrivals
 from rheobase.network.stimulus import Sampler
-from rheobase.random import neuron_keys
 from rheobase.units import to_number
 
 __all__ = ["Clock", "ClockRun"]
 
-_BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
+_FIT: Final = 100_000  # random numbers and inputs of a block and a chunk of steps that stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
 
@@ -168,7 +167,9 @@ class ClockRun:
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, self.step, population.values, dt)
-        self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
+        buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
+        fit = _FIT // (min(n, BLOCK) * max(buffers, 1))
+        self.chunk = int(np.clip(min(2_000_000 // n, fit), 16, 1024)) // 2 * 2
         self.module, self.source = self.load()
         self._deliver_at_zero()
         every, chosen = self.recording
@@ -220,9 +221,9 @@ class ClockRun:
         """Carry the run forward to a step; any split gives the same bits."""
         until_step = min(until_step, self.total)
         n = self.population.n
-        blocks = [(lo, min(lo + _BLOCK, n)) for lo in range(0, n, _BLOCK)]
+        blocks = [(lo, min(lo + BLOCK, n)) for lo in range(0, n, BLOCK)]
         threads = min(self.engine.threads or os.cpu_count() or 1, len(blocks)) if self.compiled else 1
-        workers = [_Worker(self) for _ in range(threads)]
+        workers = [Worker(self) for _ in range(threads)]
         self._warm_up(workers[0])
         begin = perf_counter()
         pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -250,7 +251,7 @@ class ClockRun:
         self.seconds["run"] += perf_counter() - begin
         self.check_finite()
 
-    def _warm_up(self, worker: _Worker) -> None:
+    def _warm_up(self, worker: Worker) -> None:
         if self.compiled and not getattr(self.module, "_warm", False):
             begin = perf_counter()
             worker.warm_up()
@@ -258,7 +259,7 @@ class ClockRun:
             self.seconds["compile"] += perf_counter() - begin
 
     def _run_plain(
-        self, worker: _Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]
+        self, worker: Worker, blocks: list[tuple[int, int]], stop: int, shared: Mapping[str, Any]
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """Run a chunk as plain Python; where that raises (1/0, exp(1000)), do it anew compiled, with inf and nan."""
         arrays = [*self.states.values(), *self.left.values()]
@@ -284,7 +285,7 @@ class ClockRun:
                 )
             shared[u] = values[:, 0].copy() if values.shape[1] == 1 else values
         for port, arrivals in self.arrivals.items():
-            shared[f"_arrivals_{port}"] = arrivals(k0, k1)
+            shared[f"_arrivals_{port}"] = sort_by_block(arrivals(k0, k1), self.population.n)
         record = np.full(k1 - k0, -1, dtype=np.int64)
         if len(self.times):
             every = self.recording[0]
@@ -307,8 +308,8 @@ class ClockRun:
         dt = self.engine.dt
         steps = np.concatenate([*self.spike_steps, np.empty(0, dtype=np.int64)])
         neurons = np.concatenate([*self.spike_neurons, np.empty(0, dtype=np.int64)])
-        order = np.lexsort((neurons, steps))
-        spikes = Spikes(steps[order] * dt, neurons[order], self.population.n)
+        place = np.sort(steps * self.population.n + neurons)  # by time, then neuron
+        spikes = Spikes(place // self.population.n * dt, place % self.population.n, self.population.n)
         done = int(np.searchsorted(self.times, self.k, side="right"))
         traces = {s: x[:done].T for s, x in self.traces.items()}
         return Result(
@@ -321,74 +322,6 @@ class ClockRun:
             self.order,
             dict(self.seconds),
         )
-
-
-@final
-class _Worker:
-    """One thread's buffers."""
-
-    def __init__(self, run: ClockRun) -> None:
-        self.run_ = run
-        n = min(run.population.n, _BLOCK)
-        self.normals = [np.empty((run.chunk, n)) for _ in range(run.step.normals)]
-        self.uniforms = np.empty((run.chunk, n)) if run.population.neuron.rows.hazard is not None else None
-        self.sums = {p: np.empty((run.chunk, n)) for p in run.arrivals if p in run.additive}
-        self.fired = np.zeros(n, dtype=np.bool_)
-        self.steps = np.empty(run.chunk * n, dtype=np.int64)
-        self.neurons = np.empty(run.chunk * n, dtype=np.int64)
-
-    def warm_up(self) -> None:
-        """Compile by a call that does nothing."""
-        self._call(0, 0, 0, 0, {**self.run_.gather(0, 1)})
-
-    def run(
-        self, blocks: list[tuple[int, int]], k0: int, k1: int, shared: Mapping[str, Any]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
-        found = []
-        for lo, hi in blocks:
-            count = self._call(lo, hi, k0, k1, shared)
-            if count:
-                found.append((self.steps[:count].copy(), self.neurons[:count].copy()))
-        return found
-
-    def _call(self, lo: int, hi: int, k0: int, k1: int, shared: Mapping[str, Any]) -> int:
-        r = self.run_
-        width, rows = hi - lo, k1 - k0
-        keys = neuron_keys(r.population.key("noise"), lo, hi)
-        values: dict[str, Any] = {**r.values, **shared, "_lo": lo, "_hi": hi, "_k0": k0, "_k1": k1, "dt": r.engine.dt}
-        values |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
-        for j, buffer in enumerate(self.normals):
-            part = buffer[:, :width] if width == buffer.shape[1] else np.empty((r.chunk, width))
-            fill_normals(r.population.key("noise", f"{j}"), keys, k0, k1, part, r.compiled)
-            values[f"_z_{j}"] = part
-        if self.uniforms is not None:
-            part = self.uniforms if width == self.uniforms.shape[1] else np.empty((r.chunk, width))
-            fill_uniforms(r.population.key("hazard"), keys, k0, k1, part, r.compiled)
-            values["_u_0"] = part
-        for p in r.arrivals:
-            steps, neurons, weights = shared[f"_arrivals_{p}"]
-            inside = (neurons >= lo) & (neurons < hi)
-            steps, neurons, weights = steps[inside], neurons[inside], weights[inside]
-            if p in r.additive:
-                total = self.sums[p] if width == self.sums[p].shape[1] else np.empty((r.chunk, width))
-                total[:rows] = 0.0
-                np.add.at(total, (steps - (k0 + 1), neurons - lo), weights)
-                values[f"_sum_{p}"] = total
-            else:
-                values[f"_edges_{p}"] = np.searchsorted(steps, np.arange(k0 + 1, k1 + 2))
-                values[f"_hits_{p}"] = np.ascontiguousarray(neurons)
-                values[f"_weights_{p}"] = np.ascontiguousarray(weights)
-        first, last = np.searchsorted(r.chosen, [lo, hi])
-        values |= {
-            "_fired": self.fired,
-            "_out_step": self.steps,
-            "_out_neuron": self.neurons,
-            "_first": int(first),
-            "_last": int(last),
-            "_chosen": r.chosen,
-        }
-        values |= {f"_trace_{s}": x for s, x in r.traces.items()} if hasattr(r, "traces") else {}
-        return int(r.module.advance(*(values[a] for a in r.source.arguments)))
 
 
 def _check_recording(

@@ -156,7 +156,7 @@ def needed_symbols(code: bytes) -> list[str] | None:
             return _needed_elf(code)
         if code[:4] == b"\xcf\xfa\xed\xfe":
             return _needed_mach(code)
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, IndexError, OverflowError):
         return None
     return None
 

@@ -81,6 +81,7 @@ class _NetworkRun:
         self._load()
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
         self.emitted: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.sources]
+        self.noise: dict[int, dict[str, np.ndarray]] = {}
         self.seconds = {"compile": 0.0, "run": 0.0}
 
     def _add_group(
@@ -208,13 +209,7 @@ class _NetworkRun:
             r, n = cells.run, cells.run.population.n
             own: dict[str, Any] = {**r.values, **r.gather(k0, rows)}
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
-            keys = neuron_keys(r.population.key("noise"), 0, n)
-            for j in range(r.step.normals):
-                own[f"_z_{j}"] = np.empty((rows - k0, n))
-                fill_normals(r.population.key("noise", f"{j}"), keys, k0, rows, own[f"_z_{j}"], self.compiled)
-            if r.population.neuron.rows.hazard is not None:
-                own["_u_0"] = np.empty((rows - k0, n))
-                fill_uniforms(r.population.key("hazard"), keys, k0, rows, own["_u_0"], self.compiled)
+            own |= self._draw(g, k0, rows)
             own |= {
                 "_fired": np.zeros(n, dtype=np.bool_),
                 "_out_step": buffers[g][0],
@@ -245,6 +240,23 @@ class _NetworkRun:
             values |= {f"j{j}_{what}": x for what, x in table.items()}
         self.module.run(*(values[a] for a in self.arguments))
         return [int(d[0]) for d in done]
+
+    def _draw(self, g: int, k0: int, k1: int) -> dict[str, np.ndarray]:
+        """Return the random numbers of a group for steps k0..k1-1, in memory that is used again."""
+        p, run = self.groups[g].run.population, self.groups[g].run
+        drawn = {f"_z_{j}": p.key("noise", f"{j}") for j in range(run.step.normals)}
+        if p.neuron.rows.hazard is not None:
+            drawn["_u_0"] = p.key("hazard")
+        if not drawn:
+            return {}
+        keys = neuron_keys(p.key("noise"), 0, p.n)
+        for name, key in drawn.items():
+            shape = (k1 - k0, p.n)
+            if g not in self.noise or self.noise[g].get(name, np.empty(0)).shape != shape:
+                self.noise.setdefault(g, {})[name] = np.empty(shape)
+            fill = fill_uniforms if name == "_u_0" else fill_normals
+            fill(key, keys, k0, k1, self.noise[g][name], self.compiled)
+        return self.noise[g]
 
     def results(self, prepared: float) -> dict[str, Result]:
         """Return what has been simulated so far, population by population."""
