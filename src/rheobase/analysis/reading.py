@@ -134,7 +134,7 @@ def read_span(until: float, start: float) -> float:
 def read_until(flat: Flat, until: float | None) -> float:
     """Return the end of the window in ms: what was given, or the end of the run."""
     if until is not None:
-        return float(until)
+        return until
     if flat.until is None:
         raise InputError("when does the window end? give until= in ms (a run, in place of its spikes, brings its own)")
     return flat.until
