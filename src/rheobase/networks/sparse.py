@@ -108,12 +108,12 @@ def brunel(
         raise InputError(f"order = {n_inh} and epsilon = {share:g} leave less than one inhibitory synapse a neuron")
     threshold_rate = 1e3 * _THETA / (jump * c_exc * _TAU)  # Hz
     cell = LIF(
-        tau=_TAU,
+        tau=f"{_TAU} ms",
         R="1 MOhm",
         E_L="0 mV",
         theta=f"{_THETA} mV",
         v_r=f"{_RESET} mV",
-        refractory=_REFRACTORY,
+        refractory=f"{_REFRACTORY} ms",
         threshold="v >= theta",
         receive={"exc": "v <- v + w_i", "inh": "v <- v + w_i", "ext": "v <- v + w_i"},
         v="0 mV",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["population_colours", "populations", "rates", "spectrum"]
 
 _LINES: Final = 3  # curves in one panel that can be told apart
-_LEAST: Final = 0.03  # share of the raster that the smallest population gets
+_LEAST: Final = 0.04  # share of the raster that the smallest population gets
 
 
 def population_colours(names: Sequence[str]) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _draw_bands(
     rows = np.minimum(sizes, np.maximum(1.0, np.floor(most * share / share.sum())))
     edges = np.concatenate([[0.0], np.cumsum(rows)])
     shown = sum(int(t.size) for t, _, _ in spikes.values()) * float(rows.sum() / sizes.sum())
-    size = float(np.clip(0.9 * np.sqrt(60_000 / max(shown, 1.0)), 0.7, 3.0))
+    size = float(np.clip(0.9 * np.sqrt(60_000 / max(shown, 1.0)), 0.7, 2.3))
     for (name, (times, neurons, n)), low, count in zip(spikes.items(), edges[:-1], rows, strict=True):
         chosen = np.unique(np.linspace(0, n - 1, int(count)).round().astype(int))
         row = np.full(n, -1)
@@ -146,7 +146,8 @@ def _draw_rates(
     middle = (edges[:-1] + edges[1:]) / 2
     seconds = (window[1] - window[0]) / 1e3
     mean = np.array([np.sum((t > window[0]) & (t <= window[1])) / n / seconds for t, _, n in spikes.values()])
-    ax.barh(middle, mean, height=0.7 * np.diff(edges), color=[colours[name] for name in spikes], alpha=0.85)
+    height = np.minimum(0.7 * np.diff(edges), 0.08 * edges[-1])
+    ax.barh(middle, mean, height=height, color=[colours[name] for name in spikes], alpha=0.85)
     for y, rate in zip(middle, mean, strict=True):
         ax.annotate(
             f"{rate:.3g} Hz", (rate, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=8, color=GREY
@@ -172,7 +173,7 @@ def _draw_course(
         parts = [([t for t, _, _ in spikes.values()], sum(n for _, _, n in spikes.values()), "#404040")]
     for times, n, colour in parts:
         count = np.histogram(np.concatenate(times), bins=edges)[0]
-        ax.stairs(count / n / bin * 1e3, edges, color=colour, linewidth=0.9)
+        ax.stairs(count / n / bin * 1e3, edges, baseline=None, color=colour, linewidth=0.9)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("rate (Hz)" if several else "rate of all\n(Hz)")
     ax.set_xlabel("time (ms)")
@@ -186,7 +187,8 @@ def rates(values: Mapping[str, np.ndarray], bins: int = 30, axes: Any = None) ->
     values : dict of name -> array (n,)
         Each neuron's rate in Hz, silent ones included.
     bins : int
-        How many; they are the same for all, up to the largest rate but for one neuron in a hundred.
+        How many at most, the same for all; the last holds the highest one neuron in a hundred too. Rates are
+        counts over a time: no bin is narrower than the step between two of them, nor holds half a step.
     axes : array of Axes, optional
         One for each population; by default a new figure, four panels in a row.
 
@@ -219,11 +221,10 @@ def rates(values: Mapping[str, np.ndarray], bins: int = 30, axes: Any = None) ->
             raise InputError(f"{len(chosen)} axes for {n} populations; give one each, or none for a new figure")
         for ax in chosen:
             clean(ax)
-    top = max(float(np.quantile(x, 0.99)) for x in arrays.values()) or 1.0
-    edges = np.linspace(0, top, bins + 1)
+    edges = _bin_rates(arrays, bins)
     colours = population_colours([*arrays])
     for ax, (name, x) in zip(chosen, arrays.items(), strict=True):
-        count = np.histogram(np.minimum(x, top), bins=edges)[0]
+        count = np.histogram(np.minimum(x, edges[-2:].mean()), bins=edges)[0]
         ax.stairs(100 * count / x.size, edges, fill=True, color=colours[name], alpha=0.8)
         ax.axvline(x.mean(), color="black", linewidth=0.9, linestyle="--")
         ax.annotate(
@@ -236,7 +237,7 @@ def rates(values: Mapping[str, np.ndarray], bins: int = 30, axes: Any = None) ->
             color=GREY,
         )
         ax.set_title(name, loc="left", fontsize=10, color=colours[name])
-        ax.set_xlim(0, top)
+        ax.set_xlim(edges[0], edges[-1])
         ax.set_ylim(bottom=0)
     columns = min(n, 4)
     for i, ax in enumerate(chosen):
@@ -246,6 +247,17 @@ def rates(values: Mapping[str, np.ndarray], bins: int = 30, axes: Any = None) ->
         if axes is not None or i % columns == 0:
             ax.set_ylabel("neurons (%)")
     return chosen
+
+
+def _bin_rates(arrays: Mapping[str, np.ndarray], bins: int) -> np.ndarray:
+    """Return edges between the possible rates, each bin holding the same number of them."""
+    top = max(float(np.quantile(x, 0.99)) for x in arrays.values()) or 1.0
+    known = np.unique(np.concatenate([[0.0], *arrays.values()]))
+    steps = np.diff(known)
+    steps = steps[steps > 1e-9 * top]
+    step = float(steps.min()) if steps.size else top
+    width = step * np.ceil(top / bins / step)
+    return -0.5 * step + width * np.arange(int(np.ceil((top + step) / width)) + 1)
 
 
 def spectrum(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], axes: Axes | None = None) -> Axes:
