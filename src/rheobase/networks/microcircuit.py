@@ -193,7 +193,7 @@ def _connect(net: Network, totals: np.ndarray, weights: np.ndarray, shortest: An
         for j, source in enumerate(POPULATIONS):
             if not totals[i, j]:
                 continue
-            w, d = float(weights[i, j]), _DELAY[j % 2]
+            w, d = round(float(weights[i, j]), 9), _DELAY[j % 2]
             signed = {"low": 0.0} if w > 0 else {"high": 0.0}
             net.connect(
                 source,
