@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from rheobase.errors import InputError
 from rheobase.model.distribution import uniform
 from rheobase.model.neuron import Neuron
@@ -16,6 +18,7 @@ __all__ = ["sparse_brain"]
 
 _UNIT: Final = 0.275  # mV: one anatomical synapse
 _PER_PAIR: Final = 3.3  # anatomical synapses behind one connection, about 50 million behind 15 million
+_REFRACTORY: Final = 2.2  # ms
 _KICK: Final = 250  # unitary synapses that one external spike counts for
 
 
@@ -23,7 +26,7 @@ def sparse_brain(
     n: int = 127_000,
     synapses: int = 15_000_000,
     *,
-    driven: int = 110,
+    driven: int = 115,
     rate: Any = "150 Hz",
     excitatory: float = 0.7,
     g: float = 1.0,
@@ -31,8 +34,8 @@ def sparse_brain(
     """Return a random network with the size and the neurons of the fly-brain benchmark; nearly all are silent.
 
     ``tau_m dv/dt = v_0 - v + g``, ``tau dg/dt = -g``; on a spike ``g <- g + w_i``; fires when ``v > theta``; then
-    ``v <- v_0``, ``g <- 0``. A few neurons are driven so hard that they follow their Poisson input spike by
-    spike; about 17,000 spikes a second in all.
+    ``v <- v_0``, ``g <- 0``, both held for 2.2 ms. A few neurons are driven so hard that they follow their Poisson
+    input spike by spike; about 17,000 spikes a second in all.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def sparse_brain(
         Neurons, and synapses drawn among them (each stands for the several anatomical ones of a pair). Fewer
         neurons keep their in-degree if both are scaled.
     driven : int
-        How many excitatory neurons receive external spikes; the first ones of E.
+        How many excitatory neurons receive external spikes; the first ones of E. They have no refractory period.
     rate : frequency
         Of the external spikes at each of them.
     excitatory : float
@@ -82,7 +85,9 @@ def sparse_brain(
         raise InputError(f"driven = {chosen}, but there are only {n_exc} excitatory neurons")
     net = Network()
     cell = _fly_neuron()
-    E, I = net.add("E", n_exc, cell), net.add("I", count - n_exc, cell)
+    held = np.where(np.arange(n_exc) < chosen, 0.0, _REFRACTORY)
+    E = net.add("E", n_exc, cell, t_ref_v=held, t_ref_g=held)
+    I = net.add("I", count - n_exc, cell)
     most = 2 * _UNIT * _PER_PAIR
     for source, weight in (
         (E, uniform("0 mV", f"{most!r} mV")),
@@ -110,7 +115,7 @@ def _fly_neuron() -> Neuron:
         receive={"syn": "g <- g + w_i", "kick": "v <- v + w_i"},
         threshold="v > theta",
         reset="v <- v_0; g <- 0",
-        refractory={"v": "2.2 ms", "g": "2.2 ms"},
+        refractory={"v": f"{_REFRACTORY} ms", "g": f"{_REFRACTORY} ms"},
         name="fly neuron",
         reference="Shiu et al. (2024) Nature 634:210-219, doi:10.1038/s41586-024-07763-9",
         tau_m="20 ms",
