@@ -53,9 +53,7 @@ def read_values(
         if name in neuron.ports:
             source = out[name] = as_source(value, name)
             _check_unit(f"{owner}: the weight at port {name}", source.dimension, neuron.dimensions.get(f"w_i:{name}"))
-            for part in source.parts if isinstance(source, SpikeSum) else (source,):
-                if isinstance(part, Poisson):
-                    check_sign(part.weight, neuron.dimensions.get(f"w_i:{name}"), f"{owner}: port {name}")
+            _check_signs(source, neuron.dimensions.get(f"w_i:{name}"), f"{owner}: port {name}")
             size = source.size
         elif name in neuron.states:
             if isinstance(value, Stimulus) or callable(value):
@@ -100,6 +98,17 @@ def read_values(
 def _check_unit(what: str, given: Dimension | None, wanted: Dimension | None) -> None:
     if given is not None and wanted is not None and given != wanted:
         raise UnitMismatch(f"{what} is in {given.unit}, but the rows want {wanted.unit}")
+
+
+def _check_signs(source: SpikeSource, wanted: Dimension | None, what: str) -> None:
+    match source:
+        case SpikeSum():
+            for part in source.parts:
+                _check_signs(part, wanted, what)
+        case Poisson():
+            check_sign(source.weight, wanted, what)
+        case SpikeTrains():
+            check_sign(Quantity(source.weights, source.unit), wanted, what)
 
 
 def _is_finite(q: Quantity) -> bool:
