@@ -38,7 +38,8 @@ def __getattr__(name: str) -> Any:
 
         close = get_close_matches(name, _HOMES, n=1)
         raise AttributeError(f"rheobase has no '{name}'." + (f" Did you mean '{close[0]}'?" if close else ""))
-    value = getattr(import_module(_HOMES[name]), name)
+    home = _HOMES[name]
+    value = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
     globals()[name] = value
     return value
 

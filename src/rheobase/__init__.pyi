@@ -1,7 +1,9 @@
 """Public names, each with its home; `rheobase/__init__.py` reads this file and imports a name on first use."""
 
+from rheobase import networks as networks
 from rheobase.analysis import bifurcation as bifurcation
 from rheobase.analysis import check_dt as check_dt
+from rheobase.analysis import chi as chi
 from rheobase.analysis import coincidence as coincidence
 from rheobase.analysis import compare as compare
 from rheobase.analysis import correlation as correlation
@@ -14,6 +16,7 @@ from rheobase.analysis import gain as gain
 from rheobase.analysis import input_output as input_output
 from rheobase.analysis import isi as isi
 from rheobase.analysis import lv as lv
+from rheobase.analysis import network_statistics as network_statistics
 from rheobase.analysis import phase_plane as phase_plane
 from rheobase.analysis import psp as psp
 from rheobase.analysis import psth as psth

@@ -262,6 +262,18 @@ class NetworkRun:
         trains = {name: p.spikes if isinstance(p, Run) else p for name, p in self.populations.items()}
         return {name: float((s.times > start).sum() / s.n / length) for name, s in trains.items()}
 
+    def plot(self, start: float = 0.0, until: float | None = None, **options: Any) -> np.ndarray:
+        """Draw a raster by population, their mean rates and their rate over time; return the three axes.
+
+        `options` are those of `rheobase.plot.populations`: ``bin=``, ``most=``, ``title=``. Sources are left out.
+        """
+        from rheobase import plot
+
+        spikes = {
+            name: (p.spikes.times, p.spikes.neurons, p.n) for name, p in self.populations.items() if isinstance(p, Run)
+        }
+        return plot.populations(spikes, self.until if until is None else until, start, **options)
+
     def raster(self, axes: Axes | None = None, **style: Any) -> Axes:
         """Draw a dot for every spike, time against neuron; return the axes."""
         from rheobase import plot

@@ -22,10 +22,15 @@ def load(path: Path):
 
 
 def test_the_examples_are_there():
-    assert len(EXAMPLES) >= 8
+    assert len(EXAMPLES) >= 9
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+SLOW = {"08_published_networks"}  # seven networks of thousands of neurons; daily one of its figures
+
+
+@pytest.mark.parametrize(
+    "path", [pytest.param(p, marks=[pytest.mark.slow] * (p.stem in SLOW), id=p.stem) for p in EXAMPLES]
+)
 def test_example_draws_its_figures(path, tmp_path):
     module = load(path)
     if not hasattr(module, "FIGURES"):
@@ -37,6 +42,13 @@ def test_example_draws_its_figures(path, tmp_path):
         assert picture.stat().st_size > 5_000
     assert {*tmp_path.iterdir()} == {*written}
     assert all(draw.__doc__ for draw in module.FIGURES.values())
+
+
+def test_published_networks_draw_the_first_figure():
+    module = load(next(p for p in EXAMPLES if p.stem == "08_published_networks"))
+    figure, runs = module.FIGURES["08_cuba"]()
+    assert len(figure.axes) == 3
+    assert runs[0].n == 3200
 
 
 def test_example_runs_as_a_script(tmp_path):

@@ -510,3 +510,88 @@ print([m for m in sys.modules if m.startswith(above)])
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+class TestSigns:
+    """A conductance cannot be negative; a current or a voltage can."""
+
+    @pytest.mark.parametrize(
+        ("weight", "hint"),
+        [
+            ("-67 nS", "give it without the sign"),
+            (-0.067, "give it without the sign"),
+            (rb.normal("6 nS", "3 nS"), "bound it from below, as in low='0 nS'"),
+            (rb.uniform("-1 nS", "1 nS"), "bound it from below"),
+        ],
+    )
+    def test_of_a_projection(self, weight, hint):
+        net = Network()
+        E = net.add("E", 5, rb.COBA())
+        with pytest.raises(InputError, match=f"connect E to E: weight = .* is negative, but .* conductance.*{hint}"):
+            net.connect(E, E, to="inh", p=0.5, weight=weight, delay=1)
+        assert net.projections == ()
+
+    def test_of_a_function_of_distance_when_it_is_called(self):
+        net = Network()
+        E = net.add("E", 5, rb.COBA(), positions=np.arange(5.0))
+        p = net.connect(E, E, to="inh", all_to_all=True, weight=lambda d: 1.0 - d, delay=1)
+        with pytest.raises(InputError, match="is negative, but the port's row adds to a conductance"):
+            p.synapses(seed=1)
+
+    @pytest.mark.parametrize(
+        "source", [rb.poisson("5 Hz", "-6 nS"), rb.spikes([1.0], "-6 nS"), rb.poisson(5) + rb.spikes([1], "-1 nS")]
+    )
+    def test_of_spikes_from_outside(self, source):
+        with pytest.raises(InputError, match=r"E: port exc: weight = .* is negative"):
+            Network().add("E", 5, rb.COBA(), exc=source)
+
+    def test_what_may_be_negative_or_is_bounded_passes(self):
+        net = Network()
+        E, C = net.add("E", 5, rb.COBA(), exc=rb.poisson("5 Hz", "6 nS")), net.add("C", 5, rb.CUBA())
+        net.connect(E, E, to="inh", p=0.5, weight=rb.normal("6 nS", "3 nS", low="0 nS"), delay=1)
+        net.connect(E, E, to="inh", p=0.5, weight=0, delay=1)
+        net.connect(E, E, to="exc", pairs=([], []), weight="6 nS", delay=1)
+        net.connect(E, C, to="inh", p=0.5, weight="-9 mV", delay=1)
+
+
+def test_the_summary_counts_neurons_and_synapses():
+    net = Network()
+    A, B = net.add("A", 1000, rb.LIF(), positions=np.arange(1000.0)), net.add("B", 50, rb.LIF())
+    net.add("outside", 7, rb.poisson("5 Hz"))
+    how = {"weight": 1, "delay": 1}
+
+    def size() -> str:
+        return (
+            next(line for line in net.describe().splitlines() if line.startswith("Size")).removeprefix("Size").strip()
+        )
+
+    assert size() == "1,050 neurons, 0 synapses"
+    net.connect(A, A, indegree=10, **how)
+    net.connect(A, B, outdegree=2, **how)
+    net.connect(B, A, total=77, **how)
+    net.connect(B, B, all_to_all=True, self_connections=False, **how)
+    net.connect(B, A[:50], one_to_one=True, **how)
+    net.connect(A, A, pairs=([1, 2, 3], [1, 3, 4]), self_connections=False, **how)
+    assert size() == f"1,050 neurons, {10_000 + 2_000 + 77 + 2_450 + 50 + 2:,} synapses"
+    assert sum(len(p.synapses(seed=1)) for p in net.projections) == 10_000 + 2_000 + 77 + 2_450 + 50 + 2
+    net.connect(B, A, p=0.1, **how)
+    assert size() == "1,050 neurons, about 19,579 synapses"
+    net.connect(A, A, distance=lambda d: np.exp(-d), **how)
+    assert size() == "1,050 neurons, about 19,579 synapses and more"
+    summary = next(line for line in net.describe().splitlines() if line.startswith("Connectivity"))
+    assert "random, fixed in-degree, random, fixed out-degree, random, fixed number of synapses, all-to-all" in summary
+
+
+def test_numbers_that_were_computed_are_described_to_six_digits():
+    net = Network()
+    net.add("A", 5, LIF, I="0.3 nA", R=f"{100 / 3!r} MOhm")
+    assert "R = 33.3333 MOhm" in net.describe()
+
+
+def test_synapses_are_those_of_the_run_with_that_seed():
+    net = Network()
+    E = net.add("E", 6, rb.LIF(), spikes=rb.spikes([[10.0], [], [], [], [], []], weight="40 mV"))
+    p = net.connect(E[:1], E[1:], p=0.5, weight="40 mV", delay="2 ms")
+    for seed in (1, 2, 3):
+        run = rb.simulate(net, until=20, dt=0.1, seed=seed)
+        assert {*run["E"].spikes.neurons} == {0, *p.synapses(seed).post}

@@ -144,3 +144,119 @@ def test_settings_of_matplotlib_are_left_alone(t):
     plot.table(str(rb.LIF()))
     plot.buckets([1])
     assert dict(mpl.rcParams) == before
+
+
+# ---- populations and weights ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def three():
+    rng = np.random.default_rng(1)
+    return {
+        name: (np.sort(rng.uniform(0, 1000, 40 * n)), rng.integers(0, n, 40 * n), n)
+        for name, n in (("L4E", 1000), ("L4I", 200), ("L5E", 5))
+    }
+
+
+def test_populations_stand_in_bands_with_their_rates(three):
+    raster, right, below = plot.populations(three, until=1000, start=200, most=300)
+    assert [t.get_text() for t in raster.get_yticklabels()] == ["L4E", "L4I", "L5E"]
+    colours = [t.get_color() for t in raster.get_yticklabels()]
+    assert colours == [plot.COLOURS[0], plot.COLOURS[1], plot.COLOURS[0]]
+    low, high = raster.get_ylim()
+    assert low > high == 0  # the first population on top
+    rows = [np.unique(line.get_ydata()) for line in raster.lines[:3]]
+    assert len(rows[2]) == 5  # a small population is shown whole
+    assert 200 < len(rows[0]) < 260
+    assert rows[0].max() < rows[1].min()
+    assert [t.get_text() for t in right.texts] == [f"{x:.3g} Hz" for x in _rates(three, 200, 1000)]
+    assert raster.get_xlim() == below.get_xlim() == (200, 1000)
+    assert len(below.patches) == 3  # one course each
+
+
+def _rates(spikes, start, until):
+    return [np.sum((t > start) & (t <= until)) / n / (until - start) * 1e3 for t, _, n in spikes.values()]
+
+
+def test_of_many_populations_the_course_is_that_of_all(three):
+    many = three | {f"P{i}": three["L4I"] for i in range(3)}
+    _, _, below = plot.populations(many, until=1000)
+    assert len(below.patches) == 1
+    count = sum(np.histogram(t, bins=np.arange(0, 1001, 5))[0] for t, _, _ in many.values())
+    n = sum(n for _, _, n in many.values())
+    np.testing.assert_allclose(below.patches[0].get_data().values, count / n / 0.005)
+    colours = plot.population_colours(["a", "b", "c"])
+    assert [*colours.values()] == [*plot.COLOURS[:3]]
+
+
+def test_rates_of_neurons_are_counted_in_whole_steps():
+    values = np.arange(0, 12)[np.random.default_rng(0).integers(0, 12, 500)] / 0.7  # spikes in 0.7 s
+    (ax,) = plot.rates({"E": values}, bins=30)
+    count, edges, _ = ax.patches[0].get_data()
+    np.testing.assert_allclose(np.diff(edges), 1 / 0.7)
+    np.testing.assert_allclose(count.sum(), 100)
+    assert ax.get_title(loc="left") == "E"
+    axes = plot.rates({f"P{i}": values for i in range(5)})
+    assert len(axes) == 5
+    (ax,) = plot.rates({"silent": np.zeros(4)})
+    assert ax.patches[0].get_data().values.sum() == pytest.approx(100)
+
+
+def test_spectra_are_drawn_on_logarithmic_axes():
+    f = np.arange(1.0, 5)
+    ax = plot.spectrum({"E": (f, f**2), "I": (f, 0 * f)})
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), f**2)
+    assert ax.get_legend() is not None
+
+
+def test_weight_matrix_adds_synapses_of_a_pair_and_means_over_cells():
+    ax = plot.weight_matrix(np.array([0, 0, 2]), np.array([1, 1, 0]), np.array([1.0, 2.0, -4.0]), (3, 2), unit="nA")
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[0, 3], [0, 0], [-4, 0]])
+    assert ax.images[0].get_clim() == (-4, 4)
+    rng = np.random.default_rng(2)
+    pre, post = rng.integers(0, 1000, 5000), rng.integers(0, 900, 5000)
+    ax = plot.weight_matrix(pre, post, 0.5, (1000, 900))
+    picture = ax.images[0].get_array()
+    assert picture.shape == (400, 400)
+    assert picture.min() >= 0
+
+
+def test_weights_are_counted():
+    ax = plot.weight_histogram({"E to E": np.full(10, 0.5), "I to E": np.linspace(-2, -1, 50)}, unit="nA")
+    counts = [p.get_data().values.sum() for p in ax.patches]
+    assert counts == [10, 10, 50, 50]  # filled, then outlined
+    assert ax.get_xlabel() == "weight (nA)"
+    ax = plot.weight_histogram({"one": 0.5})
+    assert ax.patches[0].get_data().values.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: plot.populations({}, until=10), "no population is given"),
+        (lambda: plot.populations({"E": (np.ones(1), np.zeros(1), 1)}, until=5, start=5), "must come after start"),
+        (lambda: plot.populations({"E": (np.ones(1), np.zeros(1), 1)}, until=5, bin=0), "bin = 0 ms is not positive"),
+        (lambda: plot.rates({"E": np.empty(0)}), "one neuron or more"),
+        (lambda: plot.rates({"E": np.ones(3)}, axes=[None, None]), "2 axes for 1 populations"),
+        (lambda: plot.spectrum({}), "no spectrum is given"),
+        (lambda: plot.spectrum({"E": (np.ones(3), np.ones(2))}), "E: 3 frequencies but 2 powers"),
+        (lambda: plot.weight_matrix(np.array([0]), np.array([3]), 1.0, (1, 3)), "do not lie within the shape"),
+        (lambda: plot.weight_matrix(np.array([0]), np.array([1, 2]), 1.0, (1, 3)), "a synapse needs one each"),
+        (lambda: plot.weight_histogram({}), "no projection with a synapse"),
+    ],
+)
+def test_pictures_of_populations_name_what_is_wrong(call, words):
+    with pytest.raises(rb.InputError, match=words):
+        call()
+
+
+def test_a_run_of_a_network_draws_its_populations_without_its_sources():
+    net = rb.Network()
+    E = net.add("E", 20, rb.LIFexp(), I="0.3 nA")
+    outside = net.add("outside", 5, rb.poisson("20 Hz"))
+    net.connect(outside, E, all_to_all=True, weight="0.1 nA", delay="1 ms")
+    run = rb.simulate(net, until="100 ms", dt="0.1 ms", seed=1)
+    raster, _, below = run.plot(20, title="test")
+    assert [t.get_text() for t in raster.get_yticklabels()] == ["E"]
+    assert below.get_xlim() == (20, 100)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rheobase.analysis import similarity, trains
+from rheobase.analysis import populations, similarity, trains
 from rheobase.errors import InputError
 
 SEEDS = json.loads((Path(__file__).parents[1] / "data" / "seeds_values.json").read_text())
@@ -102,7 +102,7 @@ def test_counts_against_a_histogram(some):
     with np.errstate(invalid="ignore"):
         np.testing.assert_allclose(trains.fano(some, 7, until, 100), counts.var(axis=1) / counts.mean(axis=1))
     pooled = counts.sum(axis=0)
-    assert trains.synchrony(some, 7, until, 100) == pytest.approx(pooled.var() / pooled.mean())
+    assert populations.synchrony(some, 7, until, 100) == pytest.approx(pooled.var() / pooled.mean())
     active = counts[[0, 1, 3, 4]]
     expected = np.corrcoef(active)
     ours = similarity.correlation(some, 7, until, 100, matrix=True)
@@ -116,10 +116,10 @@ def test_identical_and_independent_trains():
     rng = np.random.default_rng(5)
     train = poisson(rng, 20, 5e4)
     assert similarity.correlation([train] * 3, 5, 5e4) == pytest.approx(1, abs=1e-12)
-    assert trains.synchrony([train] * 50, 5, 5e4) == pytest.approx(50 * trains.synchrony([train], 5, 5e4))
+    assert populations.synchrony([train] * 50, 5, 5e4) == pytest.approx(50 * populations.synchrony([train], 5, 5e4))
     many = [poisson(rng, 20, 5e4) for _ in range(50)]
     assert similarity.correlation(many, 5, 5e4) == pytest.approx(0, abs=1e-3)
-    assert trains.synchrony(many, 3, 5e4) == pytest.approx(1, abs=0.05)
+    assert populations.synchrony(many, 3, 5e4) == pytest.approx(1, abs=0.05)
     assert trains.fano(many, 20, 5e4).mean() == pytest.approx(1, abs=0.02)
 
 
@@ -133,18 +133,18 @@ def test_fano_tends_to_the_squared_cv_of_a_renewal_process():
 def test_spectrum_of_noise_and_of_an_oscillation():
     rng = np.random.default_rng(7)
     many = [poisson(rng, 30, 2e4) for _ in range(40)]
-    frequency, power = trains.spectrum(many, 2e4, segments=20)
+    frequency, power = populations.spectrum(many, 2e4, segments=20)
     assert frequency[0] == pytest.approx(1.0)
     assert frequency[-1] == pytest.approx(500.0)
     assert power.mean() == pytest.approx(30 / 40, rel=0.05)
     beat = 8.0 * rng.integers(0, 2500, (40, 300)) + rng.normal(4, 0.5, (40, 300))
-    frequency, power = trains.spectrum([np.sort(b) for b in beat], 2e4, segments=10)
+    frequency, power = populations.spectrum([np.sort(b) for b in beat], 2e4, segments=10)
     assert frequency[np.argmax(power)] == pytest.approx(125.0)
 
 
 def test_spectrum_keeps_the_variance(some):
     _, nu = trains.psth(some, 2, 2000)
-    frequency, power = trains.spectrum(some, 2000, bin=2)
+    frequency, power = populations.spectrum(some, 2000, bin=2)
     weight = np.where(frequency == 250.0, 1, 2)  # Parseval: every frequency but the last stands for two
     assert (weight * power).sum() * frequency[0] == pytest.approx(nu.var(), rel=1e-12)
 
@@ -304,10 +304,10 @@ def test_silent_trains_are_legal():
     np.testing.assert_array_equal(trains.rate(quiet, 100), [0, 0])
     np.testing.assert_array_equal(trains.psth(quiet, 10, 100)[1], np.zeros(10))
     assert np.isnan(trains.fano(quiet, 10, 100)).all()
-    assert np.isnan(trains.synchrony(quiet, 10, 100))
+    assert np.isnan(populations.synchrony(quiet, 10, 100))
     assert np.isnan(similarity.correlation(quiet, 10, 100))
     assert np.isnan(similarity.correlation(quiet, 10, 100, matrix=True)).all()
-    assert not trains.spectrum(quiet, 100)[1].any()
+    assert not populations.spectrum(quiet, 100)[1].any()
     assert similarity.schreiber(quiet, 3, 0, 100) == 0
     assert similarity.schreiber([SILENT, np.array([5.0])], 3, 0, 100) == 0
     assert similarity.victor_purpura(SILENT, SILENT, 1) == 0
@@ -335,7 +335,7 @@ A, B = np.array([1.0, 2.0]), np.array([3.0, 9.0])
         (lambda: trains.psth(A, 0, 10), r"bin = 0 must be a positive"),
         (lambda: trains.psth(A, 20, 10), r"bin = 20 ms leaves less than one whole bin"),
         (lambda: similarity.correlation([A], 1, 10), r"trains holds one train"),
-        (lambda: trains.spectrum(A, 10, segments=0), r"segments = 0"),
+        (lambda: populations.spectrum(A, 10, segments=0), r"segments = 0"),
         (lambda: similarity.schreiber([A, B], 0, 0, 10), r"sigma = 0 must be a positive"),
         (lambda: similarity.van_rossum(A, B, -3), r"tau = -3 must be a positive"),
         (lambda: similarity.van_rossum([A, B], B, 3), r"a must be one train.*got 2 trains"),
@@ -366,6 +366,6 @@ def test_a_million_spikes_take_seconds():
     assert trains.lv(many).mean() == pytest.approx(1, abs=0.01)
     assert trains.fano(many, 100, until).mean() == pytest.approx(1, abs=0.02)
     assert similarity.correlation(many, 5, until) == pytest.approx(0, abs=1e-3)
-    assert trains.synchrony(many, 3, until) == pytest.approx(1, abs=0.1)
+    assert populations.synchrony(many, 3, until) == pytest.approx(1, abs=0.1)
     assert similarity.van_rossum(many[0], np.sort(times[1:].ravel()), 10) > 0
     assert time.perf_counter() - begin < 20  # about one second; the room is for a busy machine

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError
+from rheobase.run import Run
 
 __all__ = [
     "Flat",
@@ -20,16 +22,19 @@ __all__ = [
     "bin_index",
     "count_bins",
     "count_moments",
+    "crop",
+    "draw_trains",
     "inside_span",
     "positive",
     "read_span",
     "read_train",
     "read_trains",
+    "read_until",
 ]
 
 Floats = NDArray[np.floating[Any]]
 Integers = NDArray[np.int64]
-Trains = ArrayLike | Iterable[ArrayLike]
+Trains = ArrayLike | Iterable[ArrayLike] | Spikes | Run
 
 _EDGE = 1e-9  # ms; k*dt is off by rounding, far less than this
 
@@ -43,6 +48,7 @@ class Flat:
     owner: Integers  # (n_spikes,) index of the train
     n: int  # number of trains
     one: bool  # the caller gave one train, not a list
+    until: float | None = None  # ms; the end of the run they are from, if it is known
 
     def answer(self, values: Floats) -> Any:
         """Return one number for one train, the array for a list."""
@@ -58,7 +64,14 @@ def read_train(times: ArrayLike, name: str) -> Floats:
 
 
 def read_trains(trains: Any, name: str = "trains") -> Flat:
-    """Return one or many trains as one table."""
+    """Return one or many trains, or all of a run, as one table."""
+    if isinstance(trains, Run | Spikes):
+        spikes = trains.spikes if isinstance(trains, Run) else trains
+        order = np.argsort(spikes.neurons, kind="stable")
+        until = trains.until if isinstance(trains, Run) else None
+        return Flat(
+            spikes.times[order], spikes.neurons[order], spikes.n, isinstance(trains, Run) and trains.single, until
+        )
     pieces: list[Any]
     if isinstance(trains, np.ndarray) and trains.ndim == 1 and trains.dtype != object:
         pieces, one = [trains], True
@@ -116,6 +129,39 @@ def read_span(until: float, start: float) -> float:
     if until <= start:
         raise InputError(f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until.")
     return float(until) - float(start)
+
+
+def read_until(flat: Flat, until: float | None) -> float:
+    """Return the end of the window in ms: what was given, or the end of the run."""
+    if until is not None:
+        return until
+    if flat.until is None:
+        raise InputError("when does the window end? give until= in ms (a run, in place of its spikes, brings its own)")
+    return flat.until
+
+
+def crop(flat: Flat, until: float | None, start: float) -> Flat:
+    """Return the spikes in the window; without `until` all that come after `start`."""
+    if until is None and start == 0:
+        return flat
+    end = float("inf") if until is None else until
+    if not (np.isfinite(start) and start < end):
+        raise InputError(f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until.")
+    inside = inside_span(flat.times, end, start)
+    return replace(flat, times=flat.times[inside], owner=flat.owner[inside])
+
+
+def draw_trains(flat: Flat, sample: int, seed: int) -> Flat:
+    """Return `sample` of the trains, drawn at random without replacement, in their order; all, if there are no more."""
+    if sample != int(sample) or sample < 2:
+        raise InputError(f"sample = {sample!r} must be a whole number of trains, 2 or more.")
+    if sample >= flat.n:
+        return flat
+    chosen = np.sort(np.random.default_rng(seed).choice(flat.n, int(sample), replace=False))
+    place = np.full(flat.n, -1, dtype=np.int64)
+    place[chosen] = np.arange(len(chosen))
+    keep = place[flat.owner] >= 0
+    return replace(flat, times=flat.times[keep], owner=place[flat.owner[keep]], n=len(chosen), one=False)
 
 
 def inside_span(times: Floats, until: float, start: float) -> NDArray[np.bool_]:

@@ -18,11 +18,13 @@ from rheobase.analysis.reading import (
     bin_counts,
     count_bins,
     count_moments,
+    draw_trains,
     inside_span,
     positive,
     read_span,
     read_train,
     read_trains,
+    read_until,
 )
 from rheobase.errors import InputError
 
@@ -315,7 +317,15 @@ def spike_triggered_average(
     return lags * dt, average
 
 
-def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, matrix: bool = False) -> Any:
+def correlation(
+    trains: Trains,
+    bin: float,
+    until: float | None = None,
+    start: float = 0.0,
+    matrix: bool = False,
+    sample: int | None = None,
+    seed: int = 0,
+) -> Any:
     r"""Return the mean pairwise Pearson correlation of the binned spike counts.
 
     .. math:: \rho_{ij} = \frac{\langle c_i c_j\rangle - \langle c_i\rangle\langle c_j\rangle}
@@ -326,14 +336,16 @@ def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, ma
 
     Parameters
     ----------
-    trains : list of arrays
+    trains : list of arrays, Spikes or Run
         Spike times in ms, two trains or more.
     bin : float
         Width in ms.
     until, start : float
-        End and begin of the window in ms; it must hold two bins or more.
+        End and begin of the window in ms (a `Run` brings its own end); it must hold two bins or more.
     matrix : bool
         Return the whole matrix instead of the mean over pairs.
+    sample, seed : int
+        Take so many trains only, drawn at random with this seed; all, if there are no more.
 
     Returns
     -------
@@ -354,9 +366,12 @@ def correlation(trains: Trains, bin: float, until: float, start: float = 0.0, ma
            [1., 1., 0.],
            [0., 0., 1.]])
     """
-    flat, n_bins = read_trains(trains), count_bins(bin, until, start, least=2)
+    flat = read_trains(trains)
+    n_bins = count_bins(bin, read_until(flat, until), start, least=2)
     if flat.n < 2:
         raise InputError("trains holds one train; a pairwise correlation needs a list of two or more.")
+    if sample is not None:
+        flat = draw_trains(flat, sample, seed)
     owner, k, count = bin_counts(flat, bin, n_bins, start)
     mean, variance = count_moments(owner, count, flat.n, n_bins)
     able = variance > 1e-12 * np.maximum(mean, 1e-300) ** 2

@@ -1,8 +1,9 @@
 """Statistics of spike trains.
 
-A train is a 1-D float64 array of spike times in ms, sorted; many trains are a list of such arrays. A train
-without spikes (``np.array([])``) is legal everywhere and an empty list is not: it holds no train at all.
-Functions of `trains` also take one train, and then return one number instead of one number per train.
+A train is a 1-D float64 array of spike times in ms, sorted; many trains are a list of such arrays, the `Spikes`
+of a run, or the `Run` itself, which also says when it ended. A train without spikes (``np.array([])``) is legal
+everywhere and an empty list is not: it holds no train at all. Functions of `trains` also take one train, and
+then return one number instead of one number per train.
 
 Windows are open on the left and closed on the right, (start, until], because an engine stamps a spike with
 the end of the step in which it happens; time 0 itself belongs to the first window. Bins follow the same
@@ -25,12 +26,13 @@ from rheobase.analysis.reading import (
     bin_index,
     count_bins,
     count_moments,
+    crop,
     read_span,
     read_trains,
+    read_until,
 )
-from rheobase.errors import InputError
 
-__all__ = ["cv", "cv2", "fano", "isi", "lv", "psth", "rate", "spectrum", "synchrony"]
+__all__ = ["cv", "cv2", "fano", "isi", "lv", "psth", "rate"]
 
 # ---- intervals -----------------------------------------------------------------------------------
 
@@ -47,13 +49,15 @@ def _mean_by_train(values: Floats, owner: Integers, n: int, least: int) -> Float
     return np.where(number >= least, total / np.maximum(number, 1), np.nan)
 
 
-def isi(times: Trains) -> Any:
+def isi(times: Trains, start: float = 0.0, until: float | None = None) -> Any:
     """Return the interspike intervals of a train in ms, or a list of them for a list of trains.
 
     Parameters
     ----------
-    times : array (n_spikes,) or list of arrays
+    times : array (n_spikes,), list of arrays, Spikes or Run
         Spike times in ms.
+    start, until : float
+        Only intervals that lie in (start, until] count, in ms; by default all.
 
     Returns
     -------
@@ -70,14 +74,14 @@ def isi(times: Trains) -> Any:
     >>> isi(np.array([3.0, 10.0, 18.0]))
     array([7., 8.])
     """
-    flat = read_trains(times, "times")
+    flat = crop(read_trains(times, "times"), until, start)
     if flat.one:
         return np.diff(flat.times)
     edges = np.searchsorted(flat.owner, np.arange(1, flat.n))
     return [np.diff(train) for train in np.split(flat.times, edges)]
 
 
-def cv(times: Trains) -> Any:
+def cv(times: Trains, start: float = 0.0, until: float | None = None) -> Any:
     r"""Return the coefficient of variation of the interspike intervals.
 
     .. math:: C_V = \sqrt{\langle (I - \langle I\rangle)^2\rangle} / \langle I \rangle
@@ -86,8 +90,10 @@ def cv(times: Trains) -> Any:
 
     Parameters
     ----------
-    times : array (n_spikes,) or list of arrays
+    times : array (n_spikes,), list of arrays, Spikes or Run
         Spike times in ms.
+    start, until : float
+        Only intervals that lie in (start, until] count, in ms; by default all.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def cv(times: Trains) -> Any:
     >>> cv(np.array([0.0, 10.0, 30.0, 40.0, 60.0]))
     0.3333333333333333
     """
-    flat = read_trains(times, "times")
+    flat = crop(read_trains(times, "times"), until, start)
     interval, owner = _pooled_intervals(flat)
     mean = _mean_by_train(interval, owner, flat.n, 2)
     variance = _mean_by_train((interval - mean[owner]) ** 2, owner, flat.n, 2)
@@ -115,15 +121,17 @@ def _neighbour_ratio(flat: Flat) -> tuple[Floats, Integers]:
     return difference / np.where(total > 0, total, 1.0), owner[1:][same]
 
 
-def cv2(times: Trains) -> Any:
+def cv2(times: Trains, start: float = 0.0, until: float | None = None) -> Any:
     r"""Return CV2, the local irregularity of neighbouring intervals, blind to slow changes of rate.
 
     .. math:: C_{V2} = \left\langle 2\,\frac{|I_{n+1} - I_n|}{I_{n+1} + I_n} \right\rangle
 
     Parameters
     ----------
-    times : array (n_spikes,) or list of arrays
+    times : array (n_spikes,), list of arrays, Spikes or Run
         Spike times in ms.
+    start, until : float
+        Only intervals that lie in (start, until] count, in ms; by default all.
 
     Returns
     -------
@@ -139,20 +147,22 @@ def cv2(times: Trains) -> Any:
     >>> round(cv2(np.array([0.0, 10.0, 30.0, 40.0])), 6)
     0.666667
     """
-    flat = read_trains(times, "times")
+    flat = crop(read_trains(times, "times"), until, start)
     ratio, owner = _neighbour_ratio(flat)
     return flat.answer(2 * _mean_by_train(ratio, owner, flat.n, 1))
 
 
-def lv(times: Trains) -> Any:
+def lv(times: Trains, start: float = 0.0, until: float | None = None) -> Any:
     r"""Return the local variation of the intervals.
 
     .. math:: L_V = \frac{3}{n-1}\sum_{i=1}^{n-1}\left(\frac{I_i - I_{i+1}}{I_i + I_{i+1}}\right)^2
 
     Parameters
     ----------
-    times : array (n_spikes,) or list of arrays
+    times : array (n_spikes,), list of arrays, Spikes or Run
         Spike times in ms.
+    start, until : float
+        Only intervals that lie in (start, until] count, in ms; by default all.
 
     Returns
     -------
@@ -168,7 +178,7 @@ def lv(times: Trains) -> Any:
     >>> round(lv(np.array([0.0, 10.0, 30.0, 40.0])), 6)
     0.333333
     """
-    flat = read_trains(times, "times")
+    flat = crop(read_trains(times, "times"), until, start)
     ratio, owner = _neighbour_ratio(flat)
     return flat.answer(3 * _mean_by_train(ratio**2, owner, flat.n, 1))
 
@@ -176,15 +186,15 @@ def lv(times: Trains) -> Any:
 # ---- counts --------------------------------------------------------------------------------------
 
 
-def rate(trains: Trains, until: float, start: float = 0.0) -> Any:
+def rate(trains: Trains, until: float | None = None, start: float = 0.0) -> Any:
     """Return the mean firing rate of each train in (start, until], in Hz.
 
     Parameters
     ----------
-    trains : list of arrays, or one array
+    trains : list of arrays, one array, Spikes or Run
         Spike times in ms.
     until, start : float
-        End and begin of the window in ms.
+        End and begin of the window in ms; a `Run` brings its own end.
 
     Returns
     -------
@@ -200,17 +210,18 @@ def rate(trains: Trains, until: float, start: float = 0.0) -> Any:
     >>> rate([np.array([40.0, 80.0]), np.array([])], until=100)
     array([20.,  0.])
     """
-    flat, span = read_trains(trains), read_span(until, start)
+    flat = read_trains(trains)
+    span = read_span(read_until(flat, until), start)
     owner, _ = bin_index(flat, span, 1, start)
     return flat.answer(1e3 * np.bincount(owner, minlength=flat.n) / span)
 
 
-def psth(trains: Trains, bin: float, until: float, start: float = 0.0) -> tuple[Floats, Floats]:
+def psth(trains: Trains, bin: float, until: float | None = None, start: float = 0.0) -> tuple[Floats, Floats]:
     """Return the bin centres in ms and the mean rate of the trains in Hz (peristimulus time histogram).
 
     Parameters
     ----------
-    trains : list of arrays, or one array
+    trains : list of arrays, one array, Spikes or Run
         Spike times in ms; trials of one neuron or the neurons of a population.
     bin : float
         Width in ms. A rest of the window shorter than one bin is left out.
@@ -226,13 +237,14 @@ def psth(trains: Trains, bin: float, until: float, start: float = 0.0) -> tuple[
     >>> psth([np.array([1.0, 7.0]), np.array([6.0])], bin=5, until=10)
     (array([2.5, 7.5]), array([100., 200.]))
     """
-    flat, n_bins = read_trains(trains), count_bins(bin, until, start)
+    flat = read_trains(trains)
+    n_bins = count_bins(bin, read_until(flat, until), start)
     _, k = bin_index(flat, bin, n_bins, start)
     centres = start + bin * (np.arange(n_bins) + 0.5)
     return centres, 1e3 * np.bincount(k, minlength=n_bins) / (bin * flat.n)
 
 
-def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any:
+def fano(trains: Trains, window: float, until: float | None = None, start: float = 0.0) -> Any:
     """Return the Fano factor of each train: variance over mean of its spike counts in consecutive windows.
 
     The variance is the plain one (divided by the number of windows). For a renewal process it tends to CV^2
@@ -240,7 +252,7 @@ def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any
 
     Parameters
     ----------
-    trains : list of arrays, or one array
+    trains : list of arrays, one array, Spikes or Run
         Spike times in ms.
     window : float
         Length of one counting window in ms.
@@ -261,85 +273,9 @@ def fano(trains: Trains, window: float, until: float, start: float = 0.0) -> Any
     >>> fano(np.array([1.0, 2.0, 3.0, 11.0]), window=10, until=20)
     0.5
     """
-    flat, n_bins = read_trains(trains), count_bins(window, until, start, "window", least=2)
+    flat = read_trains(trains)
+    n_bins = count_bins(window, read_until(flat, until), start, "window", least=2)
     owner, _, count = bin_counts(flat, window, n_bins, start)
     mean, variance = count_moments(owner, count, flat.n, n_bins)
     with np.errstate(invalid="ignore"):
         return flat.answer(variance / mean)
-
-
-def synchrony(trains: Trains, bin: float, until: float, start: float = 0.0) -> float:
-    """Return the Fano factor of the population: variance over mean of the pooled spike count in bins.
-
-    1 for independent Poisson trains; the number of trains for identical ones. nan if nobody fires.
-
-    Parameters
-    ----------
-    trains : list of arrays
-        Spike times of the population in ms.
-    bin : float
-        Width in ms (3 ms in the reference below).
-    until, start : float
-        End and begin of the window in ms; it must hold two bins or more.
-
-    References
-    ----------
-    Potjans & Diesmann (2014), Cereb. Cortex 24:785.
-
-    Examples
-    --------
-    >>> train = np.array([1.0, 5.0, 9.0])
-    >>> round(synchrony([train] * 4, bin=2, until=10), 6), round(synchrony([train], bin=2, until=10), 6)
-    (1.6, 0.4)
-    """
-    flat, n_bins = read_trains(trains), count_bins(bin, until, start, least=2)
-    _, k = bin_index(flat, bin, n_bins, start)
-    count = np.bincount(k, minlength=n_bins)
-    return float(count.var() / count.mean()) if k.size else float("nan")
-
-
-def spectrum(
-    trains: Trains, until: float, bin: float = 1.0, start: float = 0.0, segments: int = 1
-) -> tuple[Floats, Floats]:
-    r"""Return the frequencies in Hz and the power spectral density of the population rate in Hz^2/Hz.
-
-    .. math:: S(f) = \frac{1}{T}\left|\sum_k (\nu_k - \bar\nu)\, e^{-2\pi i f t_k}\,\Delta\right|^2
-
-    of the rate per train (two-sided density, shown for f > 0; the mean is removed). N independent Poisson
-    trains of rate :math:`\nu` give the flat value :math:`\nu/N`.
-
-    Parameters
-    ----------
-    trains : list of arrays, or one array
-        Spike times in ms.
-    until, start : float
-        End and begin of the window in ms.
-    bin : float
-        Width in ms; the highest frequency is 500/bin Hz.
-    segments : int
-        Average over this many consecutive stretches (Bartlett): less scatter, coarser frequencies.
-
-    Returns
-    -------
-    frequency, power : arrays (n_frequencies,)
-
-    References
-    ----------
-    Bartlett (1950), Biometrika 37:1.
-
-    Examples
-    --------
-    >>> frequency, power = spectrum([np.arange(5.0, 1000, 20)], until=1000)
-    >>> frequency[power > 0.5 * power.max()][:3]  # a comb has all its harmonics
-    array([ 50., 100., 150.])
-    """
-    if segments != int(segments) or segments < 1:
-        raise InputError(f"segments = {segments!r} must be a whole number, 1 or more.")
-    segments = int(segments)
-    count_bins(bin, until, start, least=2 * segments)
-    _, nu = psth(trains, bin, until, start)
-    n = nu.size // segments
-    pieces = nu[: n * segments].reshape(segments, n)
-    seconds = bin * 1e-3
-    wave = np.fft.rfft(pieces - pieces.mean(axis=1, keepdims=True), axis=1)[:, 1:] * seconds
-    return np.fft.rfftfreq(n, seconds)[1:], np.mean(np.abs(wave) ** 2, axis=0) / (n * seconds)

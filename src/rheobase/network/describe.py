@@ -16,6 +16,17 @@ import numpy as np
 
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
+from rheobase.network.rule import (
+    AllToAll,
+    Distance,
+    InDegree,
+    OneToOne,
+    OutDegree,
+    Pairs,
+    Probability,
+    Total,
+    Where,
+)
 from rheobase.network.sources import Poisson, SpikeSource, SpikeSum, SpikeTrains
 from rheobase.network.stimulus import Constant, Product, Stimulus, Sum
 from rheobase.units import DIMENSIONLESS
@@ -25,6 +36,18 @@ if TYPE_CHECKING:
 
 __all__ = ["write_tables"]
 
+_RULES: Final = {
+    OneToOne: "one-to-one",
+    AllToAll: "all-to-all",
+    Probability: "random, independent pairs",
+    InDegree: "random, fixed in-degree",
+    OutDegree: "random, fixed out-degree",
+    Total: "random, fixed number of synapses",
+    Pairs: "given pairs",
+    Where: "a function of the pair",
+    Distance: "random, by distance",
+}
+_WRITTEN: Final = 14  # characters of a number that somebody wrote by hand
 _COLUMNS: Final = ("Name", "Source", "Target", "Port", "Pattern", "Weight", "Delay")
 
 
@@ -72,7 +95,8 @@ def _summary(network: Network, neurons: list[Part], inputs: list[list[str]]) -> 
     rows = {
         "Populations": ", ".join(p.name for p in parts),
         "Topology": ", ".join(places),
-        "Connectivity": ", ".join(_unique(str(p.rule) for p in network.projections)),
+        "Size": _size(network, neurons),
+        "Connectivity": ", ".join(_unique(_RULES[type(p.rule)] for p in network.projections)),
         "Neuron model": ", ".join(_unique(p.model.name for p in neurons if isinstance(p.model, Neuron))),
         "Synapse model": f"jumps at the ports {', '.join(ports)}" if ports else "",
         "Plasticity": "",
@@ -81,11 +105,46 @@ def _summary(network: Network, neurons: list[Part], inputs: list[list[str]]) -> 
     return [[name, text or "none"] for name, text in rows.items()]
 
 
+def _size(network: Network, neurons: list[Part]) -> str:
+    """Return how many neurons and synapses there are; expected ones, where each pair is decided by chance."""
+    counts = [_count(p) for p in network.projections]
+    known = [c for c in counts if c is not None]
+    about = "about " if any(isinstance(p.rule, Probability) for p in network.projections) else ""
+    more = " and more" if len(known) < len(counts) else ""
+    return f"{sum(p.n for p in neurons):,} neurons, {about}{round(sum(known)):,} synapses{more}"
+
+
+def _count(p: Projection) -> float | None:
+    """Return the (expected) number of synapses, or None where a function decides."""
+    n, m = len(p.source), len(p.target)
+    without = not p.options.self_connections and p.source.name == p.target.name
+    loops = len(np.intersect1d(p.source.indices, p.target.indices)) if without else 0
+    match p.rule:
+        case OneToOne():
+            return n if not without else int(np.sum(p.source.indices != p.target.indices))
+        case AllToAll():
+            return n * m - loops
+        case Probability():
+            return p.rule.p * (n * m - loops)
+        case InDegree():
+            return p.rule.k * m
+        case OutDegree():
+            return p.rule.k * n
+        case Total():
+            return p.rule.count
+        case Pairs():
+            own = p.source.indices[p.rule.pre] == p.target.indices[p.rule.post] if without else np.zeros(1, dtype=bool)
+            return len(p.rule.pre) - int(own.sum())
+    return None
+
+
 def _population(part: Part) -> list[str]:
     model = part.model
     if not isinstance(model, Neuron):
         return [part.name, _kind(model), str(part.n), ""]
-    set_here = [f"{k} = {v}" for k, v in part.values.items() if isinstance(v, Quantity) and k not in model.inputs]
+    set_here = [
+        f"{k} = {_short(v)}" for k, v in part.values.items() if isinstance(v, Quantity) and k not in model.inputs
+    ]
     return [part.name, model.name, str(part.n), ", ".join(set_here)]
 
 
@@ -101,7 +160,15 @@ def _projection(p: Projection) -> list[str]:
 def _value(value: Any, unit: str) -> str:
     if not isinstance(value, Quantity):
         return f"{getattr(value, '__name__', 'f')}(distance)"
-    return str(value) if value.dimension is not None or not unit else f"{value} {unit}"
+    return _short(value) if value.dimension is not None or not unit else f"{_short(value)} {unit}"
+
+
+def _short(value: Quantity) -> str:
+    """Return a quantity as it was written; a computed one to six digits."""
+    said = str(value)
+    if not isinstance(value.value, float) or len(said) <= _WRITTEN:
+        return said
+    return str(Quantity(float(f"{value.value:.6g}"), value.dimension))
 
 
 def _inputs(part: Part) -> list[list[str]]:
@@ -157,7 +224,9 @@ def _say_poisson(source: Poisson) -> str:
     else:
         said = f"rate: {_say(rate)} (kHz)"
     many = f"{source.sources} sources of " if source.sources > 1 else ""
-    weight = "" if source.weight.value == 1.0 and source.weight.dimension is None else f", weight {source.weight}"
+    weight = (
+        "" if source.weight.value == 1.0 and source.weight.dimension is None else f", weight {_short(source.weight)}"
+    )
     shared = (
         ""
         if source.frozen is False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -25,7 +25,11 @@ from rheobase.network.rule import (
     read_rule,
 )
 from rheobase.network.values import DistanceFunction, read_delay, read_weight
+from rheobase.random import derive_key
 from rheobase.units import DIMENSIONLESS, Dimension, to_number
+
+if TYPE_CHECKING:
+    from rheobase.network.connect import Synapses
 
 __all__ = ["Options", "Projection", "read_projection"]
 
@@ -66,6 +70,28 @@ class Projection:
     def weight_dimension(self) -> Dimension | None:
         """The dimension of the weights as the port's row wants it; None if no unit was ever given."""
         return self.target.model.dimensions.get(f"w_i:{self.port}") if isinstance(self.target.model, Neuron) else None
+
+    def synapses(self, seed: int) -> Synapses:
+        """Return the synapses that a run with this seed has, sorted by (pre, post).
+
+        Parameters
+        ----------
+        seed : int
+            ``run.seed``, or what `simulate` will be given.
+
+        Examples
+        --------
+        >>> from rheobase.model.zoo import LIF
+        >>> from rheobase.network.network import Network
+        >>> net = Network()
+        >>> E = net.add("E", 50, LIF())
+        >>> s = net.connect(E, E, indegree=4, weight="0.5 mV", delay="1 ms").synapses(seed=1)
+        >>> len(s), s.weight
+        (200, 0.5)
+        """
+        from rheobase.network.connect import build
+
+        return build(self, derive_key(seed, "projection", self.index))
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.rule}>"

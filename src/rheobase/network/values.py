@@ -18,6 +18,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, parse_unit, strip_units
 
 __all__ = [
     "DistanceFunction",
+    "check_sign",
     "check_source",
     "read_count",
     "read_delay",
@@ -30,6 +31,7 @@ __all__ = [
 DistanceFunction = Callable[[np.ndarray], Any]
 _MS: Final = parse_unit("ms")[1]
 _LENGTH: Final = parse_unit("um")[1]
+_CONDUCTANCE: Final = parse_unit("uS")[1]
 
 
 def read_values(
@@ -51,6 +53,7 @@ def read_values(
         if name in neuron.ports:
             source = out[name] = as_source(value, name)
             _check_unit(f"{owner}: the weight at port {name}", source.dimension, neuron.dimensions.get(f"w_i:{name}"))
+            _check_signs(source, neuron.dimensions.get(f"w_i:{name}"), f"{owner}: port {name}")
             size = source.size
         elif name in neuron.states:
             if isinstance(value, Stimulus) or callable(value):
@@ -95,6 +98,17 @@ def read_values(
 def _check_unit(what: str, given: Dimension | None, wanted: Dimension | None) -> None:
     if given is not None and wanted is not None and given != wanted:
         raise UnitMismatch(f"{what} is in {given.unit}, but the rows want {wanted.unit}")
+
+
+def _check_signs(source: SpikeSource, wanted: Dimension | None, what: str) -> None:
+    match source:
+        case SpikeSum():
+            for part in source.parts:
+                _check_signs(part, wanted, what)
+        case Poisson():
+            check_sign(source.weight, wanted, what)
+        case SpikeTrains():
+            check_sign(Quantity(source.weights, source.unit), wanted, what)
 
 
 def _is_finite(q: Quantity) -> bool:
@@ -184,7 +198,30 @@ def read_weight(given: Any, wanted: Dimension | None, what: str) -> Quantity | D
     if q.dimension is not None and wanted is not None and q.dimension != wanted:
         unit = wanted.unit if wanted != DIMENSIONLESS else "a number without unit"
         raise UnitMismatch(f"{what}: weight = {q} is in {q.dimension.unit}, but the port's row wants {unit}")
+    check_sign(q, wanted, what)
     return q
+
+
+def check_sign(weight: Quantity, wanted: Dimension | None, what: str) -> None:
+    """Refuse a negative jump of a conductance: it is the reversal potential that makes a synapse inhibit.
+
+    Raises
+    ------
+    InputError
+        If a weight is, or can be drawn, below 0 where a conductance is wanted.
+    """
+    if wanted != _CONDUCTANCE:
+        return
+    value = weight.value
+    least = value.lowest if isinstance(value, Distribution) else float(np.min(value)) if np.size(value) else 0.0
+    if least < 0:
+        hint = (
+            "bound it from below, as in low='0 nS'" if isinstance(value, Distribution) else "give it without the sign"
+        )
+        raise InputError(
+            f"{what}: weight = {weight} is negative, but the port's row adds to a conductance, which cannot be;"
+            f" inhibition comes from the reversal potential, so {hint}"
+        )
 
 
 def read_delay(given: Any, what: str) -> Quantity | DistanceFunction:
