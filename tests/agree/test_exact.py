@@ -208,7 +208,8 @@ def test_compiled_and_plain_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     runs = []
     for many in (10**9, 0):
         monkeypatch.setattr(exact, "_MANY", many)
-        monkeypatch.setattr(exact, "_COMPILING", 1e9)
+        monkeypatch.setattr(exact, "COMPILING", 1e9)
+        monkeypatch.setattr(exact, "waiting", lambda _: np.inf)
         runs.append(rb.simulate(model, until=150, engine=rb.Exact(), seed=4, record="v", **given))
     plain, compiled = runs
     assert len(plain.spikes.times) > 20

@@ -21,6 +21,7 @@ are constant.
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rheobase.derive import modal as _modal
 from rheobase.derive.crossing import layout_size, table_size
@@ -129,7 +130,7 @@ def glance_quadratic(x: Work, strict: bool, f: Table, o: int, p: Layout, q: int)
     return math.nan if 0.0 < found < math.inf else found
 
 
-def prepare_quadratic(row: Floats, bend: float, middle: float, functional: Floats) -> tuple[Floats, Layout]:
+def prepare_quadratic(row: Floats, bend: float, middle: float, functional: Floats) -> tuple[Floats, NDArray[np.int64]]:
     """Return the packed table and layout of one kind.
 
     Parameters

@@ -395,8 +395,10 @@ def _simple_table(system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapp
 
 def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:
     def given() -> dict[str, Any]:
-        names = ("first_crossing", "glance", "pass_modes", "propagate_modes")
-        names += ("first_quadratic", "glance_quadratic", "pass_quadratic", "propagate_quadratic")
+        names = [
+            *("first_crossing", "glance", "pass_modes", "propagate_modes"),
+            *("first_quadratic", "glance_quadratic", "pass_quadratic", "propagate_quadratic"),
+        ]
         found = {name: kernels(real)[name] for name in names}
         return found | {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
 
