@@ -25,7 +25,7 @@ from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
-from rheobase.engines.compile import compiled_module, jit_kept, plain_module, waiting
+from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -35,7 +35,7 @@ from rheobase.model.neuron import Neuron
 __all__ = ["COMPILING", "Exact", "digest", "is_exact", "kernels"]
 
 _MANY: Final = 300_000  # events that plain Python runs in the time of compiling
-COMPILING: Final = 15.0  # seconds that compiling the crossing kernels takes, once for a user
+COMPILING: Final = 5.0  # seconds that compiling the crossing kernels into a loop takes, once for a user
 _MANY_SPIKES: Final = 50_000_000
 
 
@@ -288,11 +288,7 @@ def kernels(real: bool) -> dict[str, Any]:
     """Return the crossing kernels, compiled; for real rates without what takes most of the time to compile."""
     instead: dict[str, Callable[..., Any]] = _crossing.REAL if real else {}
 
-    def keep(function: Callable[..., Any]) -> Any:
-        function.__qualname__ += "_real" if real else ""
-        return jit_kept(function)
-
-    return _modal.compile_kernels(keep, _crossing.KERNELS, instead)
+    return _modal.compile_kernels(jit, _crossing.KERNELS, instead)
 
 
 def _compiled(path: Path, functions: tuple[str, ...], real: bool) -> ModuleType:
