@@ -222,7 +222,7 @@ def _simulate_network(
     if isinstance(engine, Exact):
         from rheobase.engines.exact_network import run_exact_network
 
-        results = run_exact_network(net, until, recordings, seed, "Exact()")
+        results = run_exact_network(net, until, recordings, seed, "Exact()", engine.threads)
     else:
         from rheobase.engines.network import run_network
 

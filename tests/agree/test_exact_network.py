@@ -325,3 +325,15 @@ def test_compare_and_check_dt_know_networks() -> None:
     assert 0.7 < fine.order["spikes"] < 1.4
     with pytest.raises(rb.InputError, match="Neuron or a Network"):
         rb.check_dt(3, until=20)  # type: ignore[arg-type]
+
+
+def test_threads_give_the_same_bits() -> None:
+    runs = [
+        rb.simulate(two_groups(), until=100, engine=rb.Exact(threads=t), seed=2, record="v", record_every="2 ms")
+        for t in (1, 2, 3)
+    ]
+    for other in runs[1:]:
+        for name in ("E", "I"):
+            assert other[name].spikes.times.tobytes() == runs[0][name].spikes.times.tobytes()
+            assert other[name].spikes.neurons.tobytes() == runs[0][name].spikes.neurons.tobytes()
+            assert other[name].v.tobytes() == runs[0][name].v.tobytes()

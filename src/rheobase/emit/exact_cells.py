@@ -157,9 +157,9 @@ def _look{g}(_window, _to, {arguments}):
     return 0
 
 
-def _finish{g}({arguments}):
-    """Bring all neurons to the end."""
-    for _j in _range(_len(_y)):
+def _finish{g}(_begin, _end, {arguments}):
+    """Bring neurons to the end."""
+    for _j in _range(_begin, _end):
         _flow{g}(_j, _until, {arguments})
 {last_sample}
         _read{g}(_j, {arguments})
@@ -213,9 +213,9 @@ def _arrive{g}_{port}(_j, _to, _weight, _window, {arguments}):
 '''
 
 _SET = '''
-def _set{g}(_b, _to, _window, {arguments}):
-    """Let inputs change for all neurons."""
-    for _j in _range(_len(_y)):
+def _set{g}(_b, _begin, _end, _to, _window, {arguments}):
+    """Let inputs change."""
+    for _j in _range(_begin, _end):
         _error = _settle{g}(_j, _to, {arguments})
         if _error > 0:
             _status[2] = _j

@@ -35,6 +35,29 @@ _len, _range = len, range  # a state or parameter may be called so
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     return expm1(x)/x if x != 0.0 else 1.0
+
+
+def _meet(barrier, goal):
+    """Wait until all threads have come here; after a while let others use the core."""
+    _arrive(barrier)
+    turns = 0
+    while _seen(barrier) < goal:
+        turns += 1
+        if turns < 2000:
+            _pause()
+        else:
+            _give_way()
+
+
+def _first_from(target, low, high, neuron):
+    """Return the first of the synapses low..high-1, sorted by target, whose target is not below neuron."""
+    while low < high:
+        middle = (low + high) // 2
+        if target[middle] < neuron:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 '''
 
 
@@ -49,9 +72,9 @@ def exact_network_source(
         Where spikes arrive from outside the network.
     """
     functions: list[str] = []
-    arguments = ["_from", "_until_window", "_width", "_until", "_last", "_unit_time", "_unit_what", "_unit_low"]
-    arguments += ["_unit_high", "_order", "_spare", "_status"]
-    inline: list[str] = ["exprel"]
+    arguments = ["_thread", "_size", "_barrier", "_shared", "_from", "_until_window", "_width", "_until", "_last"]
+    arguments += ["_unit_time", "_unit_what", "_unit_low", "_unit_high", "_order", "_spare", "_status"]
+    inline: list[str] = ["exprel", "_first_from"]
     common = []
     for g, cells in enumerate(groups):
         lines, names, quick = cells_source(g, cells)
@@ -59,8 +82,10 @@ def exact_network_source(
         inline += [*quick, *(line.split("(")[0][4:] for line in lines if line.startswith("def "))]
         own = [a if a in ("_until", "_status") else _name(g, a) for a in names]
         common.append(", ".join(own))
-        arguments += [a for a in own if a not in arguments]
-        arguments += [_name(g, "_breaks")] if cells.set_count else []
+        shared = ["_room", "_low", "_high", "_all_time", "_all_neuron", "_all_count"]
+        shared += ["_found_time", "_found_neuron", "_found_count"]
+        arguments += [a for a in [*own, *(_name(g, a) for a in shared)] if a not in arguments]
+        arguments += [_name(g, "_breaks"), f"_at_break{g}"] if cells.set_count else []
     gather: list[str] = []  # what arrives in a window
     bounds: list[str] = []  # at most how much it is
     counts: list[str] = []  # how much it is
@@ -71,22 +96,29 @@ def exact_network_source(
             gather += _take(f"_at_break{g}", _name(g, "_breaks"), what)
             bounds += _count(f"_at_break{g}", _name(g, "_breaks"))
             counts += _count(f"_at_break{g}", _name(g, "_breaks"))
-            process += _case(what, [f"_error = _set{g}(_unit_low[_u], _t, _w, {common[g]})"], "_error > 0")
-            arguments.append(f"_at_break{g}")
+            call = f"_set{g}(_unit_low[_u], {_name(g, '_low')}, {_name(g, '_high')}, _t, _w, {common[g]})"
+            process += _case(what, g, [f"_error = {call}"])
             what += 1
     for k, link in enumerate(links):
+        g = link.target
         found, bound, count, more = _gather(k, link, what)
         gather += found
         bounds += bound
         counts += count
         # + 0 makes the number of the neuron an int64 like those from elsewhere: compiled once, not twice
-        call = (
-            f"_arrive{link.target}_{link.port}(_target{k}[_e] + 0, _t, {_weight(k, link)}, _w, {common[link.target]})"
-        )
-        process += _case(
-            what,
-            ["for _e in _range(_unit_low[_u], _unit_high[_u]):", f"    _error = {call}", *_stop("_error > 0", 1)],
-        )
+        call = f"_arrive{g}_{link.port}(_target{k}[_e] + 0, _t, {_weight(k, link)}, _w, {common[g]})"
+        lines = [
+            "_begin = _unit_low[_u]",
+            "_end = _unit_high[_u]",
+            "if _size > 1:",
+            f"    _begin = _first_from(_target{k}, _begin, _end, {_name(g, '_low')})",
+            f"    _end = _first_from(_target{k}, _begin, _end, {_name(g, '_high')})",
+            "for _e in _range(_begin, _end):",
+            f"    _error = {call}",
+            "    if _error > 0:",
+            "        break",
+        ]
+        process += _case(what, g, lines)
         arguments += [a for a in more if a not in arguments]
         what += 1
     for k, (g, port) in enumerate(outside):
@@ -94,51 +126,71 @@ def exact_network_source(
         bounds += _count(f"_at_outside{k}", f"_outside_time{k}")
         counts += _count(f"_at_outside{k}", f"_outside_time{k}")
         call = f"_arrive{g}_{port}(_outside_neuron{k}[_e], _t, _outside_weight{k}[_e], _w, {common[g]})"
-        process += _case(what, ["_e = _unit_low[_u]", f"_error = {call}"], "_error > 0")
+        mine = f"if {_name(g, '_low')} <= _outside_neuron{k}[_e] < {_name(g, '_high')}:"
+        process += _case(what, g, ["_e = _unit_low[_u]", mine, f"    _error = {call}"])
         arguments += [f"_at_outside{k}", f"_outside_time{k}", f"_outside_neuron{k}", f"_outside_weight{k}"]
         what += 1
     looks: list[str] = []
+    merge: list[str] = []
     for g in range(len(groups)):
-        looks += [f"_error = _look{g}(_w, _to, {common[g]})", *_stop("_error > 0", 0, f"_status[1] = {g}")]
-    begins = [f"_first{g} = {_name(g, '_count')}[0]" for g in range(len(groups))]
-    sorts = [
-        f"order_spikes({_name(g, '_out_time')}, {_name(g, '_out_neuron')}, _first{g}, {_name(g, '_count')}[0])"
-        for g in range(len(groups))
-    ]
-    room = [f"if {_name(g, '_count')}[0] > {_name(g, '_room')}:\n    return _w" for g in range(len(groups))]
-    arguments += [_name(g, "_room") for g in range(len(groups))]
+        looks += ["if _error == 0:", f"    _error = _look{g}(_w, _to, {common[g]})"]
+        looks += ["    if _error > 0:", f"        _status[1] = {g}"]
+        merge += _merge(g)
     loop = [
+        "_goal = 0",
         "for _w in _range(_from, _until_window):",
-        *_indent(room),
         "    _to = (_w + 1)*_width if (_w + 1)*_width < _last else _last",
-        *_indent(begins),
-        "    _units = 0",
-        *_indent(bounds),
-        "    if _units > _len(_unit_time):",
+        "    if _thread == 0:",
+        "        _shared[1] = 0",
+        *_indent(
+            [f"if {_name(g, '_all_count')}[0] > {_name(g, '_room')}:\n    _shared[1] = 1" for g in range(len(groups))],
+            2,
+        ),
         "        _units = 0",
-        *_indent(counts, 2),
+        *_indent(bounds, 2),
         "        if _units > _len(_unit_time):",
-        "            _status[0] = 3",
-        "            _status[1] = _units",
-        "            return _w",
-        "    _units = 0",
-        *_indent(gather),
-        "    order_units(_unit_time, _order, _spare, _units)",
-        "    for _n in _range(_units):",
+        "            _units = 0",
+        *_indent(counts, 3),
+        "            if _units > _len(_unit_time):",
+        "                _shared[1] = 3",
+        "                _shared[2] = _units",
+        "        if _shared[1] == 0:",
+        "            _units = 0",
+        *_indent(gather, 3),
+        "            order_units(_unit_time, _order, _spare, _units)",
+        "            _shared[0] = _units",
+        "    if _size > 1:",
+        "        _goal += _size",
+        "        _meet(_barrier, _goal)",
+        "    if _shared[1] > 0:",
+        "        return _w",
+        "    _error = 0",
+        *_indent([f"{_name(g, '_count')}[0] = 0" for g in range(len(groups))]),
+        "    for _n in _range(_shared[0]):",
         "        _u = _order[_n]",
         "        _t = _unit_time[_u]",
         *_indent(process or ["pass"], 2),
+        "        if _error > 0:",
+        "            break",
         *_indent(looks),
-        *_indent(sorts),
+        "    _shared[8 + _thread] = _error",
+        "    if _size > 1:",
+        "        _goal += _size",
+        "        _meet(_barrier, _goal)",
+        "    for _i in _range(_size):",
+        "        if _shared[8 + _i] > 0:",
+        "            return -1",
+        "    if _thread == 0:",
+        *_indent(merge, 2),
         "if _until_window*_width >= _last:",
-        *_indent([f"_finish{g}({common[g]})" for g in range(len(groups))]),
+        *_indent([f"_finish{g}({_name(g, '_low')}, {_name(g, '_high')}, {common[g]})" for g in range(len(groups))]),
         "return _until_window",
     ]
     text = [
         "",
         "",
         f"def run({', '.join(arguments)}):",
-        '    """Carry the network to window _until_window; return the window reached, or -1 for an error."""',
+        '    """Carry the network to window _until_window, as one thread of _size; return the one reached, or -1."""',
         *_indent(loop),
         "",
     ]
@@ -165,14 +217,27 @@ def _indent(lines: Sequence[str], levels: int = 1) -> list[str]:
     return ["    " * levels + part for line in lines for part in line.splitlines()]
 
 
-def _stop(test: str, levels: int, note: str = "") -> list[str]:
-    lines = [f"if {test}:", "    _status[0] = _error", *([f"    {note}"] if note else []), "    return -1"]
-    return _indent(lines, levels)
-
-
-def _case(what: int, lines: list[str], test: str = "") -> list[str]:
+def _case(what: int, g: int, lines: list[str]) -> list[str]:
     word = "if" if what == 0 else "elif"
-    return [f"{word} _unit_what[_u] == {what}:", *_indent([*lines, *(_stop(test, 0) if test else [])])]
+    note = ["if _error > 0:", f"    _status[1] = {g}"]
+    return [f"{word} _unit_what[_u] == {what}:", *_indent([*lines, *note])]
+
+
+def _merge(g: int) -> list[str]:
+    """Return lines that put the spikes of all threads on their way, sorted by time, then neuron."""
+    total, times, neurons = (_name(g, f"_all_{what}") for what in ("count", "time", "neuron"))
+    found = [_name(g, f"_found_{what}") for what in ("count", "time", "neuron")]
+    return [
+        f"_first = {total}[0]",
+        f"_place = {total}[0]",
+        "for _i in _range(_size):",
+        f"    for _s in _range({found[0]}[_i, 0]):",
+        f"        {times}[_place] = {found[1]}[_i, _s]",
+        f"        {neurons}[_place] = {found[2]}[_i, _s]",
+        "        _place += 1",
+        f"order_spikes({times}, {neurons}, _first, _place)",
+        f"{total}[0] = _place",
+    ]
 
 
 def _unit(time: str, what: int, low: str, high: str) -> list[str]:
@@ -208,8 +273,8 @@ def _gather(k: int, link: Link, what: int) -> tuple[list[str], list[str], list[s
     And lines that bound and that count them, and their arguments.
     """
     if link.source >= 0:
-        times, neurons = _name(link.source, "_out_time"), _name(link.source, "_out_neuron")
-        count = f"{_name(link.source, '_count')}[0]"
+        times, neurons = _name(link.source, "_all_time"), _name(link.source, "_all_neuron")
+        count = f"{_name(link.source, '_all_count')}[0]"
     else:
         s = -1 - link.source
         times, neurons, count = f"_source_time{s}", f"_source_neuron{s}", f"_len(_source_time{s})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +25,7 @@ from rheobase.engines.network import _alike, _chosen, _join, _merge
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
+from rheobase.engines.threads import PLAIN, cores, cut, intrinsics
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import build
@@ -33,7 +35,9 @@ from rheobase.random import derive_key
 
 __all__ = ["run_exact_network"]
 
+_MANY: Final = 20_000  # neurons from which several threads are taken, unless it is said how many
 _SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
+_LOOK: Final = 6e-5  # seconds that plain Python takes for one neuron
 _MOST_WINDOWS: Final = 10**10
 _ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
 
@@ -54,11 +58,11 @@ class _Group:
 
 
 def run_exact_network(
-    net: Network, until: float, recordings: Mapping[str, Recording], seed: int, engine: str
+    net: Network, until: float, recordings: Mapping[str, Recording], seed: int, engine: str, threads: int | None
 ) -> dict[str, Result]:
     """Return a result for each population of a network, run until `until` (ms)."""
     begin = perf_counter()
-    run = _Run(net, until, recordings, seed)
+    run = _Run(net, until, recordings, seed, threads)
     ready = perf_counter()
     run.advance()
     return run.results({"prepare": ready - begin, **run.seconds}, engine)
@@ -66,8 +70,12 @@ def run_exact_network(
 
 @final
 class _Run:
-    def __init__(self, net: Network, until: float, recordings: Mapping[str, Recording], seed: int) -> None:
+    def __init__(
+        self, net: Network, until: float, recordings: Mapping[str, Recording], seed: int, threads: int | None = 1
+    ) -> None:
         self.net, self.until, self.seed = net, until, seed
+        self.threads = _count_threads(net, threads)
+        self.pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
         parts = net.populations
         cells = {name: part.model for name, part in parts.items() if isinstance(part.model, Neuron)}
         if not cells:
@@ -99,6 +107,7 @@ class _Run:
     def _group(
         self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
     ) -> _Group:
+        threads = self.threads
         whole = _merge([prepared[n] for n in names])
         offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
         neuron, n = whole.neuron, whole.n
@@ -148,17 +157,20 @@ class _Run:
             "_layout": system.layout.shape[1],
             "_stride": table.shape[1],
             "_strict": system.strict,
-            "_head": np.full(_SLOTS, -1, dtype=np.int64),
+            "_head": np.full((threads, _SLOTS), -1, dtype=np.int64),
             "_due": np.full(n, NEVER, dtype=np.int64),
             "_after": np.full(n, -1, dtype=np.int64),
             "_before": np.full(n, -1, dtype=np.int64),
-            "_out_time": np.empty(2 * room),
-            "_out_neuron": np.empty(2 * room, dtype=np.int32),
+            "_all_time": np.empty(2 * room),
+            "_all_neuron": np.empty(2 * room, dtype=np.int32),
+            "_all_count": np.zeros(1, dtype=np.int64),
+            "_found_time": np.empty((threads, room // threads)),
+            "_found_neuron": np.empty((threads, room // threads), dtype=np.int32),
+            "_found_count": np.zeros((threads, 8), dtype=np.int64),
             "_room": room,
-            "_count": np.zeros(3, dtype=np.int64),
             "_final": np.zeros((n, len(neuron.states))),
-            "_x": np.zeros(size),
-            "_work": np.zeros(work_size(size)),
+            "_x": np.zeros((threads, size + 8)),
+            "_work": np.zeros((threads, work_size(size) + 8)),
             "_breaks": system.breaks,
             "_settings": system.settings,
             "_traced": traced,
@@ -168,10 +180,14 @@ class _Run:
         }
         arrays |= {f"_left_{s}": np.full(n, -1.0) for s in neuron.refractory}
         arrays |= dict(whole.values)
-        arrays["_head"][0] = 0  # at first every neuron is looked at
-        arrays["_due"][:] = 0
-        arrays["_after"][:-1] = np.arange(1, n)
-        arrays["_before"][1:] = np.arange(n - 1)
+        edges = cut(n, threads)
+        for i, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+            arrays |= {f"_low{i}": low, f"_high{i}": high}
+            if low < high:  # at first every neuron is looked at
+                arrays["_head"][i, 0] = low
+                arrays["_due"][low:high] = 0
+                arrays["_after"][low : high - 1] = np.arange(low + 1, high)
+                arrays["_before"][low + 1 : high] = np.arange(low, high - 1)
         return _Group(names, offsets, whole, system, cells, arrays, samples, rows)
 
     def _connect(self) -> None:
@@ -195,7 +211,7 @@ class _Run:
             pre, post = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
             weight, own = _join([p[2] for p in parts], sizes, float)
             delay, spread = _join([p[3] for p in parts], sizes, float)
-            order = np.lexsort((delay, pre)) if spread else np.argsort(pre, kind="stable")
+            order = np.lexsort((post, delay, pre)) if spread else np.lexsort((post, pre))
             pre, post = pre[order], post[order]
             n_pre = self.groups[source].whole.n if source >= 0 else self.net.populations[[*self.sources][-1 - source]].n
             low = float(np.min(delay))
@@ -211,7 +227,7 @@ class _Run:
                 f"_shortest{k}": low,
             }
             if spread:
-                room = len(self.groups[source].arrays["_out_time"]) if emitted is None else len(emitted)
+                room = len(self.groups[source].arrays["_all_time"]) if emitted is None else len(emitted)
                 self.values_of[f"_place{k}"] = np.zeros(room, dtype=np.int32)
         # a little less than the smallest delay, so that no rounding lets a spike arrive in its own window
         self.width = shortest * (1.0 - 2.0**-40) if shortest < math.inf else self.until * 1.01
@@ -251,8 +267,10 @@ class _Run:
             [g.cells for g in self.groups], self.links, self.outside, digest(self.real)
         )
         self.module: ModuleType = plain_module(self.path)
+        vars(self.module).update(PLAIN)
         self.compiled = False
-        self.status = np.zeros(3, dtype=np.int64)
+        self.status = np.zeros((self.threads, 8), dtype=np.int64)
+        self.shared = np.zeros(8 + self.threads, dtype=np.int64)
         self.windows = max(1, math.ceil(self.until / self.width + 1e-12))
         while self.windows * self.width < math.nextafter(self.until, math.inf):
             self.windows += 1
@@ -261,13 +279,21 @@ class _Run:
             "_width": self.width,
             "_until": self.until,
             "_last": math.nextafter(self.until, math.inf),
-            "_status": self.status,
+            "_size": self.threads,
+            "_barrier": np.zeros(8, dtype=np.int64),
+            "_shared": self.shared,
         }
+        self.own: list[dict[str, Any]] = [{"_thread": i, "_status": self.status[i]} for i in range(self.threads)]
         for g, group in enumerate(self.groups):
             group.arrays["_rate"] = 1.0 / self.width
             self.values_of[f"_at_break{g}"] = np.zeros(1, dtype=np.int64)
             own = {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in group.arrays.items()}
             self.values_of |= own
+            for i, values in enumerate(self.own):
+                values |= {f"g{g}{a}": group.arrays[a][i] for a in ("_head", "_x", "_work")}
+                values |= {f"g{g}{a}": group.arrays[f"{a}{i}"] for a in ("_low", "_high")}
+                values |= {f"g{g}_out_{a}": group.arrays[f"_found_{a}"][i] for a in ("time", "neuron")}
+                values[f"g{g}_count"] = group.arrays["_found_count"][i]
 
     def _make_units(self, count: int) -> None:
         self.values_of |= {f"_unit_{what}": np.zeros(count, dtype=np.int64) for what in ("what", "low", "high")}
@@ -278,6 +304,9 @@ class _Run:
         """Run to the end: in plain Python as long as that takes less than compiling, then compiled; same bits."""
         price = min(waiting(self.path), COMPILING)
         begin, at, step = perf_counter(), 0, 1
+        first = _LOOK * sum(g.whole.n for g in self.groups)  # every neuron is looked at in the first window
+        if self.threads > 1 or first > price:  # threads wait for each other in compiled code only
+            self._compile()
         while at < self.windows:
             spent = perf_counter() - begin
             if not self.compiled and spent > min(0.2, price) and at and spent / at * (self.windows - at) > price:
@@ -298,25 +327,33 @@ class _Run:
 
     def _call(self, start: int, stop: int) -> int:
         """Run windows start..stop-1, or as many as there is room for; return the first not run."""
-        self.status[:] = 0
-        values = {**self.values_of, "_from": start, "_until_window": stop}
-        reached = int(self.module.run(*(values[a] for a in self.arguments)))
-        if self.status[0] == 3:
-            self._make_units(2 * int(self.status[1]))
+        self.status[:], self.shared[:], self.values_of["_barrier"][:] = 0, 0, 0
+
+        def work(i: int) -> int:
+            values = {**self.values_of, **self.own[i], "_from": start, "_until_window": stop}
+            return int(self.module.run(*(values[a] for a in self.arguments)))
+
+        others = [self.pool.submit(work, i) for i in range(1, self.threads)] if self.pool else []
+        reached = work(0)
+        for job in others:
+            job.result()
+        if self.shared[1] == 3:
+            self._make_units(2 * int(self.shared[2]))
         elif reached < 0:
             self._fail()
         self._collect()
         return reached
 
     def _fail(self) -> None:
-        what, g, j = (int(x) for x in self.status)
+        i = int(np.argmax(self.shared[8:] > 0))
+        what, g, j = int(self.shared[8 + i]), int(self.status[i, 1]), int(self.status[i, 2])
         group = self.groups[g]
         if what == 2:
             raise InputError(
                 f"neuron {j} of {group.whole.name} fires without end at one instant: the reset leaves it at or above"
                 " its threshold; lower v_r, raise the threshold, or give refractory="
             )
-        at = group.arrays["_out_time"][group.arrays["_count"][0] - 1]
+        at = group.arrays["_found_time"][i, -1]
         raise InputError(
             f"a runaway: the neurons of {group.whole.name} fire more than {group.arrays['_room']:,} times within"
             f" {self.width:g} ms, at t = {at:g} ms; lower the weights, or give refractory="
@@ -326,15 +363,15 @@ class _Run:
         """Take the spikes out of the buffers, keeping those under way."""
         for g, group in enumerate(self.groups):
             a = group.arrays
-            count = int(a["_count"][0])
+            count = int(a["_all_count"][0])
             new = slice(self.kept[g], count)
             if new.start < count:
-                self.spikes[g].append((a["_out_time"][new].copy(), a["_out_neuron"][new].copy()))
+                self.spikes[g].append((a["_all_time"][new].copy(), a["_all_neuron"][new].copy()))
             mine = [k for k, link in enumerate(self.links) if link.source == g]
             first = min((int(self.values_of[f"_begin{k}"][0]) for k in mine), default=count)
             if first > 0:
                 rest = count - first
-                for buffer in (a["_out_time"], a["_out_neuron"]):
+                for buffer in (a["_all_time"], a["_all_neuron"]):
                     buffer[:rest] = buffer[first:count].copy()
                 for k in mine:
                     self.values_of[f"_begin{k}"] -= first
@@ -342,7 +379,7 @@ class _Run:
                     if place is not None:
                         place[:rest] = place[first:count].copy()
                         place[rest:count] = 0
-                a["_count"][0] = count = rest
+                a["_all_count"][0] = count = rest
             self.kept[g] = count
 
     def results(self, seconds: Mapping[str, float], engine: str) -> dict[str, Result]:
@@ -366,6 +403,13 @@ class _Run:
             spikes = Spikes.from_table(times, neurons.astype(np.int64), self.net.populations[name].n)
             out[name] = Result(spikes, none, {}, {}, engine, "given spikes", order, seconds)
         return {name: out[name] for name in self.net.populations}
+
+
+def _count_threads(net: Network, asked: int | None) -> int:
+    """Return how many threads to run on: they meet twice in each window, which must hold enough work."""
+    if asked is not None:
+        return asked
+    return cores() if sum(part.n for part in net.populations.values()) >= _MANY else 1
 
 
 def _is_single(system: AffineSystem) -> bool:
@@ -400,6 +444,7 @@ def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: 
             *("first_quadratic", "glance_quadratic", "pass_quadratic", "propagate_quadratic"),
         ]
         found = {name: kernels(real)[name] for name in names}
+        found |= intrinsics()
         return found | {name: jit(getattr(_arrivals, name)) for name in ("order_spikes", "order_units")}
 
     return compiled_module(path, inner, ("run",), given, tuple(f for f in apart if f != "run"))

@@ -53,7 +53,7 @@ _SCALARS: Final = {
 _ARRAYS: Final = {"i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "f8", "f4", "b1"}
 _LIBM: Final = """acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs floor
 fma fmax fmin fmod hypot ldexp log log10 log1p log2 nearbyint pow rint round sin sincos sinh sqrt tan tanh trunc"""
-_SAFE: Final = {*_LIBM.split(), *(f"{name}f" for name in _LIBM.split()), "memcpy", "memmove", "memset"}
+_SAFE: Final = {*_LIBM.split(), *(f"{name}f" for name in _LIBM.split()), "memcpy", "memmove", "memset", "sched_yield"}
 _LIBRARIES: Final = {"darwin": "libSystem.dylib", "win32": "ucrtbase.dll"}
 
 
