@@ -14,6 +14,16 @@ from rheobase.emit.exact_plan import Cells, Link
 
 __all__ = ["exact_network_source"]
 
+#: what each part of the neurons has of its own -> all of it
+_OF_PARTS = {
+    "_head": "_heads",
+    "_x": "_xs",
+    "_work": "_works",
+    "_out_time": "_out_times",
+    "_out_neuron": "_out_neurons",
+    "_count": "_counts",
+}
+
 _HEADER = '''"""An exact network, written by rheobase from the rows of {names}.
 
 Within a window (no longer than the smallest delay) all arrivals are known. They are applied in the order of
@@ -72,19 +82,34 @@ def exact_network_source(
         Where spikes arrive from outside the network.
     """
     functions: list[str] = []
-    arguments = ["_thread", "_size", "_barrier", "_shared", "_from", "_until_window", "_width", "_until", "_last"]
-    arguments += ["_unit_time", "_unit_what", "_unit_low", "_unit_high", "_order", "_spare", "_status"]
+    arguments = [
+        "_thread",
+        "_size",
+        "_parts",
+        "_low_part",
+        "_high_part",
+        "_barrier",
+        "_shared",
+        "_from",
+        "_until_window",
+        "_width",
+        "_until",
+        "_last",
+    ]
+    arguments += ["_unit_time", "_unit_what", "_unit_low", "_unit_high", "_order", "_spare", "_statuses"]
     inline: list[str] = ["exprel", "_first_from"]
     common = []
+    choose = ["_status = _statuses[_p]"]  # what belongs to a part of the neurons
     for g, cells in enumerate(groups):
         lines, names, quick = cells_source(g, cells)
         functions += lines
         inline += [*quick, *(line.split("(")[0][4:] for line in lines if line.startswith("def "))]
         own = [a if a in ("_until", "_status") else _name(g, a) for a in names]
         common.append(", ".join(own))
-        shared = ["_room", "_low", "_high", "_all_time", "_all_neuron", "_all_count"]
-        shared += ["_found_time", "_found_neuron", "_found_count"]
-        arguments += [a for a in [*own, *(_name(g, a) for a in shared)] if a not in arguments]
+        views = {_name(g, a): f"{_name(g, many)}[_p]" for a, many in _OF_PARTS.items()}
+        choose += [f"{a} = {row}" for a, row in views.items()]
+        shared = ["_room", "_cuts", "_all_time", "_all_neuron", "_all_count", *_OF_PARTS.values()]
+        arguments += [a for a in [*own, *(_name(g, a) for a in shared)] if a not in [*arguments, *views, "_status"]]
         arguments += [_name(g, "_breaks"), f"_at_break{g}"] if cells.set_count else []
     gather: list[str] = []  # what arrives in a window
     bounds: list[str] = []  # at most how much it is
@@ -96,7 +121,7 @@ def exact_network_source(
             gather += _take(f"_at_break{g}", _name(g, "_breaks"), what)
             bounds += _count(f"_at_break{g}", _name(g, "_breaks"))
             counts += _count(f"_at_break{g}", _name(g, "_breaks"))
-            call = f"_set{g}(_unit_low[_u], {_name(g, '_low')}, {_name(g, '_high')}, _t, _w, {common[g]})"
+            call = f"_set{g}(_unit_low[_u], {_low(g)}, {_high(g)}, _t, _w, {common[g]})"
             process += _case(what, g, [f"_error = {call}"])
             what += 1
     for k, link in enumerate(links):
@@ -110,9 +135,9 @@ def exact_network_source(
         lines = [
             "_begin = _unit_low[_u]",
             "_end = _unit_high[_u]",
-            "if _size > 1:",
-            f"    _begin = _first_from(_target{k}, _begin, _end, {_name(g, '_low')})",
-            f"    _end = _first_from(_target{k}, _begin, _end, {_name(g, '_high')})",
+            "if _parts > 1:",
+            f"    _begin = _first_from(_target{k}, _begin, _end, {_low(g)})",
+            f"    _end = _first_from(_target{k}, _begin, _end, {_high(g)})",
             "for _e in _range(_begin, _end):",
             f"    _error = {call}",
             "    if _error > 0:",
@@ -126,7 +151,7 @@ def exact_network_source(
         bounds += _count(f"_at_outside{k}", f"_outside_time{k}")
         counts += _count(f"_at_outside{k}", f"_outside_time{k}")
         call = f"_arrive{g}_{port}(_outside_neuron{k}[_e], _t, _outside_weight{k}[_e], _w, {common[g]})"
-        mine = f"if {_name(g, '_low')} <= _outside_neuron{k}[_e] < {_name(g, '_high')}:"
+        mine = f"if {_low(g)} <= _outside_neuron{k}[_e] < {_high(g)}:"
         process += _case(what, g, ["_e = _unit_low[_u]", mine, f"    _error = {call}"])
         arguments += [f"_at_outside{k}", f"_outside_time{k}", f"_outside_neuron{k}", f"_outside_weight{k}"]
         what += 1
@@ -164,26 +189,30 @@ def exact_network_source(
         "        _meet(_barrier, _goal)",
         "    if _shared[1] > 0:",
         "        return _w",
-        "    _error = 0",
-        *_indent([f"{_name(g, '_count')}[0] = 0" for g in range(len(groups))]),
-        "    for _n in _range(_shared[0]):",
-        "        _u = _order[_n]",
-        "        _t = _unit_time[_u]",
-        *_indent(process or ["pass"], 2),
-        "        if _error > 0:",
-        "            break",
-        *_indent(looks),
-        "    _shared[8 + _thread] = _error",
+        "    for _p in _range(_low_part, _high_part):",
+        *_indent(choose, 2),
+        "        _error = 0",
+        *_indent([f"{_name(g, '_count')}[0] = 0" for g in range(len(groups))], 2),
+        "        for _n in _range(_shared[0]):",
+        "            _u = _order[_n]",
+        "            _t = _unit_time[_u]",
+        *_indent(process or ["pass"], 3),
+        "            if _error > 0:",
+        "                break",
+        *_indent(looks, 2),
+        "        _shared[8 + _p] = _error",
         "    if _size > 1:",
         "        _goal += _size",
         "        _meet(_barrier, _goal)",
-        "    for _i in _range(_size):",
+        "    for _i in _range(_parts):",
         "        if _shared[8 + _i] > 0:",
         "            return -1",
         "    if _thread == 0:",
         *_indent(merge, 2),
         "if _until_window*_width >= _last:",
-        *_indent([f"_finish{g}({_name(g, '_low')}, {_name(g, '_high')}, {common[g]})" for g in range(len(groups))]),
+        "    for _p in _range(_low_part, _high_part):",
+        *_indent(choose, 2),
+        *_indent([f"_finish{g}({_low(g)}, {_high(g)}, {common[g]})" for g in range(len(groups))], 2),
         "return _until_window",
     ]
     text = [
@@ -209,6 +238,14 @@ def _name(g: int, argument: str) -> str:
     return f"g{g}{argument}" if argument.startswith("_") else f"g{g}_{argument}"
 
 
+def _low(g: int) -> str:
+    return f"{_name(g, '_cuts')}[_p]"
+
+
+def _high(g: int) -> str:
+    return f"{_name(g, '_cuts')}[_p + 1]"
+
+
 def _weight(k: int, link: Link) -> str:
     return f"_weight{k}[_e]" if link.weights else f"_weight{k}"
 
@@ -226,11 +263,11 @@ def _case(what: int, g: int, lines: list[str]) -> list[str]:
 def _merge(g: int) -> list[str]:
     """Return lines that put the spikes of all threads on their way, sorted by time, then neuron."""
     total, times, neurons = (_name(g, f"_all_{what}") for what in ("count", "time", "neuron"))
-    found = [_name(g, f"_found_{what}") for what in ("count", "time", "neuron")]
+    found = [_name(g, f"_{what}") for what in ("counts", "out_times", "out_neurons")]
     return [
         f"_first = {total}[0]",
         f"_place = {total}[0]",
-        "for _i in _range(_size):",
+        "for _i in _range(_parts):",
         f"    for _s in _range({found[0]}[_i, 0]):",
         f"        {times}[_place] = {found[1]}[_i, _s]",
         f"        {neurons}[_place] = {found[2]}[_i, _s]",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +24,7 @@ from rheobase.engines.network import _alike, _chosen, _join, _merge
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.threads import PLAIN, cores, cut, intrinsics
+from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import build
@@ -35,7 +34,7 @@ from rheobase.random import derive_key
 
 __all__ = ["run_exact_network"]
 
-_MANY: Final = 20_000  # neurons from which several threads are taken, unless it is said how many
+_MANY: Final = 2_000  # neurons from which several threads are taken, unless it is said how many
 _SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
 _LOOK: Final = 6e-5  # seconds that plain Python takes for one neuron
 _MOST_WINDOWS: Final = 10**10
@@ -64,7 +63,10 @@ def run_exact_network(
     begin = perf_counter()
     run = _Run(net, until, recordings, seed, threads)
     ready = perf_counter()
-    run.advance()
+    try:
+        run.advance()
+    finally:
+        run.team.close()
     return run.results({"prepare": ready - begin, **run.seconds}, engine)
 
 
@@ -74,8 +76,8 @@ class _Run:
         self, net: Network, until: float, recordings: Mapping[str, Recording], seed: int, threads: int | None = 1
     ) -> None:
         self.net, self.until, self.seed = net, until, seed
-        self.threads = _count_threads(net, threads)
-        self.pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self.parts = _count_parts(net, threads)  # of the neurons of each group; a thread has one or several
+        self.team = Team(self.parts)
         parts = net.populations
         cells = {name: part.model for name, part in parts.items() if isinstance(part.model, Neuron)}
         if not cells:
@@ -107,7 +109,7 @@ class _Run:
     def _group(
         self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
     ) -> _Group:
-        threads = self.threads
+        parts = self.parts
         whole = _merge([prepared[n] for n in names])
         offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
         neuron, n = whole.neuron, whole.n
@@ -157,20 +159,20 @@ class _Run:
             "_layout": system.layout.shape[1],
             "_stride": table.shape[1],
             "_strict": system.strict,
-            "_head": np.full((threads, _SLOTS), -1, dtype=np.int64),
+            "_heads": np.full((parts, _SLOTS), -1, dtype=np.int64),
             "_due": np.full(n, NEVER, dtype=np.int64),
             "_after": np.full(n, -1, dtype=np.int64),
             "_before": np.full(n, -1, dtype=np.int64),
             "_all_time": np.empty(2 * room),
             "_all_neuron": np.empty(2 * room, dtype=np.int32),
             "_all_count": np.zeros(1, dtype=np.int64),
-            "_found_time": np.empty((threads, room // threads)),
-            "_found_neuron": np.empty((threads, room // threads), dtype=np.int32),
-            "_found_count": np.zeros((threads, 8), dtype=np.int64),
+            "_out_times": np.empty((parts, room // parts)),
+            "_out_neurons": np.empty((parts, room // parts), dtype=np.int32),
+            "_counts": np.zeros((parts, 8), dtype=np.int64),
             "_room": room,
             "_final": np.zeros((n, len(neuron.states))),
-            "_x": np.zeros((threads, size + 8)),
-            "_work": np.zeros((threads, work_size(size) + 8)),
+            "_xs": np.zeros((parts, size + 8)),
+            "_works": np.zeros((parts, work_size(size) + 8)),
             "_breaks": system.breaks,
             "_settings": system.settings,
             "_traced": traced,
@@ -180,11 +182,10 @@ class _Run:
         }
         arrays |= {f"_left_{s}": np.full(n, -1.0) for s in neuron.refractory}
         arrays |= dict(whole.values)
-        edges = cut(n, threads)
+        arrays["_cuts"] = edges = cut(n, parts)
         for i, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
-            arrays |= {f"_low{i}": low, f"_high{i}": high}
             if low < high:  # at first every neuron is looked at
-                arrays["_head"][i, 0] = low
+                arrays["_heads"][i, 0] = low
                 arrays["_due"][low:high] = 0
                 arrays["_after"][low : high - 1] = np.arange(low + 1, high)
                 arrays["_before"][low + 1 : high] = np.arange(low, high - 1)
@@ -269,8 +270,8 @@ class _Run:
         self.module: ModuleType = plain_module(self.path)
         vars(self.module).update(PLAIN)
         self.compiled = False
-        self.status = np.zeros((self.threads, 8), dtype=np.int64)
-        self.shared = np.zeros(8 + self.threads, dtype=np.int64)
+        self.status = np.zeros((self.parts, 8), dtype=np.int64)
+        self.shared = np.zeros(8 + self.parts, dtype=np.int64)
         self.windows = max(1, math.ceil(self.until / self.width + 1e-12))
         while self.windows * self.width < math.nextafter(self.until, math.inf):
             self.windows += 1
@@ -279,21 +280,16 @@ class _Run:
             "_width": self.width,
             "_until": self.until,
             "_last": math.nextafter(self.until, math.inf),
-            "_size": self.threads,
-            "_barrier": np.zeros(8, dtype=np.int64),
+            "_parts": self.parts,
+            "_statuses": self.status,
             "_shared": self.shared,
+            "_barrier": self.team.barrier,
         }
-        self.own: list[dict[str, Any]] = [{"_thread": i, "_status": self.status[i]} for i in range(self.threads)]
         for g, group in enumerate(self.groups):
             group.arrays["_rate"] = 1.0 / self.width
             self.values_of[f"_at_break{g}"] = np.zeros(1, dtype=np.int64)
             own = {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in group.arrays.items()}
             self.values_of |= own
-            for i, values in enumerate(self.own):
-                values |= {f"g{g}{a}": group.arrays[a][i] for a in ("_head", "_x", "_work")}
-                values |= {f"g{g}{a}": group.arrays[f"{a}{i}"] for a in ("_low", "_high")}
-                values |= {f"g{g}_out_{a}": group.arrays[f"_found_{a}"][i] for a in ("time", "neuron")}
-                values[f"g{g}_count"] = group.arrays["_found_count"][i]
 
     def _make_units(self, count: int) -> None:
         self.values_of |= {f"_unit_{what}": np.zeros(count, dtype=np.int64) for what in ("what", "low", "high")}
@@ -305,7 +301,7 @@ class _Run:
         price = min(waiting(self.path), COMPILING)
         begin, at, step = perf_counter(), 0, 1
         first = _LOOK * sum(g.whole.n for g in self.groups)  # every neuron is looked at in the first window
-        if self.threads > 1 or first > price:  # threads wait for each other in compiled code only
+        if self.parts > 1 or first > price:  # threads wait for each other in compiled code only
             self._compile()
         while at < self.windows:
             spent = perf_counter() - begin
@@ -327,22 +323,24 @@ class _Run:
 
     def _call(self, start: int, stop: int) -> int:
         """Run windows start..stop-1, or as many as there is room for; return the first not run."""
-        self.status[:], self.shared[:], self.values_of["_barrier"][:] = 0, 0, 0
+        self.status[:], self.shared[:] = 0, 0
+        reached = [start]
 
-        def work(i: int) -> int:
-            values = {**self.values_of, **self.own[i], "_from": start, "_until_window": stop}
-            return int(self.module.run(*(values[a] for a in self.arguments)))
+        def work(i: int, size: int) -> None:
+            low, high = share(self.parts, size, i)
+            mine = {"_thread": i, "_size": size, "_low_part": low, "_high_part": high}
+            values = {**self.values_of, **mine, "_from": start, "_until_window": stop}
+            found = int(self.module.run(*(values[a] for a in self.arguments)))
+            if i == 0:
+                reached[0] = found
 
-        others = [self.pool.submit(work, i) for i in range(1, self.threads)] if self.pool else []
-        reached = work(0)
-        for job in others:
-            job.result()
+        self.team.run(work, max(stop - start, 1))
         if self.shared[1] == 3:
             self._make_units(2 * int(self.shared[2]))
-        elif reached < 0:
+        elif reached[0] < 0:
             self._fail()
         self._collect()
-        return reached
+        return reached[0]
 
     def _fail(self) -> None:
         i = int(np.argmax(self.shared[8:] > 0))
@@ -353,7 +351,7 @@ class _Run:
                 f"neuron {j} of {group.whole.name} fires without end at one instant: the reset leaves it at or above"
                 " its threshold; lower v_r, raise the threshold, or give refractory="
             )
-        at = group.arrays["_found_time"][i, -1]
+        at = group.arrays["_out_times"][i, -1]
         raise InputError(
             f"a runaway: the neurons of {group.whole.name} fire more than {group.arrays['_room']:,} times within"
             f" {self.width:g} ms, at t = {at:g} ms; lower the weights, or give refractory="
@@ -405,8 +403,8 @@ class _Run:
         return {name: out[name] for name in self.net.populations}
 
 
-def _count_threads(net: Network, asked: int | None) -> int:
-    """Return how many threads to run on: they meet twice in each window, which must hold enough work."""
+def _count_parts(net: Network, asked: int | None) -> int:
+    """Return how many threads may run: they meet twice in each window, which must hold enough work."""
     if asked is not None:
         return asked
     return cores() if sum(part.n for part in net.populations.values()) >= _MANY else 1
