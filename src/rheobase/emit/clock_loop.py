@@ -146,7 +146,18 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         after += ["_out_step[_count] = _k + 1", "_out_neuron[_count] = _i + _lo", "_count += 1"]
         body += [
             "if _hits > 0:",
-            *_indent(["for _i in _range(_n):", *_indent(["if _fired[_i]:", *_indent(after)])]),
+            *_indent(
+                [  # 64 flags at a time, which vectorises: most neurons did not fire
+                    "for _b in _range(0, _n, 64):",
+                    "    _end = _b + 64 if _b + 64 < _n else _n",
+                    "    _some = False",
+                    "    for _i in _range(_b, _end):",
+                    "        _some |= _fired[_i]",
+                    "    if _some:",
+                    "        for _i in _range(_b, _end):",
+                    *_indent(["if _fired[_i]:", *_indent(after)], 3),
+                ]
+            ),
         ]
     body += [
         "if _record[_row] >= 0:",

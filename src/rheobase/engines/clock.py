@@ -33,6 +33,8 @@ from rheobase.units import to_number
 
 __all__ = ["Clock", "ClockRun"]
 
+#: What `Clock` can compute in.
+PRECISIONS: Final = ("float64", "mixed", "float32")
 _BLOCK: Final = 512  # neurons advanced together: their states, noise and inputs stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
 
@@ -50,7 +52,10 @@ class Clock:
         "auto" chooses by the structure of the rows (see `rheobase.derive.integrate`): exact for affine rows
         and additive noise, exponential Euler or RK4 otherwise. "euler" is what the tutorials use.
     threads : int, optional
-        How many threads; all cores if None. Results do not depend on it.
+        How many threads; all cores if None, and one where that is quicker. Results do not depend on it.
+    precision : str
+        "float64"; "mixed", in which states are float64, and in a network weights and their sums float32; or
+        "float32".
 
     Examples
     --------
@@ -61,8 +66,11 @@ class Clock:
     dt: float = 0.1
     method: str = "auto"
     threads: int | None = None
+    precision: str = "float64"
 
-    def __init__(self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None, precision: str = "float64"
+    ) -> None:
         step = to_number(dt, "ms", "dt")
         if not 0 < step < math.inf:
             raise InputError(f"dt = {step:g} ms is not positive; give for example Clock(dt='0.1 ms')")
@@ -70,7 +78,10 @@ class Clock:
             raise InputError(f"threads = {threads!r} must be a whole number from 1")
         object.__setattr__(self, "dt", step)
         object.__setattr__(self, "method", method)
+        if precision not in PRECISIONS:
+            raise InputError(f"precision = {precision!r:.60} must be one of {', '.join(PRECISIONS)}")
         object.__setattr__(self, "threads", threads)
+        object.__setattr__(self, "precision", precision)
 
     def run(self, population: Population, until: float, recording: Recording) -> Result:
         """Return the result of running one population of unconnected neurons until `until` (ms)."""
@@ -132,7 +143,13 @@ class ClockRun:
     """A run in progress: states, counters, buffers; `advance` carries it forward by any number of steps."""
 
     def __init__(
-        self, population: Population, engine: Clock, recording: Recording, total: int, fed: tuple[str, ...] = ()
+        self,
+        population: Population,
+        engine: Clock,
+        recording: Recording,
+        total: int,
+        fed: tuple[str, ...] = (),
+        compiled: bool | None = None,
     ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
@@ -157,7 +174,7 @@ class ClockRun:
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, structure, self.step, population.values, dt)
-        self.compiled = n * total > _SMALL
+        self.compiled = n * total > _SMALL if compiled is None else compiled
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
         self.module, self.source = self.load()
         self._deliver_at_zero()

@@ -1,0 +1,162 @@
+"""Threads that run one compiled loop together and wait for each other at every step.
+
+They are Python threads, each in a compiled function without the interpreter's lock; they meet at a counter in shared
+memory (0.2 us; starting threads anew each step would take 100 us).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from time import perf_counter
+from typing import Any, Final, final
+
+import numpy as np
+
+__all__ = ["PLAIN", "Team", "cores", "cut", "intrinsics", "share"]
+
+#: What the loop calls where it runs as plain Python, on one thread.
+PLAIN: Final[dict[str, Callable[..., Any]]] = {
+    "_arrive": lambda barrier: 0,
+    "_seen": lambda barrier: 0,
+    "_pause": lambda: None,
+    "_give_way": lambda: None,
+    "_prefetch": lambda array, i: None,
+}
+_TRIAL: Final = 2  # chunks with one thread and chunks with all, before the quicker way is kept
+_AGAIN: Final = 60  # chunks until both are tried again: other programs come and go
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache(maxsize=1)
+def intrinsics() -> dict[str, Any]:
+    """Return what Numba lacks: an atomic counter, a pause, giving way to other threads, fetching memory ahead."""
+    from llvmlite import ir
+    from numba import types
+    from numba.core import cgutils
+    from numba.extending import intrinsic
+
+    bit8, bit32, bit64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+
+    def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+        return context.make_array(kind)(context, builder, array).data
+
+    @intrinsic
+    def arrive(typing: Any, barrier: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = data(context, builder, signature.args[0], args[0])
+            return builder.atomic_rmw("add", at, bit64(1), "acq_rel")
+
+        return types.int64(barrier), write
+
+    @intrinsic
+    def seen(typing: Any, barrier: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.load_atomic(data(context, builder, signature.args[0], args[0]), "acquire", 8)
+
+        return types.int64(barrier), write
+
+    def call_without_arguments(name: str, result: Any) -> Any:
+        @intrinsic
+        def function(typing: Any) -> Any:
+            def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+                if name:
+                    kind = ir.FunctionType(result, [])
+                    builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [])
+                return context.get_dummy_value()
+
+            return types.none(), write
+
+        return function
+
+    @intrinsic
+    def prefetch(typing: Any, array: Any, i: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = builder.gep(data(context, builder, signature.args[0], args[0]), [args[1]])
+            kind = ir.FunctionType(ir.VoidType(), [bit8.as_pointer(), bit32, bit32, bit32])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+            builder.call(function, [builder.bitcast(at, bit8.as_pointer()), bit32(0), bit32(3), bit32(1)])
+            return context.get_dummy_value()
+
+        return types.none(array, i), write
+
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return {
+        "_arrive": arrive,
+        "_seen": seen,
+        "_pause": call_without_arguments("llvm.x86.sse2.pause" if x86 else "", ir.VoidType()),
+        "_give_way": call_without_arguments("" if sys.platform == "win32" else "sched_yield", bit32),
+        "_prefetch": prefetch,
+    }
+
+
+@final
+class Team:
+    """Up to `most` threads; where `adaptive`, as many as turn out to be quicker: one or all.
+
+    Results do not depend on how many there are, so that the choice may follow the load of the machine.
+    """
+
+    def __init__(self, most: int, adaptive: bool) -> None:
+        self.most, self.adaptive = most, adaptive and most > 1
+        self.barrier = np.zeros(8, dtype=np.int64)
+        self._pool = ThreadPoolExecutor(most - 1) if most > 1 else None
+        self._spent: dict[int, list[float]] = {1: [], most: []}
+        self._chosen = 0
+        self._chunks = 0
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    @property
+    def size(self) -> int:
+        """How many threads the next chunk takes."""
+        if not self.adaptive:
+            return self.most
+        if self._chosen:
+            return self._chosen
+        return min(self._spent, key=lambda size: (len(self._spent[size]), -size))
+
+    def run(self, work: Callable[[int, int], None], steps: int) -> None:
+        """Call work(i, size) for each thread i at once, for a chunk of so many steps."""
+        size = self.size
+        self.barrier[:] = 0
+        begin = perf_counter()
+        jobs = [self._pool.submit(work, i, size) for i in range(1, size)] if self._pool is not None else []
+        work(0, size)
+        for job in jobs:
+            job.result()
+        if self.adaptive:
+            self._learn(size, (perf_counter() - begin) / steps)
+
+    def _learn(self, size: int, seconds: float) -> None:
+        self._chunks += 1
+        if self._chosen:
+            if self._chunks >= _AGAIN:
+                self._chosen, self._chunks, self._spent = 0, 0, {1: [], self.most: []}
+            return
+        self._spent[size].append(seconds)
+        if all(len(s) >= _TRIAL for s in self._spent.values()):
+            self._chosen, self._chunks = min(self._spent, key=lambda size: min(self._spent[size])), 0
+
+
+def share(parts: int, size: int, i: int) -> tuple[int, int]:
+    """Return the first part of thread i of `size`, and the one after its last."""
+    return parts * i // size, parts * (i + 1) // size
+
+
+def cut(n: int, parts: int) -> np.ndarray:
+    """Return where n neurons are cut into parts, shape (parts + 1,); multiples of 16, so that no two share a line."""
+    at = (np.arange(parts + 1) * n // parts + 15) // 16 * 16
+    at[0], at[-1] = 0, n
+    return np.minimum(at, n).astype(np.int64)
