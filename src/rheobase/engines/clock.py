@@ -19,7 +19,7 @@ from rheobase.derive.integrate import Step, choose_method, clamp_sets, derive_st
 from rheobase.derive.structure import Structure, analyse
 from rheobase.emit.clock_loop import ClockSource, clock_source
 from rheobase.emit.source import write_module
-from rheobase.engines.compile import compiled_module, plain_module
+from rheobase.engines.compile import compiled_module, jit, plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
@@ -54,8 +54,8 @@ class Clock:
     threads : int, optional
         How many threads; all cores if None, and one where that is quicker. Results do not depend on it.
     precision : str
-        "float64"; "mixed", in which states are float64, and in a network weights and their sums float32; or
-        "float32".
+        How numbers are kept: "float64"; "mixed", states as float64, a network's weights and what arrives as
+        float32; "float32", all as float32. Arithmetic between two steps is in 64 bits always.
 
     Examples
     --------
@@ -88,6 +88,16 @@ class Clock:
         run = ClockRun(population, self, recording, steps_until(until, self.dt))
         run.advance(run.total)
         return run.result()
+
+
+@lru_cache(maxsize=1)
+def power_of_two() -> Any:
+    """Return the compiled form of a loop's `_two_to`: a float with that exponent and nothing else."""
+
+    def two_to(k):  # type: ignore[no-untyped-def]
+        return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
+
+    return jit(two_to, inline=True)
 
 
 def steps_until(until: float, dt: float) -> int:
@@ -175,6 +185,13 @@ class ClockRun:
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, structure, self.step, population.values, dt)
         self.compiled = n * total > _SMALL if compiled is None else compiled
+        if engine.precision == "float32":  # only where compiled: plain Python would round each operation, too
+            self.compiled = True
+            narrow = np.float32
+            self.states = {s: x.astype(narrow) for s, x in self.states.items()}
+            self.values = {
+                k: v.astype(narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
+            }
         self.chunk = int(np.clip(2_000_000 // max(n, 1), 16, 1024))
         self.module, self.source = self.load()
         self._deliver_at_zero()
@@ -203,7 +220,7 @@ class ClockRun:
         )
         path = write_module("clock", source.text)
         if self.compiled:
-            return compiled_module(path, source.functions, ("advance",)), source
+            return compiled_module(path, source.functions, ("advance",), {"_two_to": power_of_two()}), source
         return plain_module(path), source
 
     def _deliver_at_zero(self) -> None:
@@ -327,8 +344,8 @@ class ClockRun:
             spikes,
             self.times[:done] * dt,
             traces,
-            {s: x.copy() for s, x in self.states.items()},
-            f"Clock(dt={dt:g} ms)",
+            {s: x.astype(float) for s, x in self.states.items()},
+            f"Clock(dt={dt:g} ms)" if self.engine.precision != "float32" else f"Clock(dt={dt:g} ms, float32)",
             self.method,
             self.order,
             dict(self.seconds),

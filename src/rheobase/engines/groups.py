@@ -20,7 +20,11 @@ from rheobase.network.network import Network
 from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key
 
-__all__ = ["Cells", "Emitting", "group_cells", "group_sources"]
+__all__ = ["Cells", "Emitting", "group_cells", "group_sources", "outside"]
+
+
+def _no_log() -> SpikeLog:
+    return SpikeLog(np.zeros(1, dtype=np.int64), 1, 1)
 
 
 @final
@@ -41,7 +45,7 @@ class Cells:
     showers: dict[str, list[Shower]]
     values: dict[str, Mapping[str, Any]]
     bounds: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
-    log: SpikeLog | None = None
+    log: SpikeLog = field(default_factory=_no_log)
 
     @property
     def n(self) -> int:
@@ -58,7 +62,7 @@ class Emitting:
     arrivals: Arrivals
     shower: Shower | None
     bounds: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
-    log: SpikeLog | None = None
+    log: SpikeLog = field(default_factory=_no_log)
 
 
 def group_cells(
@@ -78,7 +82,7 @@ def group_cells(
     prepared = {
         name: prepare(model, dict(parts[name].values), seed, parts[name].n, name) for name, model in cells.items()
     }
-    compiled = sum(p.n for p in prepared.values()) * total > small
+    compiled = sum(p.n for p in prepared.values()) * total > small or engine.precision != "float64"
     return [_group(net, names, prepared, recordings, engine, total, compiled) for names in _alike(prepared)]
 
 
@@ -168,3 +172,20 @@ def _merge(parts: Sequence[Population]) -> Population:
     return Population(
         first.neuron, n, False, values, initial, first.inputs, {}, first.seed, "+".join(p.name for p in parts)
     )
+
+
+def outside(cells: Cells, port: str, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (edges, neurons, weights) of listed events; those of part p at row r lie between edges[p, r], [p, r+1]."""
+    parts = len(cells.bounds) - 1
+    found = [(*arrivals(k0, k1), offset) for p, offset, arrivals in cells.listed if p == port]
+    if not found:
+        return np.zeros((parts, k1 - k0 + 1), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
+    steps = np.concatenate([f[0] for f in found])
+    hits = np.concatenate([f[1] + f[3] for f in found]).astype(np.int64)
+    weights = np.concatenate([f[2] for f in found]).astype(float)
+    part = np.searchsorted(cells.bounds, hits, side="right") - 1
+    row = steps - (k0 + 1)
+    order = np.argsort(part * (k1 - k0) + row, kind="stable")
+    cell = (part * (k1 - k0) + row)[order]
+    at = np.searchsorted(cell, np.arange(parts)[:, None] * (k1 - k0) + np.arange(k1 - k0 + 1)[None, :])
+    return at, hits[order], weights[order]

@@ -12,10 +12,13 @@ import numpy as np
 
 from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
+from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.compile import compiled_module, plain_module
-from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources
+from rheobase.engines.forecast import refuse_too_large
+from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
 from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.result import Recording, Result
@@ -37,27 +40,41 @@ _HEADS: Final = 1 << 14  # segments of synapses gathered before they are deliver
 
 
 def run_network(
-    net: Network, engine: Clock, until: float, recordings: Mapping[str, Recording], seed: int
-) -> dict[str, Result]:
-    """Return a result for each population of a network."""
+    net: Network,
+    engine: Clock,
+    until: float,
+    recordings: Mapping[str, Recording],
+    seed: int,
+    start: Snapshot | None = None,
+    progress: bool = False,
+) -> tuple[dict[str, Result], Snapshot]:
+    """Return a result for each population of a network, and what is needed to go on.
+
+    It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
+    """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
+    refuse_too_large(net, until, engine, recordings)
     run = _NetworkRun(net, engine, recordings, seed, total)
+    if start is not None:
+        run.restore(start)
     prepared = perf_counter() - begin
     try:
-        run.advance(total)
+        run.advance(total, progress)
     finally:
         run.team.close()
-    return run.results(prepared)
+    return run.results(prepared), run.snapshot()
 
 
 @final
 class _NetworkRun:
     def __init__(self, net: Network, engine: Clock, recordings: Mapping[str, Recording], seed: int, total: int) -> None:
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
+        self.recordings = recordings
         self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
         self.compiled = self.groups[0].run.compiled
         self.sources = group_sources(net, seed, engine.dt, self.compiled)
+        self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
         self.kind: type[np.floating[Any]] = np.float64 if engine.precision == "float64" else np.float32
         self.seconds = {"compile": 0.0, "run": 0.0}
         self.n = sum(g.n for g in self.groups)
@@ -65,7 +82,8 @@ class _NetworkRun:
         self._connect()
         self._make_logs()
         self._load()
-        self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in (*self.groups, *self.sources)]
+        self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
+        self.spikes += [[x.arrivals(-1, 0)[:2]] for x in self.sources]
 
     def _plan_threads(self) -> None:
         """Choose how many threads, and how many parts: enough for the threads, and for 16-bit targets in long rows."""
@@ -77,13 +95,15 @@ class _NetworkRun:
         per_row = sum(map(expect_synapses, self.net.projections)) / self.n
         split = -(-largest // (_NARROW * threads)) if per_row > 500 else 1
         self.parts = min(threads * split, max(1, largest // 16))
-        for x in (*self.groups, *self.sources):
+        for x in self.members:
             x.bounds = cut(x.n, self.parts)
         self.team = Team(min(threads, self.parts), asked is None)
 
     def _connect(self) -> None:
         """Make a table of synapses for each port of each group."""
-        place = {n: (g, o) for g, cells in enumerate(self.groups) for n, o in zip(cells.names, cells.offsets, strict=False)}
+        place = {
+            n: (g, o) for g, cells in enumerate(self.groups) for n, o in zip(cells.names, cells.offsets, strict=False)
+        }
         place |= {x.name: (-1 - s, 0) for s, x in enumerate(self.sources)}
         fed: dict[tuple[int, str], dict[int, list[Projection]]] = {}
         for p in self.net.projections:
@@ -125,8 +145,8 @@ class _NetworkRun:
         wide = any(g.run.step.normals or g.run.population.neuron.rows.hazard or g.run.samplers for g in self.groups)
         self.chunk = int(np.clip((2_000_000 if wide else 40_000_000) // largest, 16, 1024))
         self.held = min(shortest, self.chunk)
-        for i, x in [*enumerate(self.groups)]:
-            x.log = SpikeLog(np.diff(x.bounds) * (past[i] + self.chunk), past[i], self.chunk)
+        for i, cells in enumerate(self.groups):
+            cells.log = SpikeLog(np.diff(cells.bounds) * (past[i] + self.chunk), past[i], self.chunk)
         self.rain = [{p: Rain(s, g.bounds, self.engine.dt) for p, s in g.showers.items()} for g in self.groups]
         self.drizzle: list[Rain | None] = []
         for s, x in enumerate(self.sources):
@@ -134,7 +154,7 @@ class _NetworkRun:
             rain = Rain([x.shower], x.bounds, self.engine.dt) if x.shower else None
             self.drizzle.append(rain)
             room = np.zeros(self.parts, dtype=np.int64)
-            if rain is not None:
+            if x.shower is not None:
                 expected = np.add.reduceat(np.append(x.shower.expected, 0.0), x.bounds[:-1]) * (back + self.chunk)
                 room = np.ceil(expected + 12 * np.sqrt(expected) + 64).astype(np.int64)
             x.log = SpikeLog(room, back, self.chunk)
@@ -164,28 +184,28 @@ class _NetworkRun:
             own["_fired"] = np.zeros((self.parts, width), dtype=np.bool_)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
-            values |= {f"q{g}_{a}": x for a, x in _log_arguments(cells).items()} | {f"q{g}_bounds": cells.bounds}
+            values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
             values[f"q{g}_recorded"] = np.searchsorted(r.chosen, cells.bounds)
             for port in cells.ports:
                 if port not in cells.in_turn:
                     values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
                 if port in rain:
-                    values |= {f"q{g}_rain{a}_{port}": x for a, x in _rain_arguments(rain[port]).items()}
+                    values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
                     values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
         for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
-            values |= {f"s{s}_{a}": x for a, x in _log_arguments(source).items()}
+            values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
             if drizzle is not None:
-                values |= {f"s{s}_{a}": x for a, x in _rain_arguments(drizzle).items()}
+                values |= {f"s{s}_{a}": x for a, x in drizzle.arguments.items()}
                 values[f"s{s}_end"] = source.log.base[1:]
         for j, (table, first) in enumerate(zip(self.tables, self.firsts, strict=True)):
             own = {"due": table.due, "start": table.start, "target": table.target, "weight": table.weight}
             own |= {"first": first, "stride": table.stride, "cells": table.cells}
             values |= {f"f{j}_{a}": x for a, x in own.items()}
+        room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
+        values["_gather"] = _HEADS
         self._own = [
             {
-                "_heads": np.empty(_HEADS, dtype=np.int64),
-                "_ends": np.empty(_HEADS, dtype=np.int64),
-                "_rows": np.empty(_HEADS, dtype=np.int64),
+                **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }
@@ -193,15 +213,18 @@ class _NetworkRun:
         ]
         return values
 
-    def advance(self, until_step: int) -> None:
-        """Carry the network forward to a step."""
+    def advance(self, until_step: int, progress: bool = False) -> None:
+        """Carry the network forward to a step, or until Ctrl-C."""
         if self.compiled:
             begin = perf_counter()
             self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
             self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
-        while self.k < until_step:
-            self._run_chunk(min(self.k + self.chunk, until_step))
+        with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
+            while self.k < until_step and not stopped:
+                before = self.k
+                self._run_chunk(min(self.k + self.chunk, until_step))
+                report((self.k - before) * self.engine.dt)
         self.seconds["run"] += perf_counter() - begin
         for cells in self.groups:
             cells.run.k = self.k
@@ -213,7 +236,7 @@ class _NetworkRun:
         self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
         if self._fixed["_status"][0]:
             raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
-        for x, spikes in zip((*self.groups, *self.sources), self.spikes, strict=True):
+        for x, spikes in zip(self.members, self.spikes, strict=True):
             log = x.log
             rows, neurons = log.table(log.past, log.past + steps)
             spikes.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
@@ -232,7 +255,7 @@ class _NetworkRun:
                 own["_u_0"] = np.empty((k1 - k0) * cells.n)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
             for port in cells.ports:
-                edges, hits, weights = _outside(cells, port, k0, k1)
+                edges, hits, weights = outside(cells, port, k0, k1)
                 own = {"outedges": edges, "outhits": hits, "outweights": weights.astype(self.kind)}
                 if port in cells.in_turn:
                     own |= self._make_room(g, port, int(np.diff(edges, axis=1).max()))
@@ -244,7 +267,7 @@ class _NetworkRun:
                 values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
             else:
                 self._fill_given(s, source, k0, k1)
-                values |= {f"s{s}_{a}": x for a, x in _log_arguments(source).items()}
+                values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
         return values
 
     def _make_room(self, g: int, port: str, outside: int) -> dict[str, Any]:
@@ -261,7 +284,7 @@ class _NetworkRun:
     def _fill_given(self, s: int, source: Emitting, k0: int, k1: int) -> None:
         """Write the given trains of steps k0+1..k1 behind those still in flight."""
         old = source.log
-        rows, neurons = old.table(0, old.past)
+        rows, neurons = old.table(0, old.past if k0 else 0)
         steps, new, _ = source.arrivals(k0 if k0 else -1, k1)  # a spike at t = 0 is sent, too
         rows = np.concatenate([rows, steps - (k0 + 1) + old.past])
         neurons = np.concatenate([neurons, new.astype(np.int32)])
@@ -302,60 +325,95 @@ class _NetworkRun:
         """Return what has been simulated so far, population by population."""
         out: dict[str, Result] = {}
         seconds = {"prepare": prepared, **self.seconds}
-        dt = self.engine.dt
-        for g, cells in enumerate(self.groups):
+        dt, e = self.engine.dt, self.engine
+        threads = f"up to {self.team.most} threads" if self.team.most > 1 else "1 thread"
+        told = f"Clock(dt={dt:g} ms, precision='{e.precision}'), {threads}"
+        for name, (cells, lo, hi) in self._places().items():
             r = cells.run
-            steps, neurons = _joined(self.spikes[g])
             whole = r.result()
-            for name, lo, hi in zip(cells.names, cells.offsets, cells.offsets[1:], strict=False):
-                inside = (neurons >= lo) & (neurons < hi)
-                spikes = Spikes.from_table(steps[inside] * dt, neurons[inside] - lo, hi - lo)
-                rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
-                traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
-                t = whole.t if len(rows) else np.empty(0)
-                final = {s: x[lo:hi] for s, x in whole.final.items()}
-                out[name] = Result(
-                    spikes, t, traces, final, whole.engine, whole.method, whole.order, seconds, cells.values[name]
-                )
-        for source, pieces in zip(self.sources, self.spikes[len(self.groups) :], strict=True):
-            steps, neurons = _joined(pieces)
+            steps, neurons = self._sent(name)
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
+            t = whole.t if len(rows) else np.empty(0)
+            final = {s: x[lo:hi] for s, x in whole.final.items()}
+            spikes = Spikes.from_table(steps * dt, neurons, hi - lo)
+            out[name] = Result(spikes, t, traces, final, told, whole.method, whole.order, seconds, cells.values[name])
+        for source in self.sources:
+            steps, neurons = self._sent(source.name)
             spikes = Spikes.from_table(steps * dt, neurons, source.n)
-            out[source.name] = Result(
-                spikes, np.empty(0), {}, {}, f"Clock(dt={dt:g} ms)", "given spikes", "grid", seconds
-            )
+            out[source.name] = Result(spikes, np.empty(0), {}, {}, told, "given spikes", "grid", seconds)
         return {name: out[name] for name in self.net.populations}
+
+    def _places(self) -> dict[str, tuple[Cells, int, int]]:
+        """Return each population's group, its first neuron there, and the one after its last."""
+        return {
+            name: (cells, lo, hi)
+            for cells in self.groups
+            for name, lo, hi in zip(cells.names, cells.offsets, cells.offsets[1:], strict=False)
+        }
+
+    def _sent(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (steps, neurons) of all that a population has sent so far, in the order of steps."""
+        for x, pieces in zip(self.members, self.spikes, strict=True):
+            if isinstance(x, Emitting) and x.name == name:
+                return _joined(pieces)
+            if isinstance(x, Cells) and name in x.names:
+                lo, hi = x.offsets[x.names.index(name)], x.offsets[x.names.index(name) + 1]
+                steps, neurons = _joined(pieces)
+                inside = (neurons >= lo) & (neurons < hi)
+                return steps[inside], neurons[inside] - lo
+        raise KeyError(name)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is needed to go on from here."""
+        arrays: dict[str, np.ndarray] = {}
+        for name, (cells, lo, hi) in self._places().items():
+            r = cells.run
+            done = int(np.searchsorted(r.times, self.k, side="right"))
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            arrays |= {f"state {name} {s}": x[lo:hi].copy() for s, x in r.states.items()}
+            arrays |= {f"left {name} {t}": x[lo:hi].copy() for t, x in r.left.items()}
+            arrays |= {f"trace {name} {s}": x[:done, rows].copy() for s, x in r.traces.items() if len(rows)}
+        for name in self.net.populations:
+            arrays[f"steps {name}"], arrays[f"neurons {name}"] = self._sent(name)
+        return Snapshot(self.k, self.engine, self.seed, self.recordings, arrays)
+
+    def restore(self, start: Snapshot) -> None:
+        """Put everything as it was at a snapshot's step."""
+        if start.k > self.total:
+            raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
+        self.k, arrays = start.k, start.arrays
+        for name, (cells, lo, hi) in self._places().items():
+            r = cells.run
+            for s, x in r.states.items():
+                x[lo:hi] = arrays[f"state {name} {s}"]
+            for t, x in r.left.items():
+                x[lo:hi] = arrays[f"left {name} {t}"]
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            for s, x in r.traces.items():
+                if len(rows):
+                    old = arrays[f"trace {name} {s}"]
+                    x[: len(old), rows] = old
+        for i, member in enumerate(self.members):
+            named = zip(member.names, member.offsets, strict=False) if isinstance(member, Cells) else [(member.name, 0)]
+            sent = [(arrays[f"steps {name}"], arrays[f"neurons {name}"] + o) for name, o in named]
+            steps, neurons = _joined(sent)
+            order = np.lexsort((neurons, steps))
+            steps, neurons = steps[order].astype(np.int32), neurons[order].astype(np.int32)
+            self.spikes[i] = [(steps, neurons)]
+            log = member.log
+            late = steps > self.k - log.past
+            room = np.diff(log.base)
+            if isinstance(member, Emitting) and member.shower is None:
+                room = np.full(self.parts, int(late.sum()), dtype=np.int64)
+            member.log = SpikeLog(room, log.past, self.chunk)
+            member.log.fill(0, member.bounds, steps[late] - (self.k + 1) + log.past, neurons[late])
+        self._fixed = self._gather_fixed()
 
 
 def _joined(pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     none = np.empty(0, dtype=np.int64)
     return np.concatenate([none, *(s for s, _ in pieces)]), np.concatenate([none, *(i for _, i in pieces)])
-
-
-def _log_arguments(x: Cells | Emitting) -> dict[str, Any]:
-    assert x.log is not None
-    return {"log": x.log.log, "base": x.log.base, "edge": x.log.edge, "past": x.log.past}
-
-
-def _rain_arguments(rain: Rain) -> dict[str, Any]:
-    return {"pieces": rain.pieces, "of": rain.of, "keys": rain.keys, "limits": rain.limits,
-        "fine": rain.fine, "few": rain.few}
-
-
-def _outside(cells: Cells, port: str, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (edges, neurons, weights) of listed events; those of part p at row r lie between edges[p, r], [p, r+1]."""
-    parts = len(cells.bounds) - 1
-    found = [(*arrivals(k0, k1), offset) for p, offset, arrivals in cells.listed if p == port]
-    if not found:
-        return np.zeros((parts, k1 - k0 + 1), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    steps = np.concatenate([f[0] for f in found])
-    hits = np.concatenate([f[1] + f[3] for f in found]).astype(np.int64)
-    weights = np.concatenate([f[2] for f in found]).astype(float)
-    part = np.searchsorted(cells.bounds, hits, side="right") - 1
-    row = steps - (k0 + 1)
-    order = np.argsort(part * (k1 - k0) + row, kind="stable")
-    cell = (part * (k1 - k0) + row)[order]
-    at = np.searchsorted(cell, np.arange(parts)[:, None] * (k1 - k0) + np.arange(k1 - k0 + 1)[None, :])
-    return at, hits[order], weights[order]
 
 
 def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -24,9 +25,14 @@ class SpikeLog:
         self.log = np.empty(int(self.base[-1]), dtype=np.int32)
         self.edge = np.zeros((len(room), past + rows + 1), dtype=np.int64)
 
+    @property
+    def arguments(self) -> dict[str, np.ndarray | int]:
+        """What the loop reads and writes."""
+        return {"log": self.log, "base": self.base, "edge": self.edge, "past": self.past}
+
     def fill(self, row: int, bounds: np.ndarray, rows: np.ndarray, neurons: np.ndarray) -> None:
         """Write given spikes, sorted by row, from row `row` on; no row before has spikes from here on."""
-        for p, (lo, hi) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for p, (lo, hi) in enumerate(pairwise(bounds)):
             inside = (neurons >= lo) & (neurons < hi)
             begin = self.edge[p, row]
             found = np.searchsorted(rows[inside], np.arange(row, self.past + self.rows + 1))

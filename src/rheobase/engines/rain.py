@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, final
 
 import numpy as np
@@ -55,7 +56,8 @@ class Rain:
 
     def __init__(self, showers: Sequence[Shower], bounds: np.ndarray, dt: float) -> None:
         self.showers, self.dt = showers, dt
-        rates, self.keys = [], np.zeros(int(bounds[-1]), dtype=np.uint64)
+        rates: list[float] = []
+        self.keys = np.zeros(int(bounds[-1]), dtype=np.uint64)
         pieces: list[tuple[int, int, int, int]] = []
         found: dict[float, int] = {}
         for s, x in enumerate(showers):
@@ -63,20 +65,23 @@ class Rain:
             cuts = {0, x.n, *(np.flatnonzero(np.diff(x.expected)) + 1).tolist()}
             cuts |= {int(b) - x.first for b in bounds if x.first < b < x.first + x.n}
             edges = sorted(cuts)
-            for a, b in zip(edges, edges[1:], strict=False):
+            for a, b in pairwise(edges):
                 rate = float(x.expected[a])
                 if rate not in found:
                     found[rate] = len(rates)
                     rates.append(rate)
-                pieces += [
-                    (x.first + i, x.first + min(i + BLOCK, b), found[rate], s) for i in range(a, b, BLOCK)
-                ]
+                pieces += [(x.first + i, x.first + min(i + BLOCK, b), found[rate], s) for i in range(a, b, BLOCK)]
         pieces.sort()
         self.pieces = np.array(pieces, dtype=np.int64).reshape(-1, 4)
         self.of = np.searchsorted(self.pieces[:, 0], bounds).astype(np.int64)
         self.limits, self.fine, self.few = _limits(np.array(rates))
         self.weight = np.array([x.weight for x in showers])
         self.mean = float(sum(x.expected.sum() for x in showers))
+
+    @property
+    def arguments(self) -> dict[str, np.ndarray]:
+        """What the loop reads, but for what changes from chunk to chunk."""
+        return {a: getattr(self, a) for a in ("pieces", "of", "keys", "limits", "fine", "few")}
 
     def steps(self, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (keys of the steps, whether it rains), shapes (k1 - k0, showers)."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from rheobase.engines.sorting import arrange
 from rheobase.errors import InputError
-from rheobase.network.connect import SOURCES, Rows, Synapses, expect_synapses
+from rheobase.network.connect import SOURCES, Rows, expect_synapses
 from rheobase.network.network import Projection
 
 __all__ = ["Bundle", "Table", "build_table"]

@@ -34,7 +34,7 @@ from rheobase.network.rule import (
 from rheobase.network.values import DistanceFunction, read_delay, read_weight
 from rheobase.random import derive_key
 
-__all__ = ["SOURCES", "Rows", "Synapses", "build", "expect_synapses"]
+__all__ = ["SOURCES", "Rows", "Synapses", "build", "expect_synapses", "is_built_in_pieces"]
 
 SOURCES: Final = 1024  # sources that share a stream of random numbers
 _BLOCK: Final = 1 << 20  # pairs looked at in one go
@@ -157,11 +157,16 @@ def expect_synapses(projection: Projection) -> float:
     return float(n * m)
 
 
+def is_built_in_pieces(projection: Projection) -> bool:
+    """Return whether the synapses of some sources can be drawn without those of the others."""
+    rule = projection.rule
+    return isinstance(rule, Probability | OutDegree) or (isinstance(rule, Total) and rule.multapses)
+
+
 def _split(projection: Projection, key: int) -> list[tuple[Projection, int]]:
     """Return a projection as several, of `SOURCES` sources each, with their keys; in one piece if it must be."""
     source, rule = projection.source, projection.rule
-    total = isinstance(rule, Total) and rule.multapses
-    if len(source) <= SOURCES or not (total or isinstance(rule, Probability | OutDegree)):
+    if len(source) <= SOURCES or not is_built_in_pieces(projection):
         return [(projection, key)]
     parts = [source[lo : lo + SOURCES] for lo in range(0, len(source), SOURCES)]
     rules = [rule] * len(parts)
