@@ -143,7 +143,9 @@ def test_same_seed_same_bits() -> None:
 def mixture() -> rb.Network:
     """All that a network's loop can do: Poisson at ports and as sources, given trains, many delays, two rows."""
     net = rb.Network()
-    e = net.add("E", 300, rb.CUBA(), exc=rb.poisson(2000, weight=0.3, sources=8, on=5), v=rb.uniform("-60 mV", "-49 mV"))
+    e = net.add(
+        "E", 300, rb.CUBA(), exc=rb.poisson(2000, weight=0.3, sources=8, on=5), v=rb.uniform("-60 mV", "-49 mV")
+    )
     i = net.add("I", 100, rb.CUBA(), exc=rb.poisson(50, weight=2.0), inh=rb.poisson(3.0, weight=-2.0))
     turn = rb.Neuron(
         evolve="tau dv/dt = -v\ntau_g dg/dt = -g",

@@ -52,7 +52,7 @@ class Clock:
         "auto" chooses by the structure of the rows (see `rheobase.derive.integrate`): exact for affine rows
         and additive noise, exponential Euler or RK4 otherwise. "euler" is what the tutorials use.
     threads : int, optional
-        How many threads; all cores if None, and one where that is quicker. Results do not depend on it.
+        At most so many threads, all cores if None; one where that is quicker. Results do not depend on it.
     precision : str
         How numbers are kept: "float64"; "mixed", states as float64, a network's weights and what arrives as
         float32; "float32", all as float32. Arithmetic between two steps is in 64 bits always.

@@ -36,6 +36,7 @@ __all__ = ["run_network"]
 _SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
 _ALONE: Final = 6_000  # neurons below which a step is too short for threads to wait for each other
 _NARROW: Final = 1 << 16  # targets that can be told by 16 bits
+_TRIAL: Final = 64  # steps of a chunk by which it is seen how many threads pay
 _HEADS: Final = 1 << 14  # segments of synapses gathered before they are delivered
 
 
@@ -97,7 +98,7 @@ class _NetworkRun:
         self.parts = min(threads * split, max(1, largest // 16))
         for x in self.members:
             x.bounds = cut(x.n, self.parts)
-        self.team = Team(min(threads, self.parts), asked is None)
+        self.team = Team(min(threads, self.parts))
 
     def _connect(self) -> None:
         """Make a table of synapses for each port of each group."""
@@ -223,7 +224,8 @@ class _NetworkRun:
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
             while self.k < until_step and not stopped:
                 before = self.k
-                self._run_chunk(min(self.k + self.chunk, until_step))
+                chunk = min(self.chunk, _TRIAL) if self.team.is_trying else self.chunk
+                self._run_chunk(min(self.k + chunk, until_step))
                 report((self.k - before) * self.engine.dt)
         self.seconds["run"] += perf_counter() - begin
         for cells in self.groups:

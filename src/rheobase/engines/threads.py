@@ -100,17 +100,18 @@ def intrinsics() -> dict[str, Any]:
 
 @final
 class Team:
-    """Up to `most` threads; where `adaptive`, as many as turn out to be quicker: one or all.
+    """Up to `most` threads: one or all, whichever turns out to be quicker.
 
-    Results do not depend on how many there are, so that the choice may follow the load of the machine.
+    Results do not depend on how many there are, so that the choice may follow the load of the machine: where others
+    compute, threads that wait for each other at every step are many times slower than one.
     """
 
-    def __init__(self, most: int, adaptive: bool) -> None:
-        self.most, self.adaptive = most, adaptive and most > 1
+    def __init__(self, most: int) -> None:
+        self.most = most
         self.barrier = np.zeros(8, dtype=np.int64)
         self._pool = ThreadPoolExecutor(most - 1) if most > 1 else None
         self._spent: dict[int, list[float]] = {1: [], most: []}
-        self._chosen = 0
+        self._chosen = 0 if most > 1 else 1
         self._chunks = 0
 
     def close(self) -> None:
@@ -119,13 +120,14 @@ class Team:
             self._pool.shutdown()
 
     @property
+    def is_trying(self) -> bool:
+        """Whether it has yet to see what is quicker; its chunks should be short."""
+        return self._chosen == 0
+
+    @property
     def size(self) -> int:
         """How many threads the next chunk takes."""
-        if not self.adaptive:
-            return self.most
-        if self._chosen:
-            return self._chosen
-        return min(self._spent, key=lambda size: (len(self._spent[size]), -size))
+        return self._chosen or min(self._spent, key=lambda size: (len(self._spent[size]), -size))
 
     def run(self, work: Callable[[int, int], None], steps: int) -> None:
         """Call work(i, size) for each thread i at once, for a chunk of so many steps."""
@@ -136,7 +138,7 @@ class Team:
         work(0, size)
         for job in jobs:
             job.result()
-        if self.adaptive:
+        if self.most > 1:
             self._learn(size, (perf_counter() - begin) / steps)
 
     def _learn(self, size: int, seconds: float) -> None:
