@@ -186,14 +186,10 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         body += [
             "if _hits > 0:",
             *_indent(
-                [  # 64 flags at a time, which vectorises: most neurons did not fire
-                    "for _b in _range(0, _n, 64):",
-                    "    _end = _b + 64 if _b + 64 < _n else _n",
-                    "    _some = False",
-                    "    for _i in _range(_b, _end):",
-                    "        _some |= _fired[_i]",
-                    "    if _some:",
-                    "        for _i in _range(_b, _end):",
+                [  # eight flags at a time, as one word: most neurons did not fire
+                    "for _w in _range((_n + 7)//8):",
+                    "    if _words[_w] != 0:",
+                    "        for _i in _range(8*_w, 8*_w + 8 if 8*_w + 8 < _n else _n):",
                     *_indent(["if _fired[_i]:", *_indent(after)], 3),
                 ]
             ),
@@ -226,7 +222,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     arguments += ["_u_0"] if neuron.rows.hazard is not None else []
     arguments += [f"_sum_{p}" for p in additive]
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
-    arguments += ["_fired", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
+    arguments += ["_fired", "_words", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]
     # from 0, so that the compiler sees that no index is negative: it does not vectorise what might wrap around
     views = [

@@ -389,7 +389,7 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
         if a.startswith("_z_") or a == "_u_0":
             at = f"lo*{rows} + row*(hi - lo)"
             call.append(f"{name}[{at}:{at} + (hi - lo)].reshape((1, hi - lo))")
-        elif a == "_fired":
+        elif a in ("_fired", "_words"):
             call.append(f"{name}[part]")
         elif a == "_out_step":
             call.append(f"{name}[lo:hi]")

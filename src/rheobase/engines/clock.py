@@ -362,7 +362,7 @@ class _Worker:
         self.normals = [np.empty((run.chunk, n)) for _ in range(run.step.normals)]
         self.uniforms = np.empty((run.chunk, n)) if run.population.neuron.rows.hazard is not None else None
         self.sums = {p: np.empty((run.chunk, n)) for p in run.arrivals if p in run.additive}
-        self.fired = np.zeros(n, dtype=np.bool_)
+        self.fired = np.zeros(n + -n % 8, dtype=np.bool_)
         self.steps = np.empty(run.chunk * n, dtype=np.int64)
         self.neurons = np.empty(run.chunk * n, dtype=np.int64)
 
@@ -410,6 +410,7 @@ class _Worker:
         first, last = np.searchsorted(r.chosen, [lo, hi])
         values |= {
             "_fired": self.fired,
+            "_words": self.fired.view(np.uint64),
             "_out_step": self.steps,
             "_out_neuron": self.neurons,
             "_first": int(first),

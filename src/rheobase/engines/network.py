@@ -182,7 +182,8 @@ class _NetworkRun:
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
             own |= {f"_trace_{s}": x for s, x in r.traces.items()}
             width = int(np.diff(cells.bounds).max())
-            own["_fired"] = np.zeros((self.parts, width), dtype=np.bool_)
+            own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
+            own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
             values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}

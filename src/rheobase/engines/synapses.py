@@ -157,7 +157,9 @@ def _chunk(
         column = np.broadcast_to(column, (len(pre),)) if many <= 1_500_000 else np.zeros(len(pre), dtype=np.uint8)
     else:
         step = _one([np.broadcast_to(x, (len(s),)) for x, (s, _, _) in zip(steps, parts, strict=True)])
-        delays = np.flatnonzero(np.bincount(step))[::-1]
+        seen = np.zeros(int(step.max()) + 1, dtype=np.bool_)
+        seen[step] = True
+        delays = np.flatnonzero(seen)[::-1]
         place = np.zeros(int(delays[0]) + 1, dtype=np.uint8 if len(delays) <= 256 else np.int32)
         place[delays] = np.arange(len(delays))
         column = place[step]
