@@ -93,8 +93,8 @@ else:
     cell = rb.CUBA()
     e = net.add("E", n * 4 // 5, cell, v=rb.uniform("-60 mV", "-50 mV"))
     i = net.add("I", n // 5, cell, v=rb.uniform("-60 mV", "-50 mV"))
-    net.connect(e, [e, i], to="exc", p=80 / n, weight=CUBA["we"], delay=rb.uniform(0.1, 5.0))
-    net.connect(i, [e, i], to="inh", p=80 / n, weight=CUBA["wi"], delay=rb.uniform(0.1, 5.0))
+    net.connect(e, [e, i], to="exc", p=100 / n, weight=CUBA["we"], delay=rb.uniform(0.1, 5.0))
+    net.connect(i, [e, i], to="inh", p=100 / n, weight=CUBA["wi"], delay=rb.uniform(0.1, 5.0))
 engine = rb.Clock(dt="0.1 ms", threads=threads or None, precision=precision)
 run = rb.simulate(net, until=until, engine=engine, seed=1, record=False)
 loop = run.seconds["run"]

@@ -88,8 +88,7 @@ class _NetworkRun:
 
     def _plan_threads(self) -> None:
         """Choose how many threads, and how many parts: enough for the threads, and for 16-bit targets in long rows."""
-        asked = self.engine.threads
-        threads = asked or (cores() if self.n >= _ALONE else 1)
+        threads = self.engine.threads or (cores() if self.n >= _ALONE else 1)
         if not self.compiled:
             threads = 1
         largest = max(g.n for g in self.groups)
