@@ -31,6 +31,7 @@ from rheobase.analysis import van_rossum as van_rossum
 from rheobase.analysis import victor_purpura as victor_purpura
 from rheobase.engines.clock import Clock as Clock
 from rheobase.engines.exact import Exact as Exact
+from rheobase.engines.forecast import forecast as forecast
 from rheobase.engines.precise import Precise as Precise
 from rheobase.engines.reference import Reference as Reference
 from rheobase.engines.spikes import Spikes as Spikes
@@ -90,6 +91,7 @@ from rheobase.network.sources import spikes as spikes
 from rheobase.run import NetworkRun as NetworkRun
 from rheobase.run import Run as Run
 from rheobase.run import load as load
+from rheobase.simulation import restore as restore
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-__all__ = ["derive_key", "mix", "neuron_keys", "normals", "step_key", "uniforms"]
+__all__ = ["derive_key", "mix", "neuron_keys", "normals", "step_key", "step_keys", "uniforms"]
 
 _MASK: Final = (1 << 64) - 1
 _GOLDEN: Final = 0x9E3779B97F4A7C15
@@ -57,6 +57,12 @@ def neuron_keys(key: int, start: int, stop: int) -> np.ndarray:
 def step_key(key: int, step: int) -> int:
     """Return the key of a step, to be added to a neuron's key."""
     return mix((key ^ 0xD1B54A32D192ED03) + (step + 1) * _GOLDEN & _MASK)
+
+
+def step_keys(key: int, k0: int, k1: int) -> np.ndarray:
+    """Return the keys of steps k0..k1-1, shape (k1 - k0,), uint64."""
+    steps = np.arange(k0 + 1, k1 + 1, dtype=np.uint64)
+    return _mix_array(np.uint64(key ^ 0xD1B54A32D192ED03) + steps * np.uint64(_GOLDEN))
 
 
 def uniforms(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -19,6 +19,9 @@ from rheobase.model.neuron import Neuron
 if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
+
+    from rheobase.engines.checkpoint import Snapshot
+    from rheobase.network.network import Network
 
 __all__ = ["NetworkRun", "Run", "load"]
 
@@ -224,7 +227,9 @@ class NetworkRun:
     offsets : dict
         Name -> the number of the population's first neuron in the whole network.
     until, seed, engine, seconds
-        As for `Run`.
+        As for `Run`; after Ctrl-C `until` is the time that was reached.
+    network : Network
+        What was run.
     """
 
     populations: Mapping[str, Run | Spikes]
@@ -233,6 +238,43 @@ class NetworkRun:
     seed: int
     engine: str
     seconds: Mapping[str, float]
+    network: Network
+    _state: Snapshot | None
+    _resume: Callable[[Any, int | None, bool], NetworkRun] | None
+
+    def resume(self, until: Any, threads: int | None = None, progress: bool = False) -> NetworkRun:
+        """Return the run carried on to a later time; it begins at 0, too, and has the bits of an unbroken run.
+
+        Parameters
+        ----------
+        until : time
+        threads : int, optional
+            Another number of threads than before.
+        progress : bool
+            Show a bar with the time left.
+
+        Raises
+        ------
+        InputError
+            If the run has already passed `until`, or its engine cannot go on.
+        """
+        if self._resume is None:
+            raise InputError(f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()")
+        return self._resume(until, threads, progress)
+
+    def checkpoint(self, path: str | Path) -> Path:
+        """Write all that is needed to go on bit for bit (``.npz``); `rheobase.restore` reads it, `resume` goes on.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written, or the run's engine cannot go on.
+        """
+        from rheobase.engines.checkpoint import write_snapshot
+
+        if self._state is None:
+            raise InputError(f"{self.engine} does not go on from where it stopped; there is nothing to write")
+        return write_snapshot(self._state, self.network, path)
 
     def __getitem__(self, name: str) -> Run | Spikes:
         if name not in self.populations:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -17,12 +18,14 @@ from rheobase.run import NetworkRun, Run
 from rheobase.units import to_number
 
 if TYPE_CHECKING:  # what one neuron on a grid does not need is imported where it is used: a first run is waited for
+    from rheobase.engines.checkpoint import Snapshot
+    from rheobase.engines.exact import Exact
     from rheobase.engines.markov_run import MarkovRun
     from rheobase.engines.spikes import Spikes
     from rheobase.model.markov import MarkovNeuron
     from rheobase.network.network import Network
 
-__all__ = ["simulate"]
+__all__ = ["restore", "simulate"]
 
 _FEW = 2_000_000  # values of traces that are recorded without being asked for: 16 MB
 
@@ -53,6 +56,7 @@ def simulate(
     record_every: Any = None,
     record_neurons: Any = None,
     n: int | None = None,
+    progress: bool = False,
     **given: Any,
 ) -> Run | NetworkRun | MarkovRun:
     """Return the `Run` of a neuron, of many at once, or of a network.
@@ -79,6 +83,8 @@ def simulate(
         Keep the states of these neurons only.
     n : int, optional
         How many equal neurons (for noise); arrays among the values set it too.
+    progress : bool
+        Of a network: show a bar with the time left.
     **given
         Inputs (numbers, arrays with one value a neuron, stimuli such as `step`), spikes at a port
         (`spikes`, `poisson`, or a list of times), other values of parameters, initial values of states.
@@ -126,7 +132,7 @@ def simulate(
             raise InputError(
                 f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)"
             )
-        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons)
+        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons, progress)
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     if isinstance(chosen, Clock):
@@ -173,7 +179,7 @@ def _simulate_markov(
 
 
 def _simulate_network(
-    net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any
+    net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any, progress: bool
 ) -> NetworkRun:
     from rheobase.engines.exact import Exact
 
@@ -219,14 +225,32 @@ def _simulate_network(
         if chosen is not None and len(chosen) and (chosen[0] < 0 or chosen[-1] >= part.n):
             raise InputError(f"record_neurons: {name} has neurons 0 to {part.n - 1}")
         recordings[name] = Recording(tuple(states), step, chosen)
-    if isinstance(engine, Exact):
-        from rheobase.engines.exact_network import run_exact_network
+    return _run_network(net, until, engine, seed, recordings, progress=progress)
 
-        results = run_exact_network(net, until, recordings, seed, "Exact()", engine.threads)
-    else:
+
+def _run_network(
+    net: Network,
+    until: float,
+    engine: Clock | Exact,
+    seed: int,
+    recordings: Mapping[str, Recording],
+    start: Snapshot | None = None,
+    progress: bool = False,
+) -> NetworkRun:
+    """Return the run of a network, from the beginning or from a snapshot on."""
+    snapshot = None
+    if isinstance(engine, Clock):  # Exact does not go on from a snapshot yet
         from rheobase.engines.network import run_network
 
-        results = run_network(net, engine, until, recordings, seed)
+        results, snapshot = run_network(net, engine, until, recordings, seed, start, progress)
+        reached = steps_until(until, engine.dt) * engine.dt
+        if snapshot.k * engine.dt < reached:
+            reached = snapshot.k * engine.dt
+            warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=4)
+    else:
+        from rheobase.engines.exact_network import run_exact_network
+
+        results, reached = run_exact_network(net, engine, until, recordings, seed), until
     runs: dict[str, Run | Spikes] = {}
     offsets, at = {}, 0
     for name, part in net.populations.items():
@@ -239,7 +263,7 @@ def _simulate_network(
             part.model,
             part.n,
             False,
-            until,
+            reached,
             seed,
             r.spikes,
             r.t,
@@ -252,8 +276,37 @@ def _simulate_network(
             r.values,
             recordings[name].neurons,
         )
+
+    def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
+        end = to_number(until, "ms", "until")
+        assert isinstance(engine, Clock)
+        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
+        return _run_network(net, end, chosen, seed, recordings, snapshot, progress)
+
     first = next(r for r in runs.values() if isinstance(r, Run))
-    return NetworkRun(runs, offsets, until, seed, first.engine, first.seconds)
+    resume = None if snapshot is None else go_on
+    return NetworkRun(runs, offsets, reached, seed, first.engine, first.seconds, net, snapshot, resume)
+
+
+def restore(path: Any, net: Network) -> NetworkRun:
+    """Return the run that `NetworkRun.checkpoint` wrote; its `resume` goes on bit for bit.
+
+    Parameters
+    ----------
+    path : str or Path
+    net : Network
+        The same network, described again: a checkpoint holds its state, not its rows and rules.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated or something else, or was written for another network.
+    """
+    from rheobase.engines.checkpoint import read_snapshot
+
+    snapshot = read_snapshot(path, net)
+    until = snapshot.k * snapshot.engine.dt
+    return _run_network(net, until, snapshot.engine, snapshot.seed, snapshot.recordings, snapshot)
 
 
 def _is_count(value: Any, low: int) -> bool:

@@ -137,11 +137,13 @@ class Live:
             call[f"_hits_{port}"] = np.tile(np.arange(n), len(weights))
             call[f"_weights_{port}"] = np.concatenate([*weights, np.empty(0)])
             call[f"_edges_{port}"] = np.array([0, n * len(weights)])
-        fired = np.zeros(n, dtype=np.bool_)
+        flags = np.zeros(n + -n % 8, dtype=np.bool_)
+        fired = flags[:n]
         out = np.empty(n, dtype=np.int64)
         none = np.empty(0, dtype=np.int64)
         call |= {
             "_fired": fired,
+            "_words": flags.view(np.uint64),
             "_out_step": out.copy(),
             "_out_neuron": out,
             "_record": np.array([-1]),

@@ -138,3 +138,139 @@ def test_same_seed_same_bits() -> None:
     assert np.array_equal(first.spikes.times, again.spikes.times)
     assert np.array_equal(first.spikes.neurons, again.spikes.neurons)
     assert not np.array_equal(first.spikes.times, other.spikes.times)
+
+
+def mixture() -> rb.Network:
+    """All that a network's loop can do: Poisson at ports and as sources, given trains, many delays, two rows."""
+    net = rb.Network()
+    e = net.add(
+        "E", 300, rb.CUBA(), exc=rb.poisson(2000, weight=0.3, sources=8, on=5), v=rb.uniform("-60 mV", "-49 mV")
+    )
+    i = net.add("I", 100, rb.CUBA(), exc=rb.poisson(50, weight=2.0), inh=rb.poisson(3.0, weight=-2.0))
+    turn = rb.Neuron(
+        evolve="tau dv/dt = -v\ntau_g dg/dt = -g",
+        receive={"gate": "g <- g + w_i*(1 - g)", "kick": "v <- v + 10*g + w_i"},
+        threshold="v > 1",
+        reset="v <- 0",
+        tau=20.0,
+        tau_g=5.0,
+    )
+    t = net.add("T", 60, turn)
+    s = net.add("S", 250, rb.poisson("8 Hz"))
+    given = net.add("given", 3, rb.spikes([[0, 1.5, 30], [4, 49.9], [50.1]]))
+    net.connect(e, [e, i], to="exc", p=0.02, weight=rb.normal(1, 0.2), delay=rb.uniform(0.1, 13.0))
+    net.connect(i, [e, i], to="inh", p=0.02, weight=-4, delay=1.5)
+    net.connect(s, e, to="exc", p=0.05, weight=1, delay=rb.uniform(0.3, 2))
+    net.connect(given, e, to="exc", p=0.5, weight=20, delay=rb.uniform(0.3, 20))
+    net.connect(e, t, to="gate", p=0.1, weight=rb.uniform(0.1, 0.5), delay=rb.uniform(0.2, 1.0))
+    net.connect(s, t, to="kick", p=0.1, weight=0.2, delay=0.7)
+    return net
+
+
+def assert_same(a: rb.NetworkRun, b: rb.NetworkRun) -> None:
+    for name, x in a.populations.items():
+        y = b[name]
+        one, other = getattr(x, "spikes", x), getattr(y, "spikes", y)
+        assert np.array_equal(one.times, other.times), name
+        assert np.array_equal(one.neurons, other.neurons), name
+        for s in getattr(x, "final", {}):
+            assert np.array_equal(x.final[s], y.final[s]), (name, s)
+        for s in getattr(x, "traces", {}):
+            assert np.array_equal(x.traces[s], y.traces[s]), (name, s)
+
+
+KEPT = {"seed": 3, "record": True, "record_every": 0.5, "record_neurons": [1, 5, 7]}
+
+
+@pytest.fixture(scope="module")
+def unbroken() -> rb.NetworkRun:
+    return rb.simulate(mixture(), until=60, engine=rb.Clock(threads=1), **KEPT)
+
+
+@pytest.mark.parametrize("threads", [2, 3, None])
+def test_threads_do_not_change_a_bit(unbroken: rb.NetworkRun, threads: int | None) -> None:
+    assert all(len(getattr(p, "spikes", p).times) > 3 for p in unbroken.populations.values())
+    assert_same(unbroken, rb.simulate(mixture(), until=60, engine=rb.Clock(threads=threads), **KEPT))
+
+
+def test_pieces_do_not_change_a_bit(unbroken: rb.NetworkRun, tmp_path: Path) -> None:
+    """Also across thread counts, with spikes in flight, and through a file."""
+    run = rb.simulate(mixture(), until=0.3, engine=rb.Clock(threads=2), **KEPT)
+    run = run.resume(until="13.7 ms", threads=1)
+    path = run.checkpoint(tmp_path / "piece")
+    again = rb.restore(path, mixture())
+    assert_same(run, again)
+    assert_same(unbroken, again.resume(until=20.1).resume(until=60, threads=3))
+
+
+def test_poisson_in_the_loop_is_poisson_from_a_list(unbroken: rb.NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rheobase.engines.groups.shower", lambda *given: None)
+    assert_same(unbroken, rb.simulate(mixture(), until=60, engine=rb.Clock(threads=1), **KEPT))
+
+
+def test_plain_python_is_the_compiled_loop(unbroken: rb.NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rheobase.engines.network._SMALL", 10**9)
+    plain = rb.simulate(mixture(), until=12, engine=rb.Clock(), **KEPT)
+    compiled = unbroken.spikes
+    early = compiled.times <= 12 + 1e-9
+    assert np.array_equal(plain.spikes.times, compiled.times[early])
+    assert np.array_equal(plain.spikes.neurons, compiled.neurons[early])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_arrivals_that_do_not_add_act_one_by_one(threads: int) -> None:
+    """A gate and a limit at which order matters: by step of sending, projection, source, synapse."""
+    gate = rb.Neuron(
+        evolve="tau dv/dt = -v\ntau_g dg/dt = -g",
+        receive={"gate": "g <- g + w_i*(1 - g)\nv <- v*(1 - w_i)", "top": "v <- max(v, w_i)"},
+        threshold="v > 5",
+        reset="v <- 0",
+        tau=20.0,
+        tau_g=5.0,
+    )
+    n, m, dt, steps = 40, 300, 0.1, 400
+    rng = np.random.default_rng(1)
+    trains = [np.unique(rng.integers(1, steps - 60, 12)) * dt for _ in range(n)]
+    links = {
+        port: (rng.integers(0, n, m), rng.integers(0, n, m), rng.uniform(0.1, 0.9, m), rng.integers(1, 50, m))
+        for port in ("gate", "top")
+    }
+    net = rb.Network()
+    sources = net.add("sources", n, rb.spikes(trains))
+    cells = net.add("cells", n, gate)
+    for port, (pre, post, weight, delay) in links.items():
+        for half in (slice(0, m // 2), slice(m // 2, m)):
+            net.connect(
+                sources, cells, to=port, pairs=(pre[half], post[half]), weight=weight[half], delay=delay[half] * dt
+            )
+    run = rb.simulate(net, until=steps * dt, engine=rb.Clock(dt, threads=threads), seed=1, record=True)
+    v, g = np.zeros(n), np.zeros(n)
+    sent = {k: [i for i in range(n) if np.any(np.abs(trains[i] - k * dt) < 1e-9)] for k in range(steps + 1)}
+    for k in range(1, steps + 1):
+        v, g = v * np.exp(-dt / 20), g * np.exp(-dt / 5)
+        for port, (pre, post, weight, delay) in links.items():
+            for before in range(50, 0, -1):
+                for i in sent.get(k - before, []):
+                    for half in (range(m // 2), range(m // 2, m)):
+                        mine = [e for e in half if pre[e] == i and delay[e] == before]
+                        for e in sorted(mine, key=lambda e: post[e]):
+                            j, w = post[e], weight[e]
+                            if port == "gate":
+                                g[j], v[j] = g[j] + w * (1 - g[j]), v[j] * (1 - w)
+                            else:
+                                v[j] = max(v[j], w)
+        assert np.allclose(run["cells"].g[:, k], g, rtol=1e-13, atol=0)
+        assert np.allclose(run["cells"].v[:, k], v, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("precision", ["mixed", "float32"])
+def test_precisions_keep_the_rate(precision: str) -> None:
+    engine = rb.Clock(dt="0.1 ms", precision=precision)
+    run = rb.simulate(cuba(), until="300 ms", engine=engine, seed=1, record=False)
+    assert precision in repr(run)
+    again = rb.simulate(cuba(), until="300 ms", engine=rb.Clock(precision=precision, threads=2), seed=1, record=False)
+    assert_same(run, again)
+    assert 4.0 < len(run.spikes.times) / run.n / 0.3 < 7.5
+    full = rb.simulate(cuba(), until="10 ms", engine=rb.Clock(), seed=1, record=False)
+    near = rb.simulate(cuba(), until="10 ms", engine=engine, seed=1, record=False)
+    assert np.allclose(full["E"].final["v"], near["E"].final["v"], atol=1e-3)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import rheobase as rb
-from rheobase.network.connect import Synapses, build
+from rheobase.network.connect import SOURCES, Rows, Synapses, build
 from rheobase.network.network import Network, Part
 from rheobase.network.pairs import skip
 
@@ -394,3 +394,21 @@ def test_time_grows_with_the_synapses_and_not_with_the_pairs():
     s = synapses(E, E, p=1e-5 * 0.1)
     assert abs(len(s) - 1e6) < 5000
     assert len(synapses(E, E, indegree=2, multapses=False, self_connections=False)) == 2_000_000
+
+
+@pytest.mark.parametrize("how", [{"p": 0.01}, {"outdegree": 7}, {"total": 9999}, {"indegree": 5}], ids=str)
+@pytest.mark.parametrize("loops", [True, False])
+def test_sources_taken_a_block_at_a_time_are_the_whole(how, loops):
+    net = Network()
+    cells = net.add("E", 2500, MODEL)
+    weight, delay = rb.normal(1, 0.1), rb.uniform(0.1, 2)
+    projection = net.connect(cells, cells, weight=weight, delay=delay, self_connections=loops, **how)
+    whole, rows = build(projection, 11), Rows(projection, 11)
+    starts = [*range(0, 2500, SOURCES)]
+    found = [rows.take(lo, min(lo + SOURCES, 2500)) for lo in starts]
+    for name in ("pre", "post", "weight", "delay"):
+        assert np.array_equal(np.concatenate([getattr(s, name) for s in found]), getattr(whole, name))
+    assert (np.diff(whole.pre) >= 0).all()
+    assert loops or (whole.pre != whole.post).all()
+    if "total" in how:
+        assert len(whole) == 9999

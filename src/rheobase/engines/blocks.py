@@ -32,12 +32,14 @@ class Worker:
         self.neurons = np.empty(run.chunk * n, dtype=np.int64)
         self.keys = neuron_keys(p.key("noise"), 0, p.n) if self.normals or self.uniforms is not None else None
         self.noise = [p.key("noise", f"{j}") for j in range(run.step.normals)]
+        fired = np.zeros(n + -n % 8, dtype=np.bool_)
         self.values: dict[str, Any] = {
             **run.values,
             "dt": run.engine.dt,
             **{f"_at_{s}": x for s, x in run.states.items()},
             **{f"_left_{t}": x for t, x in run.left.items()},
-            "_fired": np.zeros(n, dtype=np.bool_),
+            "_fired": fired,
+            "_words": fired.view(np.uint64),
             "_out_step": self.steps,
             "_out_neuron": self.neurons,
             "_chosen": run.chosen,

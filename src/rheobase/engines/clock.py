@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -20,7 +21,7 @@ from rheobase.derive.propagate import clamp_sets, propagators
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
-from rheobase.engines.compile import compiled_module, plain_module, waiting
+from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -32,6 +33,8 @@ from rheobase.units import to_number
 
 __all__ = ["Clock", "ClockRun"]
 
+#: What `Clock` can compute in.
+PRECISIONS: Final = ("float64", "mixed", "float32")
 _FIT: Final = 100_000  # random numbers and inputs of a block and a chunk of steps that stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
@@ -49,7 +52,10 @@ class Clock:
         "auto" chooses by the structure of the rows (see `rheobase.derive.integrate`): exact for affine rows
         and additive noise, exponential Euler or RK4 otherwise. "euler" is what the tutorials use.
     threads : int, optional
-        How many threads; all cores if None. Results do not depend on it.
+        At most so many threads, all cores if None; one where that is quicker. Results do not depend on it.
+    precision : str
+        How numbers are kept: "float64"; "mixed", states as float64, a network's weights and what arrives as
+        float32; "float32", all as float32. Arithmetic between two steps is in 64 bits always.
 
     Examples
     --------
@@ -60,8 +66,11 @@ class Clock:
     dt: float = 0.1
     method: str = "auto"
     threads: int | None = None
+    precision: str = "float64"
 
-    def __init__(self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None, precision: str = "float64"
+    ) -> None:
         step = to_number(dt, "ms", "dt")
         if not 0 < step < math.inf:
             raise InputError(f"dt = {step:g} ms is not positive; give for example Clock(dt='0.1 ms')")
@@ -69,13 +78,26 @@ class Clock:
             raise InputError(f"threads = {threads!r} must be a whole number from 1")
         object.__setattr__(self, "dt", step)
         object.__setattr__(self, "method", method)
+        if precision not in PRECISIONS:
+            raise InputError(f"precision = {precision!r:.60} must be one of {', '.join(PRECISIONS)}")
         object.__setattr__(self, "threads", threads)
+        object.__setattr__(self, "precision", precision)
 
     def run(self, population: Population, until: float, recording: Recording) -> Result:
         """Return the result of running one population of unconnected neurons until `until` (ms)."""
         run = ClockRun(population, self, recording, steps_until(until, self.dt))
         run.advance(run.total)
         return run.result()
+
+
+@lru_cache(maxsize=1)
+def power_of_two() -> Any:
+    """Return the compiled form of a loop's `_two_to`: a float with that exponent and nothing else."""
+
+    def two_to(k):  # type: ignore[no-untyped-def]
+        return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
+
+    return jit(two_to, inline=True)
 
 
 def steps_until(until: float, dt: float) -> int:
@@ -145,7 +167,13 @@ class ClockRun:
     """A run in progress: states, counters, buffers; `advance` carries it forward by any number of steps."""
 
     def __init__(
-        self, population: Population, engine: Clock, recording: Recording, total: int, fed: tuple[str, ...] = ()
+        self,
+        population: Population,
+        engine: Clock,
+        recording: Recording,
+        total: int,
+        fed: tuple[str, ...] = (),
+        compiled: bool | None = None,
     ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
@@ -167,10 +195,17 @@ class ClockRun:
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
         self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, self.step, population.values, dt)
+        if engine.precision == "float32":  # only where compiled: plain Python would round each operation, too
+            compiled = True
+            narrow = np.float32
+            self.states = {s: x.astype(narrow) for s, x in self.states.items()}
+            self.values = {
+                k: v.astype(narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
+            }
         buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
         fit = _FIT // (min(n, BLOCK) * max(buffers, 1))
         self.chunk = int(np.clip(min(2_000_000 // n, fit), 16, 1024)) // 2 * 2
-        self.module, self.source = self.load()
+        self.module, self.source = self.load(compiled)
         self._deliver_at_zero()
         every, chosen = self.recording
         self.times = np.arange(0, total + 1, every) if chosen is not None else np.empty(0, dtype=np.int64)
@@ -193,7 +228,7 @@ class ClockRun:
         path = write_module("clock", source.text)
         self.compiled = is_worth_compiling(p.n * self.total, path) if compiled is None else compiled
         if self.compiled:
-            return compiled_module(path, source.functions, ("advance",)), source
+            return compiled_module(path, source.functions, ("advance",), lambda: {"_two_to": power_of_two()}), source
         return plain_module(path), source
 
     def _deliver_at_zero(self) -> None:
@@ -316,8 +351,8 @@ class ClockRun:
             spikes,
             self.times[:done] * dt,
             traces,
-            {s: x.copy() for s, x in self.states.items()},
-            f"Clock(dt={dt:g} ms)",
+            {s: x.astype(float) for s, x in self.states.items()},
+            f"Clock(dt={dt:g} ms)" if self.engine.precision != "float32" else f"Clock(dt={dt:g} ms, float32)",
             self.method,
             self.order,
             dict(self.seconds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -19,8 +19,8 @@ from rheobase.emit.exact_plan import NEVER, Cells, Link, find_exact_network
 from rheobase.engines import arrivals as _arrivals
 from rheobase.engines.affine import AffineSystem, build_system
 from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
-from rheobase.engines.exact import COMPILING, digest, kernels
-from rheobase.engines.network import _alike, _chosen, _join, _merge
+from rheobase.engines.exact import COMPILING, Exact, digest, kernels
+from rheobase.engines.groups import alike, chosen_neurons, merge
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -57,17 +57,17 @@ class _Group:
 
 
 def run_exact_network(
-    net: Network, until: float, recordings: Mapping[str, Recording], seed: int, engine: str, threads: int | None
+    net: Network, engine: Exact, until: float, recordings: Mapping[str, Recording], seed: int
 ) -> dict[str, Result]:
     """Return a result for each population of a network, run until `until` (ms)."""
     begin = perf_counter()
-    run = _Run(net, until, recordings, seed, threads)
+    run = _Run(net, until, recordings, seed, engine.threads)
     ready = perf_counter()
     try:
         run.advance()
     finally:
         run.team.close()
-    return run.results({"prepare": ready - begin, **run.seconds}, engine)
+    return run.results({"prepare": ready - begin, **run.seconds}, "Exact()")
 
 
 @final
@@ -86,7 +86,7 @@ class _Run:
         self.values = {name: p.values for name, p in prepared.items()}
         self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
         self.groups: list[_Group] = []
-        for names in _alike(prepared):
+        for names in alike(prepared):
             for offset, name in zip(np.cumsum([0, *(prepared[n].n for n in names)]).tolist(), names, strict=False):
                 self.place[name] = (len(self.groups), offset)
             self.groups.append(self._group(names, prepared, recordings))
@@ -110,7 +110,7 @@ class _Run:
         self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
     ) -> _Group:
         parts = self.parts
-        whole = _merge([prepared[n] for n in names])
+        whole = merge([prepared[n] for n in names])
         offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
         neuron, n = whole.neuron, whole.n
         system = build_system(whole, self.until)
@@ -120,7 +120,7 @@ class _Run:
         table = _simple_table(system, neuron, gains)
         every = next((recordings[x].every for x in names if recordings[x].states), None) or 0.1
         chosen = [
-            _chosen(recordings[x], prepared[x].n) + o
+            chosen_neurons(recordings[x], prepared[x].n) + o
             for x, o in zip(names, offsets, strict=False)
             if recordings[x].states
         ]
@@ -408,6 +408,15 @@ def _count_parts(net: Network, asked: int | None) -> int:
     if asked is not None:
         return asked
     return cores() if sum(part.n for part in net.populations.values()) >= _MANY else 1
+
+
+def _join(parts: Sequence[Any], sizes: Sequence[int], kind: Any) -> tuple[Any, bool]:
+    """Return one value if all synapses share it, else one for each."""
+    if all(np.ndim(p) == 0 for p in parts) and len({float(p) for p in parts}) == 1:
+        return kind(parts[0]), False
+    return np.concatenate(
+        [np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]
+    ), True
 
 
 def _is_single(system: AffineSystem) -> bool:

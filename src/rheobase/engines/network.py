@@ -1,363 +1,431 @@
-"""The clock engine on a network: groups of neurons, spikes in flight, one compiled loop."""
+"""The clock engine on a network: groups of neurons in parts, spikes in flight, one compiled loop on several threads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.derive.additive import additive_ports
-from rheobase.emit.network_loop import Group, Joint, network_source
+from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
-from rheobase.engines.clock import Clock, ClockRun, is_worth_compiling, steps_until
+from rheobase.engines.checkpoint import Snapshot
+from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.compile import compiled_module, plain_module
+from rheobase.engines.forecast import refuse_too_large
+from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
 from rheobase.engines.noise import fill_normals, fill_uniforms
-from rheobase.engines.population import Population, prepare
+from rheobase.engines.progress import bar, waiting_for_ctrl_c
+from rheobase.engines.queue import SpikeLog
+from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
+from rheobase.engines.synapses import Bundle, Table, build_table
+from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
-from rheobase.model.neuron import Neuron
-from rheobase.network.connect import build
+from rheobase.network.connect import Rows, expect_synapses
 from rheobase.network.network import Network
-from rheobase.network.sources import Arrivals, SpikeSource
+from rheobase.network.projection import Projection
 from rheobase.random import derive_key, neuron_keys
 
 __all__ = ["run_network"]
 
-
-@final
-@dataclass
-class _Cells:
-    """A group: populations that share one loop, one after the other."""
-
-    names: list[str]
-    offsets: list[int]
-    run: ClockRun
-    ports: tuple[str, ...]
-    arrivals: list[tuple[str, int, Arrivals]]  # (port, offset, what comes from outside)
+_SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
+_ALONE: Final = 6_000  # neurons below which a step is too short for threads to wait for each other
+_NARROW: Final = 1 << 16  # targets that can be told by 16 bits
+_TRIAL: Final = 64  # steps of a chunk by which it is seen how many threads pay
+_HEADS: Final = 1 << 14  # segments of synapses gathered before they are delivered
 
 
 def run_network(
-    net: Network, engine: Clock, until: float, recordings: Mapping[str, Recording], seed: int
-) -> dict[str, Result]:
-    """Return a result for each population of a network."""
+    net: Network,
+    engine: Clock,
+    until: float,
+    recordings: Mapping[str, Recording],
+    seed: int,
+    start: Snapshot | None = None,
+    progress: bool = False,
+) -> tuple[dict[str, Result], Snapshot]:
+    """Return a result for each population of a network, and what is needed to go on.
+
+    It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
+    """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
+    refuse_too_large(net, until, engine, recordings)
     run = _NetworkRun(net, engine, recordings, seed, total)
+    if start is not None:
+        run.restore(start)
     prepared = perf_counter() - begin
-    run.advance(total)
-    return run.results(prepared)
+    try:
+        run.advance(total, progress)
+    finally:
+        run.team.close()
+    return run.results(prepared), run.snapshot()
 
 
 @final
 class _NetworkRun:
     def __init__(self, net: Network, engine: Clock, recordings: Mapping[str, Recording], seed: int, total: int) -> None:
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
-        dt = engine.dt
-        cells = {name: part.model for name, part in net.populations.items() if isinstance(part.model, Neuron)}
-        if not cells:
-            raise InputError("the network has no neurons; add a population: net.add('E', 100, rb.LIF())")
-        parts = net.populations
-        prepared = {
-            name: prepare(model, dict(parts[name].values), seed, parts[name].n, name) for name, model in cells.items()
-        }
-        self.values = {name: p.values for name, p in prepared.items()}
-        self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
-        self.groups: list[_Cells] = []
-        for names in _alike(prepared):
-            self._add_group(names, prepared, recordings)
-        emitting = {name: part.model for name, part in parts.items() if isinstance(part.model, SpikeSource)}
-        self.sources = [*emitting]
-        self.emitters = [
-            source.on_grid(dt, parts[name].n, derive_key(seed, name, "source"), True)
-            for name, source in emitting.items()
-        ]
+        self.recordings = recordings
+        self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
+        self.compiled = self.groups[0].run.compiled
+        self.sources = group_sources(net, seed, engine.dt, self.compiled)
+        self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
+        self.kind: type[np.floating[Any]] = np.float64 if engine.precision == "float64" else np.float32
+        self.seconds = {"compile": 0.0, "run": 0.0}
+        self.n = sum(g.n for g in self.groups)
+        self._plan_threads()
         self._connect()
+        self._make_logs()
         self._load()
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
-        self.emitted: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.sources]
-        self.noise: dict[int, dict[str, np.ndarray]] = {}
-        self.seconds = {"compile": 0.0, "run": 0.0}
+        self.spikes += [[x.arrivals(-1, 0)[:2]] for x in self.sources]
 
-    def _add_group(
-        self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
-    ) -> None:
-        whole = _merge([prepared[n] for n in names])
-        offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
-        targeted = {p.port for p in self.net.projections if p.target.name in names}
-        used = {*targeted, *(port for n in names for port in prepared[n].sources)}
-        neuron = whole.neuron
-        ports = tuple(p for p in neuron.ports if p in used)
-        for port in ports:
-            if port not in additive_ports(neuron):
-                raise InputError(
-                    f"port '{port}' of {neuron.name} does not simply add w_i ({neuron.receive[port]}); in a"
-                    " network the clock engine sums what arrives together, so write the jump as  x <- x + w_i"
-                )
-        chosen = [
-            _chosen(recordings[n], prepared[n].n) + o
-            for n, o in zip(names, offsets, strict=False)
-            if recordings[n].states
-        ]
-        states = tuple(s for s in neuron.states if any(s in recordings[n].states for n in names))
-        every = next((recordings[n].every for n in names if recordings[n].states), None)
-        recording = Recording(states, every, np.concatenate(chosen) if chosen else None)
-        run = ClockRun(whole, self.engine, recording, self.total, fed=ports)
-        outside = [
-            (port, o, s.on_grid(self.engine.dt, prepared[n].n, prepared[n].key("port", port), False))
-            for n, o in zip(names, offsets, strict=False)
-            for port, s in prepared[n].sources.items()
-        ]
-        for n, o in zip(names, offsets, strict=False):
-            self.place[n] = (len(self.groups), o)
-        self.groups.append(_Cells(names, offsets, run, ports, outside))
+    def _plan_threads(self) -> None:
+        """Choose how many threads, and how many parts: enough for the threads, and for 16-bit targets in long rows."""
+        threads = self.engine.threads or (cores() if self.n >= _ALONE else 1)
+        if not self.compiled:
+            threads = 1
+        largest = max(g.n for g in self.groups)
+        per_row = sum(map(expect_synapses, self.net.projections)) / self.n
+        split = -(-largest // (_NARROW * threads)) if per_row > 500 else 1
+        self.parts = min(threads * split, max(1, largest // 16))
+        for x in self.members:
+            x.bounds = cut(x.n, self.parts)
+        self.team = Team(min(threads, self.parts))
 
     def _connect(self) -> None:
-        """Gather projections between the same groups and port into one table of synapses, sorted by source."""
-        dt = self.engine.dt
-        found: dict[tuple[int, int, str], list[tuple[np.ndarray, np.ndarray, Any, Any]]] = {}
-        for projection in self.net.projections:
-            synapses = build(projection, derive_key(self.seed, "projection", projection.index))
-            target, to = self.place[projection.target.name]
-            if projection.source.name in self.place:
-                source, offset = self.place[projection.source.name]
-            else:
-                source, offset = -1 - self.sources.index(projection.source.name), 0
-            steps = np.floor(np.asarray(synapses.delay) / dt + 0.5 + 1e-9).astype(np.int64)
-            if steps.size and steps.min() < 1:
-                raise InputError(
-                    f"projection {projection.name}: a delay of {np.min(synapses.delay):g} ms is shorter than one step"
-                    f" of dt = {dt:g} ms; give longer delays or a smaller dt"
-                )
-            found.setdefault((source, target, projection.port), []).append(
-                (synapses.pre + offset, synapses.post + to, synapses.weight, steps)
-            )
-        self.joints: list[Joint] = []
-        self.tables: list[dict[str, Any]] = []
-        longest = 1
-        for (source, target, port), parts in found.items():
-            n_pre = (
-                self.groups[source].run.population.n
-                if source >= 0
-                else self.net.populations[self.sources[-1 - source]].n
-            )
-            pre = np.concatenate([p[0] for p in parts])
-            post = np.concatenate([p[1] for p in parts]).astype(np.int32)
-            weight, own = _join([p[2] for p in parts], [len(p[0]) for p in parts], float)
-            delay, spread = _join([p[3] for p in parts], [len(p[0]) for p in parts], np.int64)
-            longest = max(longest, int(np.max(delay)) if np.size(delay) else 1)
-            if len(parts) > 1 or (np.diff(pre) < 0).any():
-                order = np.argsort(pre, kind="stable")
-                pre, post = pre[order], post[order]
-                weight, delay = (weight[order] if own else weight), (delay[order] if spread else delay)
-            if spread:
-                delay = delay.astype(np.uint8 if longest < 256 else np.uint32)
-            start = np.searchsorted(pre, np.arange(n_pre + 1)).astype(np.int64)
-            self.joints.append(Joint(source, target, port, own, spread))
-            self.tables.append({"start": start, "target": post, "weight": weight, "delay": delay})
-        self.slots = longest + 1
-        self.rings = [{p: np.zeros((self.slots, g.run.population.n)) for p in g.ports} for g in self.groups]
+        """Make a table of synapses for each port of each group."""
+        place = {
+            n: (g, o) for g, cells in enumerate(self.groups) for n, o in zip(cells.names, cells.offsets, strict=False)
+        }
+        place |= {x.name: (-1 - s, 0) for s, x in enumerate(self.sources)}
+        fed: dict[tuple[int, str], dict[int, list[Projection]]] = {}
+        for p in self.net.projections:
+            by_source = fed.setdefault((place[p.target.name][0], p.port), {})
+            by_source.setdefault(place[p.source.name][0], []).append(p)
+        self.feeds: list[Feed] = []
+        self.tables: list[Table] = []
+        self.firsts: list[np.ndarray] = []
+        for (target, port), by_source in fed.items():
+            bundles, which, firsts, at = [], [], [], 0
+            for i, (source, projections) in enumerate(by_source.items()):
+                firsts.append(at)
+                for name in dict.fromkeys(p.source.name for p in projections):
+                    mine = [p for p in projections if p.source.name == name]
+                    rows = [
+                        (Rows(p, derive_key(self.seed, "projection", p.index)), place[p.target.name][1]) for p in mine
+                    ]
+                    n = self.net.populations[name].n
+                    bundles.append(Bundle(name, n, at + place[name][1], tuple(rows)))
+                    which.append(i)
+                at += (self.groups[source] if source >= 0 else self.sources[-1 - source]).n
+            bounds = self.groups[target].bounds
+            table = build_table(bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            self.tables.append(table)
+            self.firsts.append(np.array(firsts, dtype=np.int64))
+            self.feeds.append(Feed(target, port, tuple(by_source), table.each))
+
+    def _make_logs(self) -> None:
+        """Make room for spikes: as far back as the longest delay, ahead as far as a chunk reaches."""
+        past = dict.fromkeys(range(-len(self.sources), len(self.groups)), 1)
+        shortest = 1 << 30
+        for feed, table in zip(self.feeds, self.tables, strict=True):
+            for i, source in enumerate(feed.sources):
+                delays = table.due[table.due[:, 1 + i] > 0, 0]
+                if len(delays):
+                    past[source] = max(past[source], int(delays.max()))
+                    shortest = min(shortest, int(delays.min()))
+        largest = max(g.n for g in self.groups)
+        wide = any(g.run.step.normals or g.run.population.neuron.rows.hazard or g.run.samplers for g in self.groups)
+        self.chunk = int(np.clip((2_000_000 if wide else 40_000_000) // largest, 16, 1024))
+        self.held = min(shortest, self.chunk)
+        for i, cells in enumerate(self.groups):
+            cells.log = SpikeLog(np.diff(cells.bounds) * (past[i] + self.chunk), past[i], self.chunk)
+        self.rain = [{p: Rain(s, g.bounds, self.engine.dt) for p, s in g.showers.items()} for g in self.groups]
+        self.drizzle: list[Rain | None] = []
+        for s, x in enumerate(self.sources):
+            back = past[-1 - s]
+            rain = Rain([x.shower], x.bounds, self.engine.dt) if x.shower else None
+            self.drizzle.append(rain)
+            room = np.zeros(self.parts, dtype=np.int64)
+            if x.shower is not None:
+                expected = np.add.reduceat(np.append(x.shower.expected, 0.0), x.bounds[:-1]) * (back + self.chunk)
+                room = np.ceil(expected + 12 * np.sqrt(expected) + 64).astype(np.int64)
+            x.log = SpikeLog(room, back, self.chunk)
 
     def _load(self) -> None:
         runs = [g.run for g in self.groups]
-        paths = [write_module("clock", run.source.text) for run in runs]
+        modules = [write_module("clock", run.source.text) for run in runs]
         groups = [
-            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports)
-            for path, run, g in zip(paths, runs, self.groups, strict=True)
+            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain))
+            for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
         ]
-        text, self.arguments = network_source(groups, self.joints, len(self.sources))
-        path = write_module("network", text)
-        self.compiled = is_worth_compiling(sum(run.population.n for run in runs) * self.total, path)
-        for run in runs:
-            run.module, run.source = run.load(self.compiled)
-        self.module = _module(path, [run.module.advance for run in runs], self.compiled)
+        emitters = [Emitter(rain is not None) for rain in self.drizzle]
+        text, self.arguments = network_source(groups, self.feeds, emitters)
+        self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled)
+        self._fixed = self._gather_fixed()
 
-    def advance(self, until_step: int) -> None:
-        """Carry the network forward to a step."""
-        largest = max(g.run.population.n for g in self.groups)
-        chunk = int(np.clip(2_000_000 // largest, 16, 1024))
-        buffers = [
-            (np.empty(chunk * g.run.population.n, dtype=np.int64), np.empty(chunk * g.run.population.n, dtype=np.int64))
-            for g in self.groups
+    def _gather_fixed(self) -> dict[str, Any]:
+        """Return the arguments of the loop that stay the same from chunk to chunk."""
+        values: dict[str, Any] = {"dt": self.engine.dt, "_held": self.held, "_parts": self.parts}
+        values |= {"_barrier": self.team.barrier, "_status": np.zeros(1, dtype=np.int64)}
+        for g, (cells, rain) in enumerate(zip(self.groups, self.rain, strict=True)):
+            r = cells.run
+            own: dict[str, Any] = {**r.values, "_chosen": r.chosen}
+            own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
+            own |= {f"_trace_{s}": x for s, x in r.traces.items()}
+            width = int(np.diff(cells.bounds).max())
+            own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
+            own["_words"] = own["_fired"].view(np.uint64)
+            own["_out_step"] = np.empty(cells.n, dtype=np.int32)
+            values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
+            values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
+            values[f"q{g}_recorded"] = np.searchsorted(r.chosen, cells.bounds)
+            for port in cells.ports:
+                if port not in cells.in_turn:
+                    values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
+                if port in rain:
+                    values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
+                    values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
+        for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
+            values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
+            if drizzle is not None:
+                values |= {f"s{s}_{a}": x for a, x in drizzle.arguments.items()}
+                values[f"s{s}_end"] = source.log.base[1:]
+        for j, (table, first) in enumerate(zip(self.tables, self.firsts, strict=True)):
+            own = {"due": table.due, "start": table.start, "target": table.target, "weight": table.weight}
+            own |= {"first": first, "stride": table.stride, "cells": table.cells}
+            values |= {f"f{j}_{a}": x for a, x in own.items()}
+        room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
+        values["_gather"] = _HEADS
+        self._own = [
+            {
+                **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
+                "_bits": np.empty(BLOCK, dtype=np.int32),
+                "_counts": np.empty(BLOCK, dtype=np.int32),
+            }
+            for _ in range(self.team.most)
         ]
+        return values
+
+    def advance(self, until_step: int, progress: bool = False) -> None:
+        """Carry the network forward to a step, or until Ctrl-C."""
         if self.compiled:
             begin = perf_counter()
-            self._call(self.k, self.k, buffers)
+            self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
             self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
-        while self.k < until_step:
-            stop = min(self.k + chunk, until_step)
-            counts = self._call(self.k, stop, buffers)
-            for g, count in enumerate(counts):
-                self.spikes[g].append((buffers[g][0][:count].copy(), buffers[g][1][:count].copy()))
-            self.k = stop
+        with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
+            while self.k < until_step and not stopped:
+                before = self.k
+                chunk = min(self.chunk, _TRIAL) if self.team.is_trying else self.chunk
+                self._run_chunk(min(self.k + chunk, until_step))
+                report((self.k - before) * self.engine.dt)
         self.seconds["run"] += perf_counter() - begin
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
 
-    def _call(self, k0: int, k1: int, buffers: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[int]:
-        rows = max(k1, k0 + 1)
-        values: dict[str, Any] = {"_k0": k0, "_k1": k1, "dt": self.engine.dt, "_slots": self.slots}
-        done = []
-        for g, cells in enumerate(self.groups):
-            r, n = cells.run, cells.run.population.n
-            own: dict[str, Any] = {**r.values, **r.gather(k0, rows)}
-            own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
-            own |= self._draw(g, k0, rows)
-            own |= {
-                "_fired": np.zeros(n, dtype=np.bool_),
-                "_out_step": buffers[g][0],
-                "_out_neuron": buffers[g][1],
-                "_chosen": r.chosen,
-            }
-            own |= {f"_trace_{s}": x for s, x in r.traces.items()}
-            values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
-            values |= {f"g{g}_n": n, f"g{g}_done": np.zeros(1, dtype=np.int64)}
-            done.append(values[f"g{g}_done"])
-            for port in cells.ports:
-                steps, hits, weights = _outside(cells, port, k0, rows)
-                values |= {
-                    f"g{g}_ring_{port}": self.rings[g][port],
-                    f"g{g}_hits_{port}": hits,
-                    f"g{g}_weights_{port}": weights,
-                }
-                values[f"g{g}_edges_{port}"] = np.searchsorted(steps, np.arange(k0 + 1, rows + 2))
-        for s, arrivals in enumerate(self.emitters):
-            steps, neurons, _ = arrivals(k0, rows)
-            if k1 > k0:
-                self.emitted[s].append((steps, neurons))
-            values |= {
-                f"s{s}_edges": np.searchsorted(steps, np.arange(k0 + 1, rows + 2)),
-                f"s{s}_neurons": np.ascontiguousarray(neurons),
-            }
-        for j, table in enumerate(self.tables):
-            values |= {f"j{j}_{what}": x for what, x in table.items()}
-        self.module.run(*(values[a] for a in self.arguments))
-        return [int(d[0]) for d in done]
+    def _run_chunk(self, stop: int) -> None:
+        k0, steps = self.k, stop - self.k
+        values = self._gather(k0, stop)
+        self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
+        if self._fixed["_status"][0]:
+            raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
+        for x, spikes in zip(self.members, self.spikes, strict=True):
+            log = x.log
+            rows, neurons = log.table(log.past, log.past + steps)
+            spikes.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
+            log.shift(steps)
+        self.k = stop
 
-    def _draw(self, g: int, k0: int, k1: int) -> dict[str, np.ndarray]:
-        """Return the random numbers of a group for steps k0..k1-1, in memory that is used again."""
-        p, run = self.groups[g].run.population, self.groups[g].run
-        drawn = {f"_z_{j}": p.key("noise", f"{j}") for j in range(run.step.normals)}
-        if p.neuron.rows.hazard is not None:
-            drawn["_u_0"] = p.key("hazard")
-        if not drawn:
-            return {}
-        keys = neuron_keys(p.key("noise"), 0, p.n)
-        for name, key in drawn.items():
-            shape = (k1 - k0, p.n)
-            if g not in self.noise or self.noise[g].get(name, np.empty(0)).shape != shape:
-                self.noise.setdefault(g, {})[name] = np.empty(shape)
-            fill = fill_uniforms if name == "_u_0" else fill_normals
-            fill(key, keys, k0, k1, self.noise[g][name], self.compiled)
-        return self.noise[g]
+    def _gather(self, k0: int, k1: int) -> dict[str, Any]:
+        """Return the arguments of the loop that a chunk has of its own."""
+        values = {**self._fixed, "_k0": k0, "_k1": k1}
+        for g, cells in enumerate(self.groups):
+            r = cells.run
+            own = r.gather(k0, k1)
+            for j in range(r.step.normals):
+                own[f"_z_{j}"] = np.empty((k1 - k0) * cells.n)
+            if r.population.neuron.rows.hazard is not None:
+                own["_u_0"] = np.empty((k1 - k0) * cells.n)
+            values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
+            for port in cells.ports:
+                edges, hits, weights = outside(cells, port, k0, k1)
+                own = {"outedges": edges, "outhits": hits, "outweights": weights.astype(self.kind)}
+                if port in cells.in_turn:
+                    own |= self._make_room(g, port, int(np.diff(edges, axis=1).max()))
+                values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
+            for port, rain in self.rain[g].items():
+                values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
+        for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
+            if drizzle is not None:
+                values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
+            else:
+                self._fill_given(s, source, k0, k1)
+                values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
+        return values
+
+    def _make_room(self, g: int, port: str, outside: int) -> dict[str, Any]:
+        """Return where arrivals that act one by one are written down: a place for each synapse onto a part."""
+        room = np.full(self.parts, outside + 16, dtype=np.int64)
+        for feed, table in zip(self.feeds, self.tables, strict=True):
+            if (feed.target, feed.port) == (g, port):
+                ends = table.start.reshape(self.parts, -1, table.stride)
+                room += (ends[:, :, -1].astype(np.int64) - ends[:, :, 0]).sum(axis=1) * 2
+        at = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
+        hits, weights = np.empty(int(at[-1]), dtype=np.int64), np.empty(int(at[-1]), dtype=self.kind)
+        return {"room": at, "hits": hits, "weights": weights, "edges": np.zeros((self.parts, 2), dtype=np.int64)}
+
+    def _fill_given(self, s: int, source: Emitting, k0: int, k1: int) -> None:
+        """Write the given trains of steps k0+1..k1 behind those still in flight."""
+        old = source.log
+        rows, neurons = old.table(0, old.past if k0 else 0)
+        steps, new, _ = source.arrivals(k0 if k0 else -1, k1)  # a spike at t = 0 is sent, too
+        rows = np.concatenate([rows, steps - (k0 + 1) + old.past])
+        neurons = np.concatenate([neurons, new.astype(np.int32)])
+        keep = rows >= 0
+        rows, neurons = rows[keep], neurons[keep]
+        room = np.diff(np.searchsorted(np.sort(neurons), source.bounds))
+        source.log = SpikeLog(room, old.past, self.chunk)
+        source.log.fill(0, source.bounds, rows, neurons)
+
+    def _call(self, i: int, size: int, k0: int, k1: int, values: dict[str, Any]) -> None:
+        """Run one thread's share of a chunk."""
+        first, last = share(self.parts, size, i)
+        for g, cells in enumerate(self.groups):
+            self._fill_noise(g, cells, first, last, k0, max(k1, k0 + 1), values)
+        own = {**values, **self._own[i], "_k1": k1, "_first": first, "_last": last, "_team": size}
+        self.module.run(*(own[a] for a in self.arguments))
+
+    def _fill_noise(
+        self, g: int, cells: Cells, first: int, last: int, k0: int, k1: int, values: dict[str, Any]
+    ) -> None:
+        """Fill the random numbers of some parts, each part's rows one after the other."""
+        r = cells.run
+        hazard = r.population.neuron.rows.hazard is not None
+        if not r.step.normals and not hazard:
+            return
+        for lo, hi in zip(cells.bounds[first:last], cells.bounds[first + 1 : last + 1], strict=True):
+            keys = neuron_keys(r.population.key("noise"), int(lo), int(hi))
+
+            def block(name: str, lo: int = int(lo), hi: int = int(hi)) -> np.ndarray:
+                return values[f"g{g}_{name}"][lo * (k1 - k0) : hi * (k1 - k0)].reshape(k1 - k0, hi - lo)
+
+            for j in range(r.step.normals):
+                fill_normals(r.population.key("noise", f"{j}"), keys, k0, k1, block(f"z_{j}"), self.compiled)
+            if hazard:
+                fill_uniforms(r.population.key("hazard"), keys, k0, k1, block("u_0"), self.compiled)
 
     def results(self, prepared: float) -> dict[str, Result]:
         """Return what has been simulated so far, population by population."""
         out: dict[str, Result] = {}
         seconds = {"prepare": prepared, **self.seconds}
-        dt, none = self.engine.dt, np.empty(0, dtype=np.int64)
-        for g, cells in enumerate(self.groups):
+        dt, e = self.engine.dt, self.engine
+        threads = f"up to {self.team.most} threads" if self.team.most > 1 else "1 thread"
+        told = f"Clock(dt={dt:g} ms, precision='{e.precision}'), {threads}"
+        for name, (cells, lo, hi) in self._places().items():
             r = cells.run
-            steps = np.concatenate([none, *(s for s, _ in self.spikes[g])])
-            neurons = np.concatenate([none, *(i for _, i in self.spikes[g])])
             whole = r.result()
-            for name, lo, hi in zip(cells.names, cells.offsets, cells.offsets[1:], strict=False):
-                inside = (neurons >= lo) & (neurons < hi)
-                spikes = Spikes.from_table(steps[inside] * dt, neurons[inside] - lo, hi - lo)
-                rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
-                traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
-                final = {s: x[lo:hi] for s, x in whole.final.items()}
-                out[name] = Result(
-                    spikes,
-                    whole.t if len(rows) else np.empty(0),
-                    traces,
-                    final,
-                    whole.engine,
-                    whole.method,
-                    whole.order,
-                    seconds,
-                    self.values[name],
-                )
-        for name, pieces in zip(self.sources, self.emitted, strict=True):
-            steps = np.concatenate([none, *(s for s, _ in pieces)])
-            neurons = np.concatenate([none, *(i for _, i in pieces)])
-            spikes = Spikes.from_table(steps * dt, neurons, self.net.populations[name].n)
-            out[name] = Result(spikes, np.empty(0), {}, {}, f"Clock(dt={dt:g} ms)", "given spikes", "grid", seconds)
+            steps, neurons = self._sent(name)
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
+            t = whole.t if len(rows) else np.empty(0)
+            final = {s: x[lo:hi] for s, x in whole.final.items()}
+            spikes = Spikes.from_table(steps * dt, neurons, hi - lo)
+            out[name] = Result(spikes, t, traces, final, told, whole.method, whole.order, seconds, cells.values[name])
+        for source in self.sources:
+            steps, neurons = self._sent(source.name)
+            spikes = Spikes.from_table(steps * dt, neurons, source.n)
+            out[source.name] = Result(spikes, np.empty(0), {}, {}, told, "given spikes", "grid", seconds)
         return {name: out[name] for name in self.net.populations}
 
+    def _places(self) -> dict[str, tuple[Cells, int, int]]:
+        """Return each population's group, its first neuron there, and the one after its last."""
+        return {
+            name: (cells, lo, hi)
+            for cells in self.groups
+            for name, lo, hi in zip(cells.names, cells.offsets, cells.offsets[1:], strict=False)
+        }
 
-def _chosen(recording: Recording, n: int) -> np.ndarray:
-    return np.arange(n) if recording.neurons is None else np.sort(recording.neurons)
+    def _sent(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return (steps, neurons) of all that a population has sent so far, in the order of steps."""
+        for x, pieces in zip(self.members, self.spikes, strict=True):
+            if isinstance(x, Emitting) and x.name == name:
+                return _joined(pieces)
+            if isinstance(x, Cells) and name in x.names:
+                lo, hi = x.offsets[x.names.index(name)], x.offsets[x.names.index(name) + 1]
+                steps, neurons = _joined(pieces)
+                inside = (neurons >= lo) & (neurons < hi)
+                return steps[inside], neurons[inside] - lo
+        raise KeyError(name)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is needed to go on from here."""
+        arrays: dict[str, np.ndarray] = {}
+        for name, (cells, lo, hi) in self._places().items():
+            r = cells.run
+            done = int(np.searchsorted(r.times, self.k, side="right"))
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            arrays |= {f"state {name} {s}": x[lo:hi].copy() for s, x in r.states.items()}
+            arrays |= {f"left {name} {t}": x[lo:hi].copy() for t, x in r.left.items()}
+            arrays |= {f"trace {name} {s}": x[:done, rows].copy() for s, x in r.traces.items() if len(rows)}
+        for name in self.net.populations:
+            arrays[f"steps {name}"], arrays[f"neurons {name}"] = self._sent(name)
+        return Snapshot(self.k, self.engine, self.seed, self.recordings, arrays)
+
+    def restore(self, start: Snapshot) -> None:
+        """Put everything as it was at a snapshot's step."""
+        if start.k > self.total:
+            raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
+        self.k, arrays = start.k, start.arrays
+        for name, (cells, lo, hi) in self._places().items():
+            r = cells.run
+            for s, x in r.states.items():
+                x[lo:hi] = arrays[f"state {name} {s}"]
+            for t, x in r.left.items():
+                x[lo:hi] = arrays[f"left {name} {t}"]
+            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
+            for s, x in r.traces.items():
+                if len(rows):
+                    old = arrays[f"trace {name} {s}"]
+                    x[: len(old), rows] = old
+        for i, member in enumerate(self.members):
+            named = zip(member.names, member.offsets, strict=False) if isinstance(member, Cells) else [(member.name, 0)]
+            sent = [(arrays[f"steps {name}"], arrays[f"neurons {name}"] + o) for name, o in named]
+            steps, neurons = _joined(sent)
+            order = np.lexsort((neurons, steps))
+            steps, neurons = steps[order].astype(np.int32), neurons[order].astype(np.int32)
+            self.spikes[i] = [(steps, neurons)]
+            log = member.log
+            late = steps > self.k - log.past
+            room = np.diff(log.base)
+            if isinstance(member, Emitting) and member.shower is None:
+                room = np.full(self.parts, int(late.sum()), dtype=np.int64)
+            member.log = SpikeLog(room, log.past, self.chunk)
+            member.log.fill(0, member.bounds, steps[late] - (self.k + 1) + log.past, neurons[late])
+        self._fixed = self._gather_fixed()
 
 
-def _alike(prepared: Mapping[str, Population]) -> list[list[str]]:
-    """Return the populations that can share a loop: equal rows, no inputs that vary in time."""
-    found: dict[Any, list[str]] = {}
-    for name, p in prepared.items():
-        m = p.neuron
-        key = (
-            m.evolve,
-            tuple(m.receive.items()),
-            m.threshold,
-            m.reset,
-            m.hazard,
-            tuple(m.refractory.items()),
-            name if p.inputs else "",
-        )
-        found.setdefault(key, []).append(name)
-    return [*found.values()]
-
-
-def _merge(parts: Sequence[Population]) -> Population:
-    """Return populations of the same rows as one, one after the other."""
-    first = parts[0]
-    n = sum(p.n for p in parts)
-    values: dict[str, float | np.ndarray] = {}
-    for key in first.values:
-        each = [p.values[key] for p in parts]
-        same = all(np.ndim(x) == 0 and x == each[0] for x in each)
-        values[key] = (
-            each[0] if same else np.concatenate([np.broadcast_to(x, (p.n,)) for x, p in zip(each, parts, strict=True)])
-        )
-    initial = {s: np.concatenate([p.initial[s] for p in parts]) for s in first.initial}
-    return Population(
-        first.neuron, n, False, values, initial, first.inputs, {}, first.seed, "+".join(p.name for p in parts)
-    )
-
-
-def _join(parts: Sequence[Any], sizes: Sequence[int], kind: Any) -> tuple[Any, bool]:
-    """Return one value if all synapses share it, else one for each."""
-    if all(np.ndim(p) == 0 for p in parts) and len({float(p) for p in parts}) == 1:
-        return kind(parts[0]), False
-    return np.concatenate(
-        [np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]
-    ), True
-
-
-def _outside(cells: _Cells, port: str, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = [(*arrivals(k0, k1), offset) for p, offset, arrivals in cells.arrivals if p == port]
-    if not found:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
-    steps = np.concatenate([f[0] for f in found])
-    hits = np.concatenate([f[1] + f[3] for f in found])
-    weights = np.concatenate([f[2] for f in found])
-    order = np.argsort(steps, kind="stable")
-    return steps[order], hits[order].astype(np.int64), weights[order].astype(float)
+def _joined(pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    none = np.empty(0, dtype=np.int64)
+    return np.concatenate([none, *(s for s, _ in pieces)]), np.concatenate([none, *(i for _, i in pieces)])
 
 
 def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:
     """Return the network's module with its groups' loops put in."""
     named = {f"_advance{g}": advance for g, advance in enumerate(advances)}
     if compiled:
-        return compiled_module(path, (), ("run",), lambda: {name: a.dispatcher for name, a in named.items()})
+        return compiled_module(
+            path, INNER, ("run",), lambda: {name: a.dispatcher for name, a in named.items()} | intrinsics()
+        )
     module = plain_module(path)
-    for name, advance in named.items():
-        setattr(module, name, advance)
+    for name, function in (named | PLAIN).items():
+        setattr(module, name, function)
     return module

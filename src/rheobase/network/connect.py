@@ -2,10 +2,14 @@
 
 Every draw comes from a stream that depends on the key alone, so the same key gives the same synapses. The
 time grows with the number of synapses, except for `where` and `distance` without reach, which ask all pairs.
+Where the rule allows it, sources are taken 1024 at a time, each block with a stream of its own, so that the synapses
+of many neurons can be made a part at a time and by several threads.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -30,8 +34,9 @@ from rheobase.network.rule import (
 from rheobase.network.values import DistanceFunction, read_delay, read_weight
 from rheobase.random import derive_key
 
-__all__ = ["Synapses", "build"]
+__all__ = ["SOURCES", "Rows", "Synapses", "build", "expect_synapses", "is_built_in_pieces"]
 
+SOURCES: Final = 1024  # sources that share a stream of random numbers
 _BLOCK: Final = 1 << 20  # pairs looked at in one go
 _Found = Iterator[tuple[np.ndarray, np.ndarray]]
 _MOST: Final = 1 << 53  # pairs that a float can count
@@ -79,6 +84,107 @@ def build(projection: Projection, key: int) -> Synapses:
     >>> s.pre, s.post, s.weight
     (array([0, 0, 1, 1, 2, 2], dtype=int32), array([1, 2, 0, 2, 0, 1], dtype=int32), 0.5)
     """
+    pieces = _split(projection, key)
+    if len(pieces) == 1:
+        return _build_one(*pieces[0])
+    found = [_build_one(*piece) for piece in pieces]
+
+    def whole(values: list[Any]) -> Any:
+        return values[0] if np.ndim(values[0]) == 0 else np.concatenate(values)
+
+    pre, post = (np.concatenate([getattr(s, x) for s in found]) for x in ("pre", "post"))
+    weight, delay = whole([s.weight for s in found]), whole([s.delay for s in found])
+    if not _is_rising(projection.source):
+        order = np.argsort(pre, kind="stable")
+        pre, post = pre[order], post[order]
+        weight, delay = (x if np.ndim(x) == 0 else x[order] for x in (weight, delay))
+    return Synapses(pre, post, weight, delay)
+
+
+@final
+class Rows:
+    """The synapses of a projection, some sources at a time: `take` may be called from several threads."""
+
+    def __init__(self, projection: Projection, key: int) -> None:
+        self.projection = projection
+        self._key = key
+        self._pieces = _split(projection, key) if projection.source.is_whole else []
+        self._lock = threading.Lock()
+        self._whole: Synapses | None = None
+        self._left = projection.source.n
+
+    def take(self, lo: int, hi: int) -> Synapses:
+        """Return the synapses of neurons lo..hi-1 of the source population, lo a multiple of `SOURCES`; each once."""
+        if len(self._pieces) > 1:
+            return _build_one(*self._pieces[lo // SOURCES])
+        with self._lock:
+            whole = self._whole = build(self.projection, self._key) if self._whole is None else self._whole
+            self._left -= hi - lo
+            if self._left <= 0:
+                self._whole = None
+        a, b = np.searchsorted(whole.pre, [lo, hi])
+
+        def part(x: Any) -> Any:
+            return x if np.ndim(x) == 0 else x[a:b]
+
+        return Synapses(whole.pre[a:b], whole.post[a:b], part(whole.weight), part(whole.delay))
+
+
+def expect_synapses(projection: Projection) -> float:
+    """Return about how many synapses a projection has; for functions of pairs or of distance an upper bound.
+
+    >>> from rheobase.model.zoo import LIF
+    >>> from rheobase.network.network import Network
+    >>> net = Network()
+    >>> E = net.add("E", 100, LIF(), I=0)
+    >>> expect_synapses(net.connect(E, E, p=0.1, weight=0.5, delay=1))
+    1000.0
+    """
+    n, m = len(projection.source), len(projection.target)
+    match projection.rule:
+        case Probability(p):
+            return p * n * m
+        case InDegree(k):
+            return float(k * m)
+        case OutDegree(k):
+            return float(k * n)
+        case Total(count):
+            return float(count)
+        case OneToOne():
+            return float(n)
+        case Pairs(pre, _):
+            return float(len(pre))
+    return float(n * m)
+
+
+def is_built_in_pieces(projection: Projection) -> bool:
+    """Return whether the synapses of some sources can be drawn without those of the others."""
+    rule = projection.rule
+    return isinstance(rule, Probability | OutDegree) or (isinstance(rule, Total) and rule.multapses)
+
+
+def _split(projection: Projection, key: int) -> list[tuple[Projection, int]]:
+    """Return a projection as several, of `SOURCES` sources each, with their keys; in one piece if it must be."""
+    source, rule = projection.source, projection.rule
+    if len(source) <= SOURCES or not is_built_in_pieces(projection):
+        return [(projection, key)]
+    parts = [source[lo : lo + SOURCES] for lo in range(0, len(source), SOURCES)]
+    rules = [rule] * len(parts)
+    if isinstance(rule, Total):
+        loops = not projection.options.self_connections and source.name == projection.target.name
+        pairs = np.array([len(p) * len(projection.target) for p in parts], dtype=float)
+        pairs -= [len(_own_pairs(p, projection.target)) if loops else 0 for p in parts]
+        rng = np.random.Generator(np.random.Philox(key=derive_key(key, "counts")))
+        counts = rng.multinomial(rule.count, pairs / pairs.sum())
+        rules = [dataclasses.replace(rule, count=int(c)) for c in counts]
+    return [
+        (dataclasses.replace(projection, source=part, rule=r), derive_key(key, "block", c))
+        for c, (part, r) in enumerate(zip(parts, rules, strict=True))
+    ]
+
+
+def _build_one(projection: Projection, key: int) -> Synapses:
+    """Return the synapses of a projection, drawn in one go."""
     source, target = projection.source, projection.target
     what = f"connect {source} to {target}"
     if len(source) * len(target) > _MOST:
@@ -148,6 +254,11 @@ def _number(part: Part, local: np.ndarray) -> np.ndarray:
     """Return the numbers in the whole population, int32."""
     if part.is_whole:
         return local.astype(np.int32, copy=False)
+    if isinstance(part.chosen, range):
+        found = local.astype(np.int32)
+        found *= np.int32(part.chosen.step)
+        found += np.int32(part.chosen.start)
+        return found
     return part.indices.astype(np.int32)[local]
 
 

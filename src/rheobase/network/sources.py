@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -17,7 +17,10 @@ from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
 from rheobase.random import derive_key, neuron_keys, uniforms
 from rheobase.units import Dimension, parse_unit
 
-__all__ = ["Poisson", "SpikeSource", "SpikeSum", "SpikeTrains", "as_source", "poisson", "spikes"]
+__all__ = ["COARSE", "Poisson", "SpikeSource", "SpikeSum", "SpikeTrains", "as_source", "poisson", "spikes"]
+
+#: The mean from which Poisson counts are drawn with 31 bits: enough for six digits, and twice as fast as 52.
+COARSE: Final = 1e-3
 
 #: Hands out (steps, neurons, weights) of the arrivals due at steps k0+1..k1, sorted by step then neuron.
 Arrivals = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -234,9 +237,11 @@ class Poisson(SpikeSource):
 def poisson_counts(expected: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return Poisson counts with mean `expected` by inversion of the cumulative distribution at `u`.
 
-    Above a mean of 30 the quantile is found by SciPy.
+    From a mean of `COARSE` on the first 31 bits of u decide. Above a mean of 30 the quantile is found by SciPy.
     """
     expected, u = np.broadcast_arrays(expected, u)
+    coarse = (np.minimum(np.floor(u * 2.0**31), 2.0**31 - 2) + 0.5) * 2.0**-31
+    u = np.where(expected < COARSE, u, coarse)
     out = np.zeros(u.shape, dtype=np.int64)
     p = np.exp(-expected)
     total, large = p.copy(), expected > 30

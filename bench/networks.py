@@ -1,0 +1,110 @@
+"""Networks: loop, build, compilation, memory; with the peers that are installed, in the same run.
+
+    python bench/networks.py [--repeats 3] [--tasks cuba4k coba4k ...] [--precision float64 mixed float32]
+
+"loop" is the run alone, per second of model time; every line is the median over processes. Cost per neuron and step,
+and per synaptic event, is the loop's time over each number, so it holds all the rest, too; beside it stands what the
+same bytes cost when they are only copied.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+PEERS = Path(__file__).parent / "peers"
+#: name -> (task, neurons, ms of model time, synapses a neuron, also with peers)
+TASKS = {
+    "cuba4k": ("cuba", 4_000, 1000, 80, True),
+    "cuba40k": ("cuba", 40_000, 1000, 80, True),
+    "cuba400k": ("cuba", 400_000, 200, 80, False),
+    "coba4k": ("coba", 4_000, 1000, 80, True),
+    "coba40k": ("coba", 40_000, 1000, 80, True),
+    "brunel": ("brunel", 12_500, 1000, 1250, True),
+    "microcircuit": ("microcircuit", 77_169, 1000, 3873, False),
+    "million": ("sparse", 1_000_000, 100, 100, False),
+}
+
+
+def run(python: str, script: str, *arguments: object) -> dict[str, float]:
+    """Return what a script reports."""
+    command = [python, str(PEERS / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr[-800:])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+COPY = """
+import time, numpy as np
+a, b, times = np.ones(1 << 25), np.zeros(1 << 25), []
+for _ in range(5):
+    begin = time.perf_counter()
+    np.copyto(b, a)
+    times.append(time.perf_counter() - begin)
+print(2 * a.nbytes / min(times) / 1e9)
+"""
+
+
+def copy_bandwidth() -> float:
+    """Return GB/s read and written by a copy of 256 MB; in a process of its own, for peaks of memory are inherited."""
+    return float(subprocess.run([sys.executable, "-c", COPY], capture_output=True, text=True, check=True).stdout)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--tasks", nargs="+", default=["cuba4k", "cuba40k", "coba4k", "brunel"], choices=[*TASKS])
+    parser.add_argument("--precision", nargs="+", default=["float64"], choices=["float64", "mixed", "float32"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 0], help="0: as many as pay")
+    parser.add_argument("--alone", action="store_true", help="without peers")
+    given = parser.parse_args()
+    folder = os.environ.get("PEERS", "")
+    speed = copy_bandwidth()
+    print(f"copying: {speed:.1f} GB/s")
+    for name in given.tasks:
+        task, n, until, degree, peered = TASKS[name]
+        programs = {
+            f"rheobase {p}, {t or 'all'}": (sys.executable, "rheobase_nets.py", t, p)
+            for p in given.precision
+            for t in dict.fromkeys(given.threads)
+        }
+        for peer in ("nest", "brian2") if peered and folder and not given.alone else ():
+            python = Path(folder) / peer / "bin" / "python"
+            if python.exists():
+                threads = os.cpu_count() if peer == "nest" else 1  # two threads make Brian2 slower
+                programs[f"{peer}, {threads}"] = (str(python), f"{peer}_nets.py", threads)
+        print(f"\n{name}: {n} neurons, {degree} synapses each, {until} ms")
+        columns = (
+            f"{'loop s/s':>10}{'build s':>9}{'compile s':>11}{'GB':>7}{'rate Hz':>9}{'ns/step':>9}{'ns/event':>10}"
+        )
+        print(f"{'':<22}{columns}")
+        found: dict[str, list[dict[str, float]]] = {label: [] for label in programs}
+        for _ in range(given.repeats):  # in turn, so that a busy moment meets all of them
+            for label, (python, script, *more) in programs.items():
+                found[label].append(run(python, script, task, n, until, *more))
+        loops = {}
+        for label, reports in found.items():
+            m = {k: statistics.median(r[k] for r in reports) for k in ("loop", "build", "memory_GB", "rate")}
+            loops[label] = m["loop"] / until * 1000
+            compiled = min(r["compile"] for r in reports)
+            steps, events = n * until * 10.0, max(n * degree * m["rate"] * until / 1000, 1.0)
+            print(
+                f"{label:<22}{loops[label]:>10.4f}{m['build']:>9.2f}{compiled:>11.2f}{m['memory_GB']:>7.2f}"
+                f"{m['rate']:>9.2f}{m['loop'] / steps * 1e9:>9.2f}{m['loop'] / events * 1e9:>10.2f}"
+            )
+        print(f"an event's 10 bytes copied: {20 / speed:.2f} ns")
+        ours = {k: v for k, v in loops.items() if k.startswith("rheobase")}
+        others = {k: v for k, v in loops.items() if k not in ours}
+        if others:
+            print(f"loop against the fastest peer: {min(others.values()) / min(ours.values()):.1f}x")
+
+
+if __name__ == "__main__":
+    main()

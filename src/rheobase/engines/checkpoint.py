@@ -1,0 +1,130 @@
+"""A network's run at a moment: all that is needed to go on bit for bit; and its file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.engines.clock import Clock
+from rheobase.engines.result import Recording
+from rheobase.errors import InputError
+from rheobase.network.network import Network
+
+__all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
+
+_FORMAT: Final = "rheobase checkpoint"
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A network at step `k`: states, refractory counters, spikes and traces so far, population by population.
+
+    Spikes in flight are the latest of those sent; random numbers are counted by neuron and step, so that they need
+    no state. Nothing depends on how many threads there were.
+
+    Attributes
+    ----------
+    arrays : mapping
+        ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``.
+    """
+
+    k: int
+    engine: Clock
+    seed: int
+    recordings: Mapping[str, Recording]
+    arrays: Mapping[str, np.ndarray]
+
+
+def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path) -> Path:
+    """Write a snapshot into a file (``.npz``: arrays and JSON), whole or not at all; return the path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        path = path.with_name(path.name + ".npz")
+    e = snapshot.engine
+    head = {
+        "format": _FORMAT,
+        "version": 1,
+        "k": snapshot.k,
+        "seed": snapshot.seed,
+        "network": _fingerprint(net),
+        "engine": {"dt": e.dt, "method": e.method, "threads": e.threads, "precision": e.precision},
+        "recordings": {name: [list(r.states), r.every] for name, r in snapshot.recordings.items()},
+    }
+    arrays = dict(snapshot.arrays)
+    arrays |= {f"chosen {n}": r.neurons for n, r in snapshot.recordings.items() if r.neurons is not None}
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(buffer.getvalue())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def read_snapshot(path: str | Path, net: Network) -> Snapshot:
+    """Return the snapshot in a file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is truncated or something else, or belongs to another network.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            head = json.loads(str(data["head"]))
+            arrays = {k: data[k] for k in data.files if k != "head"}
+        if head["format"] != _FORMAT or head["version"] != 1:
+            raise InputError(f"{path} holds no checkpoint of rheobase, or one of a newer version")
+        engine, k, seed, network = Clock(**head["engine"]), int(head["k"]), int(head["seed"]), str(head["network"])
+        recordings = {
+            str(n): Recording(tuple(map(str, states)), every, arrays.pop(f"chosen {n}", None))
+            for n, (states, every) in head["recordings"].items()
+        }
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}") from None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is truncated or no checkpoint of rheobase ({type(error).__name__})") from None
+    if network != _fingerprint(net):
+        raise InputError(f"{path} was written for another network; give the same populations and projections")
+    return Snapshot(k, engine, seed, recordings, arrays)
+
+
+def _fingerprint(net: Network) -> str:
+    """Return a digest of a network's description, with every number of its arrays."""
+    digest = hashlib.blake2b(net.describe().encode(), digest_size=16)
+    for part in net.populations.values():
+        for name, value in part.values.items():
+            _add(digest, name, value)
+    for p in net.projections:
+        for item in (p.source.indices, p.target.indices, p.rule, p.weight, p.delay):
+            _add(digest, p.port, item)
+    return digest.hexdigest()
+
+
+def _add(digest: Any, name: str, value: Any) -> None:
+    array = getattr(value, "value", value)
+    digest.update(f"{name}{value if not isinstance(value, np.ndarray) else ''}".encode())
+    if isinstance(array, np.ndarray):
+        digest.update(np.ascontiguousarray(array).tobytes())

@@ -1,0 +1,226 @@
+"""The synapses onto one port, as the network's loop reads them: by part, source and delay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final, final
+
+import numpy as np
+
+from rheobase.engines.sorting import arrange
+from rheobase.errors import InputError
+from rheobase.network.connect import SOURCES, Rows, expect_synapses
+from rheobase.network.network import Projection
+
+__all__ = ["Bundle", "Table", "build_table"]
+
+_LONGEST: Final = 1 << 24  # steps
+
+
+@final
+@dataclass(frozen=True)
+class Bundle:
+    """The projections from one population to one port: with each, the number of the target's first neuron."""
+
+    name: str
+    n: int
+    first: int  # the table's row of its first neuron
+    rows: tuple[tuple[Rows, int], ...]
+
+    @property
+    def projections(self) -> list[Projection]:
+        return [r.projection for r, _ in self.rows]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Synapses onto one port.
+
+    The synapses of table row i with the j-th delay onto part p are those from ``start[p*cells + i*stride + j]`` to
+    the next entry; `target` counts from the part's first neuron. `due[j]` are the delays in steps, the longest first,
+    and after each whether a source has synapses of that delay. `weight` has an entry for each synapse (`each`), or
+    for each row.
+    """
+
+    due: np.ndarray
+    start: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    each: bool
+    stride: int
+    cells: int
+
+    @property
+    def nbytes(self) -> int:
+        return sum(a.nbytes for a in (self.due, self.start, self.target, self.weight))
+
+
+def build_table(
+    bundles: Sequence[Bundle],
+    sources: Sequence[int],
+    n_rows: int,
+    bounds: np.ndarray,
+    dt: float,
+    kind: type[np.floating[Any]],
+    threads: int,
+) -> Table:
+    """Return the table of one port.
+
+    Parameters
+    ----------
+    bundles : sequence of Bundle
+    sources : sequence of int
+        For each bundle, which of the loop's sources its population belongs to.
+    n_rows : int
+        How many neurons the sources have together.
+    bounds : array (parts + 1,)
+        Where the targets are cut into parts.
+    kind : type
+        Of the weights.
+
+    Raises
+    ------
+    InputError
+        If a delay is shorter than one step.
+    """
+    each = any(_own_weights(b) for b in bundles)
+    many = int(sum(expect_synapses(p) for b in bundles for p in b.projections))
+    jobs = [(b, lo, min(lo + SOURCES, b.n)) for b in bundles for lo in range(0, b.n, SOURCES)]
+    store = _Growing(many, kind if each else None)
+    pieces: list[tuple[Bundle, int, np.ndarray, np.ndarray, int]] = []
+
+    def make(job: tuple[Bundle, int, int]) -> Any:
+        return _chunk(*job, bounds=bounds, dt=dt, kind=kind, each=each, many=many)
+
+    for (bundle, lo, _), (steps, start, target, weight) in zip(
+        jobs, _in_order(make, jobs, threads if many > 1_000_000 else 1), strict=True
+    ):
+        if len(target):
+            pieces.append((bundle, lo, steps, start, store.count))
+            store.append(target, weight)
+    target, weight = store.done()
+    delays = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(p[2] for p in pieces)]))[::-1]
+    index = np.uint32 if len(target) < 1 << 32 else np.int64
+    table = np.zeros((len(bounds) - 1, n_rows, len(delays) + 1), dtype=index)
+    due = np.zeros((len(delays), 1 + max(sources, default=0) + 1), dtype=np.int64)
+    due[:, 0] = delays
+    for bundle, lo, steps, start, at in pieces:
+        column = np.searchsorted(-steps, -delays, side="left")  # how many of the piece's delays are longer
+        rows = slice(bundle.first + lo, bundle.first + lo + start.shape[1])
+        table[:, rows, :-1] = start[:, :, column] + at
+        table[:, rows, -1] = start[:, :, -1] + at
+        due[np.isin(delays, steps), 1 + sources[bundles.index(bundle)]] = 1
+    if not each:
+        weight = np.zeros(n_rows, dtype=kind)
+        for b in bundles:
+            weight[b.first : b.first + b.n] = b.projections[0].weight.value  # type: ignore[union-attr]
+    return Table(due, table.ravel(), target, weight, each, len(delays) + 1, n_rows * (len(delays) + 1))
+
+
+def _own_weights(bundle: Bundle) -> bool:
+    values = [getattr(p.weight, "value", None) for p in bundle.projections]
+    return not all(isinstance(v, float) and v == values[0] for v in values)
+
+
+def _in_order(make: Any, jobs: Sequence[Any], threads: int) -> Iterator[Any]:
+    """Yield make(job) for each job in order, some ahead on other threads."""
+    if threads == 1:
+        yield from map(make, jobs)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        rest = iter(jobs)
+        waiting: list[Future[Any]] = [pool.submit(make, job) for job in islice(rest, 2 * threads)]
+        while waiting:
+            found = waiting.pop(0).result()
+            waiting += [pool.submit(make, job) for job in islice(rest, 1)]
+            yield found
+
+
+def _chunk(
+    bundle: Bundle, lo: int, hi: int, *, bounds: np.ndarray, dt: float, kind: Any, each: bool, many: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (delays in steps, the longest first; start; target; weight) of the synapses of sources lo..hi-1."""
+    taken = [(r.take(lo, hi), offset, r.projection) for r, offset in bundle.rows]
+    parts = [(s, offset, p) for s, offset, p in taken if len(s)]
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return none, np.empty((len(bounds) - 1, 0, 0)), none, none
+    pre = _one([s.pre - lo if lo else s.pre for s, _, _ in parts])
+    post = _one([s.post + offset if offset else s.post for s, offset, _ in parts])
+    steps = [_steps(s.delay, dt, p) for s, _, p in parts]
+    if all(np.ndim(s) == 0 and s == steps[0] for s in steps):
+        delays, column = np.array([int(steps[0])]), np.zeros(1, dtype=np.uint8)
+        column = np.broadcast_to(column, (len(pre),)) if many <= 1_500_000 else np.zeros(len(pre), dtype=np.uint8)
+    else:
+        step = _one([np.broadcast_to(x, (len(s),)) for x, (s, _, _) in zip(steps, parts, strict=True)])
+        seen = np.zeros(int(step.max()) + 1, dtype=np.bool_)
+        seen[step] = True
+        delays = np.flatnonzero(seen)[::-1]
+        place = np.zeros(int(delays[0]) + 1, dtype=np.uint8 if len(delays) <= 256 else np.int32)
+        place[delays] = np.arange(len(delays))
+        column = place[step]
+    weight = np.empty(0, dtype=kind)
+    if each:
+        weight = _one([np.broadcast_to(np.asarray(s.weight, dtype=kind), (len(s),)) for s, _, _ in parts])
+    shape = (hi - lo, len(delays))
+    return delays, *arrange(pre, post, column, np.ascontiguousarray(weight), bounds, shape, many)
+
+
+def _one(parts: list[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _steps(delay: float | np.ndarray, dt: float, projection: Projection) -> Any:
+    """Return delays in steps, rounded, halves up."""
+    steps = np.asarray(delay) / dt
+    steps += 0.5 + 1e-9
+    if steps.size and steps.min() < 1:
+        raise InputError(
+            f"projection {projection.name}: a delay of {np.min(delay):g} ms is shorter than one step"
+            f" of dt = {dt:g} ms; give longer delays or a smaller dt"
+        )
+    if steps.size and steps.max() >= _LONGEST:
+        raise InputError(
+            f"projection {projection.name}: a delay of {np.max(delay):g} ms is {np.max(steps):.0f} steps of"
+            f" dt = {dt:g} ms; at most {_LONGEST} can be kept in flight"
+        )
+    return steps.astype(np.uint16 if steps.size and steps.max() < 1 << 16 else np.int64)
+
+
+@final
+class _Growing:
+    """Arrays that grow at their end, in place where the system can."""
+
+    def __init__(self, expected: int, kind: Any) -> None:
+        self.count, self.kind, self.room = 0, kind, int(expected * 1.01) + 1024
+        self.target: np.ndarray | None = None
+        self.weight: np.ndarray | None = None
+
+    def append(self, target: np.ndarray, weight: np.ndarray) -> None:
+        end = self.count + len(target)
+        if self.target is None:
+            self.room = max(self.room, end)
+            self.target = np.empty(self.room, dtype=target.dtype)
+            self.weight = None if self.kind is None else np.empty(self.room, dtype=self.kind)
+        elif end > self.room:
+            self.room = max(end, int(self.room * 1.2))
+            self._resize()
+        self.target[self.count : end] = target
+        if self.weight is not None:
+            self.weight[self.count : end] = weight
+        self.count = end
+
+    def _resize(self) -> None:
+        for array in (self.target, self.weight):
+            if array is not None:
+                array.resize(self.room, refcheck=False)
+
+    def done(self) -> tuple[np.ndarray, np.ndarray]:
+        self.room = self.count
+        self._resize()
+        none = np.empty(0, dtype=np.uint16)
+        return (none if self.target is None else self.target), (none if self.weight is None else self.weight)
