@@ -241,7 +241,7 @@ def network_source(
         "        goal += _team",
         "        if _team > 1:",
         "            _meet(_barrier, goal)",
-        "    return 0",
+        "    return _k1",
         "",
     ]
     header = _HEADER.format(modules="\n".join(f"    {g.module}" for g in groups))
@@ -388,7 +388,7 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
         arguments.append(name)
         if a.startswith("_z_") or a == "_u_0":
             at = f"lo*{rows} + row*(hi - lo)"
-            call.append(f"{name}[{at}:{at} + (hi - lo)].reshape((1, hi - lo))")
+            call.append(f"_as_row({name}[{at}:{at} + (hi - lo)])")
         elif a in ("_fired", "_words"):
             call.append(f"{name}[part]")
         elif a == "_out_step":
@@ -398,7 +398,7 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
         else:
             call.append(name)
     summed = [p for p in group.ports if p not in group.in_turn]
-    lines = [f"total_{p} = q{g}_sum_{p}[lo:hi].reshape((1, hi - lo))" for p in summed]
+    lines = [f"total_{p} = _as_row(q{g}_sum_{p}[lo:hi])" for p in summed]
     lines += [f"sent = q{g}_edge[part, row + q{g}_past]"]
     lines += [f"q{g}_edge[part, row + q{g}_past + 1] = sent + _advance{g}({', '.join(call)})"]
     lines += [f"q{g}_sum_{p}[lo:hi] = 0.0" for p in summed]

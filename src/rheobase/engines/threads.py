@@ -26,6 +26,7 @@ PLAIN: Final[dict[str, Callable[..., Any]]] = {
     "_pause": lambda: None,
     "_give_way": lambda: None,
     "_prefetch": lambda array, i: None,
+    "_as_row": lambda array: array.reshape((1, len(array))),
 }
 _TRIAL: Final = 2  # chunks with one thread and chunks with all, before the quicker way is kept
 _AGAIN: Final = 60  # chunks until both are tried again: other programs come and go
@@ -38,11 +39,12 @@ def cores() -> int:
 
 @lru_cache(maxsize=1)
 def intrinsics() -> dict[str, Any]:
-    """Return what Numba lacks: an atomic counter, a pause, giving way to other threads, fetching memory ahead."""
+    """Return what Numba lacks: an atomic counter, a pause, giving way to others, fetching memory ahead, views."""
     from llvmlite import ir
     from numba import types
     from numba.core import cgutils
     from numba.extending import intrinsic
+    from numba.np.arrayobj import populate_array
 
     bit8, bit32, bit64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
@@ -88,6 +90,19 @@ def intrinsics() -> dict[str, Any]:
 
         return types.none(array, i), write
 
+    @intrinsic
+    def as_row(typing: Any, array: Any) -> Any:
+        # not reshape: that asks Numba's runtime, which code that is loaded without Numba does not have
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            column = context.make_array(signature.args[0])(context, builder, args[0])
+            row = context.make_array(signature.return_type)(context, builder)
+            (length,) = cgutils.unpack_tuple(builder, column.shape)
+            one, size = length.type(1), column.itemsize
+            populate_array(row, column.data, [one, length], [builder.mul(length, size), size], size, None)
+            return row._getvalue()
+
+        return types.Array(array.dtype, 2, "C")(array), write
+
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return {
         "_arrive": arrive,
@@ -95,6 +110,7 @@ def intrinsics() -> dict[str, Any]:
         "_pause": call_without_arguments("llvm.x86.sse2.pause" if x86 else "", ir.VoidType()),
         "_give_way": call_without_arguments("" if sys.platform == "win32" else "sched_yield", bit32),
         "_prefetch": prefetch,
+        "_as_row": as_row,
     }
 
 
