@@ -47,8 +47,17 @@ class Exact:
     For rows whose flow is linear with constant coefficients between events (LIF and its synaptic currents,
     adaptation, moving thresholds, the generalised LIF models) and inputs made of constants, lines, sines and
     exponentials. Between events the state is a sum of exponentials, its first threshold crossing is found
-    with a proof that none was missed (`rheobase.derive.crossing`), for any ratio of time constants. A model
-    of another kind raises `NotExact`, which names the row and an engine that can run it.
+    with a proof that none was missed (`rheobase.derive.crossing`), for any ratio of time constants. So is the
+    quadratic neuron with constant input, by its closed form (`rheobase.derive.riccati`). A model of another kind
+    raises `NotExact`, which names the row and an engine that can run it.
+
+    Networks move on by windows of the smallest delay, in which neurons do not influence each other; delays are any
+    real numbers. A neuron is touched when a spike arrives at it or when it may fire, not in between.
+
+    Parameters
+    ----------
+    threads : int, optional
+        At most how many threads; as many as pay if None. Results do not depend on it.
 
     Examples
     --------
