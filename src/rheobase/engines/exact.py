@@ -17,9 +17,10 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.derive import crossing as _crossing
 from rheobase.derive import modal as _modal
+from rheobase.derive import reading as _reading
 from rheobase.derive import riccati as _riccati
+from rheobase.derive import search as _search
 from rheobase.derive.crossing import work_size
 from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.loop import ClockSource, find_loop
@@ -275,7 +276,7 @@ def _arrivals(
 @lru_cache(maxsize=2)
 def digest(real: bool) -> str:
     """Return what tells versions of the crossing kernels apart."""
-    text = "".join(inspect.getsource(part) for part in (_modal, _crossing, _riccati))
+    text = "".join(inspect.getsource(part) for part in (_modal, _reading, _search, _riccati))
     return f"{hashlib.blake2b(text.encode(), digest_size=6).hexdigest()}, {'real' if real else 'any'} rates"
 
 
@@ -295,9 +296,9 @@ def _source(
 @lru_cache(maxsize=2)
 def kernels(real: bool) -> dict[str, Any]:
     """Return the crossing kernels, compiled; for real rates without what takes most of the time to compile."""
-    instead: dict[str, Callable[..., Any]] = _crossing.REAL if real else {}
+    instead: dict[str, Callable[..., Any]] = _search.REAL if real else {}
 
-    return _modal.compile_kernels(jit, _crossing.KERNELS, instead)
+    return _modal.compile_kernels(jit, _search.KERNELS, instead)
 
 
 def _compiled(path: Path, functions: tuple[str, ...], real: bool) -> ModuleType:
