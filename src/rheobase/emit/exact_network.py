@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from rheobase.emit.exact_cells import cells_source
 from rheobase.emit.exact_plan import Cells, Link
+from rheobase.emit.loop import MEET
 
 __all__ = ["exact_network_source"]
 
@@ -47,17 +48,7 @@ def exprel(x):
     return expm1(x)/x if x != 0.0 else 1.0
 
 
-def _meet(barrier, goal):
-    """Wait until all threads have come here; after a while let others use the core."""
-    _arrive(barrier)
-    turns = 0
-    while _seen(barrier) < goal:
-        turns += 1
-        if turns < 2000:
-            _pause()
-        else:
-            _give_way()
-
+{meet}
 
 def _first_from(target, low, high, neuron):
     """Return the first of the synapses low..high-1, sorted by target, whose target is not below neuron."""
@@ -223,7 +214,7 @@ def exact_network_source(
         *_indent(loop),
         "",
     ]
-    header = _HEADER.format(names=", ".join(c.neuron.name for c in groups).replace('"', "'"), digest=digest)
+    header = _HEADER.format(meet=MEET, names=", ".join(c.neuron.name for c in groups).replace('"', "'"), digest=digest)
     whole = header + "\n".join([*functions, *text])
     defined = re.findall(r"^def (\w+)", whole, re.MULTILINE)
     return (

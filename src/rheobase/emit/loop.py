@@ -10,7 +10,20 @@ from rheobase.emit.source import hash_text, read_module, write_module
 from rheobase.model.neuron import Neuron
 from rheobase.remember import remember
 
-__all__ = ["ClockSource", "find_loop", "write_rows"]
+__all__ = ["MEET", "ClockSource", "find_loop", "write_rows"]
+
+#: How the threads of a loop wait for each other; `rheobase.engines.threads` puts in what it calls.
+MEET = '''def _meet(barrier, goal):
+    """Wait until all threads have come here; after a while let others use the core."""
+    _arrive(barrier)
+    turns = 0
+    while _seen(barrier) < goal:
+        turns += 1
+        if turns < 2000:
+            _pause()
+        else:
+            _give_way()
+'''
 
 _MOST = 256  # loops held in memory
 _memory: dict[str, ClockSource] = {}

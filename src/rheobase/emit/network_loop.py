@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
+from rheobase.emit.loop import MEET
+
 __all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
 
 #: The functions of a network's module that its `run` calls.
@@ -29,17 +31,7 @@ _ZERO, _ONE, _TOP = np.int32(0), np.int32(1), np.int32(2147483646)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def _meet(barrier, goal):
-    """Wait until all threads have come here; after a while let others use the core."""
-    _arrive(barrier)
-    turns = 0
-    while _seen(barrier) < goal:
-        turns += 1
-        if turns < 2000:
-            _pause()
-        else:
-            _give_way()
-
+{meet}
 
 def _open(count, heads, ends, start):
     """Replace the numbers of segments by where they begin and end."""
@@ -244,7 +236,7 @@ def network_source(
         "    return _k1",
         "",
     ]
-    header = _HEADER.format(modules="\n".join(f"    {g.module}" for g in groups))
+    header = _HEADER.format(meet=MEET, modules="\n".join(f"    {g.module}" for g in groups))
     return header + "\n\n" + "\n".join(lines), tuple(arguments)
 
 
