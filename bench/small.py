@@ -48,17 +48,20 @@ def main() -> None:
     for task, title in TASKS.items():
         print(f"\n{title}\n{'':<22}{'loop s':>10}{'process s':>12}{'cold s':>10}{'rate Hz':>10}")
         loops: dict[str, float] = {}
+        processes: dict[str, float] = {}
         for name, (python, script) in programs.items():
             with tempfile.TemporaryDirectory() as cache:
                 caches = {"RHEOBASE_CACHE": cache, "NUMBA_CACHE_DIR": cache, "BRIAN_CACHE": cache}
                 cold, _ = run(python, script, task, caches)
                 walls, reports = zip(*(run(python, script, task, caches) for _ in range(repeats)), strict=True)
             loops[name] = statistics.median(r["loop"] for r in reports)
-            print(
-                f"{name:<22}{loops[name]:>10.4f}{statistics.median(walls):>12.3f}{cold:>10.3f}{reports[-1]['rate']:>10.2f}"
-            )
-        others = [v for k, v in loops.items() if k != "rheobase"]
-        print(f"loop against the fastest peer: {min(others) / loops['rheobase']:.1f}x")
+            processes[name] = statistics.median(walls)
+            print(f"{name:<22}{loops[name]:>10.4f}{processes[name]:>12.3f}{cold:>10.3f}{reports[-1]['rate']:>10.2f}")
+        if task == "one":  # a loop of 0.1 s of one neuron is shorter than what starts it
+            continue
+        for what, of in (("loop", loops), ("process", processes)):
+            others = [v for k, v in of.items() if k != "rheobase"]
+            print(f"{what} against the fastest peer: {min(others) / of['rheobase']:.1f}x")
 
 
 if __name__ == "__main__":
