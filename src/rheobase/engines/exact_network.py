@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -12,19 +11,16 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.derive import modal as _modal
-from rheobase.derive.additive import port_gains
-from rheobase.derive.crossing import work_size
-from rheobase.emit.exact_plan import NEVER, Cells, Link, find_exact_network
+from rheobase.emit.exact_plan import Link, find_exact_network
 from rheobase.engines import arrivals as _arrivals
-from rheobase.engines.affine import AffineSystem, build_system
 from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.exact import COMPILING, Exact, digest, kernels
-from rheobase.engines.groups import alike, chosen_neurons, merge
+from rheobase.engines.exact_groups import ExactGroup, make_group
+from rheobase.engines.groups import alike
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
+from rheobase.engines.threads import PLAIN, Team, cores, intrinsics, share
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import build
@@ -35,25 +31,8 @@ from rheobase.random import derive_key
 __all__ = ["run_exact_network"]
 
 _MANY: Final = 2_000  # neurons from which several threads are taken, unless it is said how many
-_SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
 _LOOK: Final = 6e-5  # seconds that plain Python takes for one neuron
 _MOST_WINDOWS: Final = 10**10
-_ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
-
-
-@final
-@dataclass
-class _Group:
-    """Populations of equal rows, one after the other, and the arrays of their loop."""
-
-    names: list[str]
-    offsets: list[int]
-    whole: Population
-    system: AffineSystem
-    cells: Cells
-    arrays: dict[str, Any]
-    samples: np.ndarray
-    chosen: np.ndarray
 
 
 def run_exact_network(
@@ -85,11 +64,11 @@ class _Run:
         prepared = {name: prepare(m, dict(parts[name].values), seed, parts[name].n, name) for name, m in cells.items()}
         self.values = {name: p.values for name, p in prepared.items()}
         self.place: dict[str, tuple[int, int]] = {}  # population -> (group, offset)
-        self.groups: list[_Group] = []
+        self.groups: list[ExactGroup] = []
         for names in alike(prepared):
             for offset, name in zip(np.cumsum([0, *(prepared[n].n for n in names)]).tolist(), names, strict=False):
                 self.place[name] = (len(self.groups), offset)
-            self.groups.append(self._group(names, prepared, recordings))
+            self.groups.append(make_group(net, names, prepared, recordings, until, self.parts))
         self.sources = {name: p.model for name, p in parts.items() if isinstance(p.model, SpikeSource)}
         self.values_of: dict[str, Any] = {}
         self.emitted: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -105,91 +84,6 @@ class _Run:
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
         self.kept = [0] * len(self.groups)  # how many spikes at the head of the buffer are already in `spikes`
         self.seconds = {"compile": 0.0, "run": 0.0}
-
-    def _group(
-        self, names: list[str], prepared: Mapping[str, Population], recordings: Mapping[str, Recording]
-    ) -> _Group:
-        parts = self.parts
-        whole = merge([prepared[n] for n in names])
-        offsets = np.cumsum([0, *(prepared[n].n for n in names)]).tolist()
-        neuron, n = whole.neuron, whole.n
-        system = build_system(whole, self.until)
-        used = {p.port for p in self.net.projections if p.target.name in names}
-        used |= {port for name in names for port in prepared[name].sources}
-        gains = {p: port_gains(neuron, p, whole.values) for p in neuron.ports if p in used}
-        table = _simple_table(system, neuron, gains)
-        every = next((recordings[x].every for x in names if recordings[x].states), None) or 0.1
-        chosen = [
-            chosen_neurons(recordings[x], prepared[x].n) + o
-            for x, o in zip(names, offsets, strict=False)
-            if recordings[x].states
-        ]
-        rows = np.concatenate(chosen) if chosen else np.empty(0, dtype=np.int64)
-        samples = np.arange(0, math.floor(self.until / every + 1e-9) + 1) * every if chosen else np.empty(0)
-        kinds = {k: "scalar" if np.ndim(v) == 0 else "neuron" for k, v in whole.values.items()}
-        size = system.size
-        cells = Cells(
-            neuron,
-            size,
-            kinds,
-            {p: g is not None for p, g in gains.items()},
-            _is_single(system),
-            tuple(int(k) for k in range(size) if np.all(table[:, k] == 0.0)),
-            system.first_setting,
-            system.settings.shape[2] if len(system.breaks) else 0,
-            bool(chosen),
-            system.quadratic,
-        )
-        y = np.zeros((n, size + 2))
-        for kind in range(len(system.numbers) // len(system.clamps)):
-            to_modes = system.numbers[kind * len(system.clamps), : size * size].reshape(size, size)
-            mine = system.kind == kind
-            y[mine, :size] = system.start[mine] @ to_modes.T
-        room = min(max(_ROOM * n, 100_000), 50_000_000)
-        traced = np.full(n, -1, dtype=np.int64)
-        traced[rows] = np.arange(len(rows))
-        arrays: dict[str, Any] = {
-            "_y": y,
-            "_code": (2 * len(system.clamps) * system.kind).astype(np.int64),
-            "_kind": system.kind,
-            "_f": system.numbers.ravel(),
-            "_p": system.layout.ravel(),
-            "_h": table.ravel(),
-            "_table": system.numbers.shape[1],
-            "_layout": system.layout.shape[1],
-            "_stride": table.shape[1],
-            "_strict": system.strict,
-            "_heads": np.full((parts, _SLOTS), -1, dtype=np.int64),
-            "_due": np.full(n, NEVER, dtype=np.int64),
-            "_after": np.full(n, -1, dtype=np.int64),
-            "_before": np.full(n, -1, dtype=np.int64),
-            "_all_time": np.empty(2 * room),
-            "_all_neuron": np.empty(2 * room, dtype=np.int32),
-            "_all_count": np.zeros(1, dtype=np.int64),
-            "_out_times": np.empty((parts, room // parts)),
-            "_out_neurons": np.empty((parts, room // parts), dtype=np.int32),
-            "_counts": np.zeros((parts, 8), dtype=np.int64),
-            "_room": room,
-            "_final": np.zeros((n, len(neuron.states))),
-            "_xs": np.zeros((parts, size + 8)),
-            "_works": np.zeros((parts, work_size(size) + 8)),
-            "_breaks": system.breaks,
-            "_settings": system.settings,
-            "_traced": traced,
-            "_sampled": np.zeros(len(rows), dtype=np.int64),
-            "_samples": samples,
-            "_trace": np.zeros((len(neuron.states), len(rows), len(samples))),
-        }
-        arrays |= {f"_left_{s}": np.full(n, -1.0) for s in neuron.refractory}
-        arrays |= dict(whole.values)
-        arrays["_cuts"] = edges = cut(n, parts)
-        for i, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
-            if low < high:  # at first every neuron is looked at
-                arrays["_heads"][i, 0] = low
-                arrays["_due"][low:high] = 0
-                arrays["_after"][low : high - 1] = np.arange(low + 1, high)
-                arrays["_before"][low + 1 : high] = np.arange(low, high - 1)
-        return _Group(names, offsets, whole, system, cells, arrays, samples, rows)
 
     def _connect(self) -> None:
         """Gather projections between the same groups and port into one table, sorted by source and delay."""
@@ -263,7 +157,7 @@ class _Run:
                 }
 
     def _load(self) -> None:
-        self.real = all(g.system.real for g in self.groups)
+        self.real = all(g.real for g in self.groups)
         self.path, self.arguments, *self.functions = find_exact_network(
             [g.cells for g in self.groups], self.links, self.outside, digest(self.real)
         )
@@ -417,31 +311,6 @@ def _join(parts: Sequence[Any], sizes: Sequence[int], kind: Any) -> tuple[Any, b
     return np.concatenate(
         [np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]
     ), True
-
-
-def _is_single(system: AffineSystem) -> bool:
-    """Whether each mode is one real exponential, for all kinds and clamp sets."""
-    n = system.size
-    blocks, kinds = system.layout[:, 1], system.layout[:, 2 + n + 1 : 2 + n + 1 + n]
-    return bool(np.all(blocks == n) and np.all(kinds == _modal.SINGLE))
-
-
-def _simple_table(system: AffineSystem, neuron: Neuron, gains: Mapping[str, Mapping[str, float] | None]) -> np.ndarray:
-    """Return, a row for each kind and clamp set: rates, the threshold on the modes, what a weight of 1 adds to them."""
-    n = system.size
-    rows = []
-    for r, numbers in enumerate(system.numbers):
-        to_modes, from_modes = numbers[: n * n].reshape(n, n), numbers[n * n : 2 * n * n].reshape(n, n)
-        nodes, functional = numbers[3 * n * n : 3 * n * n + n], numbers[3 * n * n + n + 1 :][:n]
-        clamp = system.clamps[r % len(system.clamps)]
-        row = [nodes, functional @ from_modes]
-        for gain in gains.values():
-            jump = np.zeros(n)
-            for i, s in enumerate(neuron.states):
-                jump[i] = 0.0 if gain is None or s in clamp else gain.get(s, 0.0)
-            row.append(to_modes @ jump)
-        rows.append(np.concatenate(row))
-    return np.stack(rows)
 
 
 def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:
