@@ -116,6 +116,18 @@ def test_microcircuit_with_all_its_synapses() -> None:
     assert {*np.argsort(mean)[:2]} == {0, 6}  # L2/3E and L6E are the quiet ones
 
 
+@pytest.mark.slow
+def test_microcircuit_at_full_scale() -> None:
+    """77,169 neurons and 299 million synapses: the published rates (needs 4 GB, half a minute on two cores)."""
+    engine = rb.Clock(dt="0.1 ms", precision="mixed")
+    done = rb.simulate(microcircuit(), until=1300, engine=engine, seed=1, record=False)
+    known = np.array([PUBLISHED["microcircuit"]["full_scale"][k] for k in ("pd14_repository", "romaro_2021")])
+    mean = np.array([done.rate(start=300)[name] for name in LAYERS])
+    np.testing.assert_allclose(mean, known.mean(axis=0), rtol=0.12)
+    assert {*np.argsort(mean)[:2]} == {0, 6}  # L2/3E and L6E are the quiet ones
+
+
+
 def test_down_scaled_and_driven_by_direct_current_it_falls_silent_as_in_nest() -> None:
     done, known = run(microcircuit(0.1, drive="dc"), 1000, seed=1), PUBLISHED["microcircuit"]["nest_10_percent_dc"]
     np.testing.assert_allclose([done.rate(start=400)[name] for name in LAYERS], known["rate"], atol=0.1)
