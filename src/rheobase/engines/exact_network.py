@@ -146,7 +146,7 @@ class _Run:
                 if not columns:
                     continue
                 times, neurons, weights = (np.concatenate(c) for c in zip(*columns, strict=True))
-                order = np.lexsort((neurons, times))
+                order = np.argsort(times, kind="stable")  # equal times stay in the order of neurons
                 k = len(self.outside)
                 self.outside.append((g, port))
                 self.values_of |= {
