@@ -40,7 +40,7 @@ $(DEV): $(CORE)
 	$(INSTALL) --editable '.[dev]'
 	@touch $@
 
-# constraints.txt holds the version; see there for a build without CUDA
+# constraints.txt holds the version
 $(TORCH): $(DEV)
 	$(INSTALL) --editable '.[torch]'
 	@touch $@

@@ -100,7 +100,8 @@ def _forecast(net: Network, until: float, engine: Clock, recordings: Mapping[str
     wide = 8 if engine.precision == "float64" else 4
     threads = engine.threads or cores()
     steps = until / engine.dt
-    synapses = held = transient = events = cost = 0.0
+    synapses = held = events = cost = 0.0
+    at_work: dict[str, float] = {}  # bytes while the synapses of a source population are put in order, one at a time
     for p in net.projections:
         count = expect_synapses(p)
         synapses += count
@@ -108,7 +109,7 @@ def _forecast(net: Network, until: float, engine: Clock, recordings: Mapping[str
         held += count * (2 + (wide if _own(p.weight) else 0)) + 4.0 * rows
         each = 16 + 8 * _own(p.weight) + 10 * _own(p.delay)
         in_work = count if not is_built_in_pieces(p) else count * min(1.0, 3 * threads * SOURCES / len(p.source))
-        transient += each * in_work
+        at_work[p.source.name] = at_work.get(p.source.name, 0.0) + each * in_work
         events += count * _RATE * until / 1000.0
     for name, part in net.populations.items():
         states = len(part.model.states) if isinstance(part.model, Neuron) else 1
@@ -118,7 +119,7 @@ def _forecast(net: Network, until: float, engine: Clock, recordings: Mapping[str
         if recording is not None and recording.states:
             kept = part.n if recording.neurons is None else len(recording.neurons)
             held += 8.0 * len(recording.states) * kept * (until / (recording.every or engine.dt) + 1)
-    return Forecast(synapses, _PROGRAM + held + transient, synapses * _BUILD, cost + events * _EVENT)
+    return Forecast(synapses, _PROGRAM + held + max(at_work.values(), default=0.0), synapses * _BUILD, cost + events * _EVENT)
 
 
 def _own(value: Any) -> bool:
