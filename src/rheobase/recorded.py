@@ -236,6 +236,17 @@ def _describe(stored: Stored) -> str:
     return json.dumps({**stored.head, **own} | {"arrays": None})
 
 
+def _groups(stored: Stored) -> dict[str, str]:
+    """Return population -> the name of its group: a slash would make another group."""
+    out: dict[str, str] = {}
+    for name in stored.populations:
+        safe = name.replace("/", "_").replace(".", "_") if set(name) & set("/.") else name
+        while safe in out.values() or (safe != name and safe in stored.populations):
+            safe += "_"
+        out[name] = safe
+    return out
+
+
 def _small(stored: Stored, name: str) -> Iterator[tuple[str, np.ndarray]]:
     """Give the arrays of a population that are in memory already."""
     for (what, p, key), x in stored.arrays.items():
@@ -253,8 +264,9 @@ def _write_hdf5(stored: Stored, path: Path) -> None:
 
     with h5py.File(path, "w") as file:
         file.attrs["head"] = _describe(stored)
+        groups = _groups(stored)
         for name, own in stored.populations.items():
-            group = file.create_group(name.replace("/", "_"))
+            group = file.create_group(groups[name])
             group.attrs["n"] = int(own["n"])
             for key, x in _small(stored, name):
                 group[key] = x
@@ -287,11 +299,12 @@ def _write_npz(stored: Stored, path: Path) -> None:
                 np.lib.format.write_array(file, np.asarray(x), allow_pickle=False)
 
         put("head", np.array(_describe(stored)))
+        groups = _groups(stored)
         for name, own in stored.populations.items():
-            spikes = _spikes(stored, name, int(own["n"]))
-            put(f"{name}/spikes/times", spikes.times)
-            put(f"{name}/spikes/neurons", spikes.neurons)
+            spikes, group = _spikes(stored, name, int(own["n"])), groups[name]
+            put(f"{group}/spikes/times", spikes.times)
+            put(f"{group}/spikes/neurons", spikes.neurons)
             for key, x in _small(stored, name):
-                put(f"{name}/{key}", x)
+                put(f"{group}/{key}", x)
             for s in own.get("states", ()):
-                put(f"{name}/traces/{s}", _Traces(stored, name)[s].T)
+                put(f"{group}/traces/{s}", _Traces(stored, name)[s].T)

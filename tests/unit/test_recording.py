@@ -251,6 +251,32 @@ def test_recordings_become_hdf5_and_npz(tmp_path: Path):
         rb.convert_recording(tmp_path / "run.npz", tmp_path / "other.h5")
 
 
+def test_populations_of_any_name_are_converted(tmp_path: Path):
+    net = rb.Network()
+    for name in ("a/b", "a_b", ".", "head"):
+        net.add(name, 3, rb.LIF(), I="0.3 nA")
+    a = rb.simulate(net, until=50, seed=1, record_to=tmp_path / "run.rheo")
+    rb.convert_recording(a.path, tmp_path / "run.npz")
+    rb.convert_recording(a.path, tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5") as h5, np.load(tmp_path / "run.npz") as npz:
+        assert sorted(h5) == ["_", "a_b", "a_b_", "head"]
+        assert np.array_equal(npz["a_b_/spikes/times"], a["a/b"].spikes.times)
+
+
+@pytest.mark.parametrize("precision", ["mixed", "float32"])
+def test_other_precisions_are_recorded(tmp_path: Path, precision: str):
+    how = {"record": WANTED, "engine": rb.Clock(precision=precision)}
+    expect_same(run(**how), run(**how, record_to=tmp_path / "run.rheo"))
+
+
+def test_plain_python_streams_too(tmp_path: Path):
+    net = rb.Network()
+    cells = net.add("E", 5, rb.LIF(), I="0.3 nA")
+    net.connect(cells, cells, all_to_all=True, weight="1 mV", delay="1 ms")
+    kept = rb.simulate(net, until=50, seed=1, record=True)
+    expect_same(kept, rb.simulate(net, until=50, seed=1, record=True, record_to=tmp_path / "run.rheo"))
+
+
 # ------------------------------------------------------------------ what goes wrong
 def test_files_that_cannot_be_written_are_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def never(*given: object) -> None:

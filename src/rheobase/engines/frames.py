@@ -40,6 +40,7 @@ _PREAMBLE: Final = struct.Struct("<8sII")
 _HEADER: Final = struct.Struct("<4sIIqqQII")
 _MARKER: Final = b"\xf5rec"
 _TYPES: Final = frozenset({"<i4", "<i8", "<f8"})
+_SMALL: Final = 1 << 18  # bytes that are copied rather than written by themselves
 _BLOCK: Final = 1 << 22  # bytes read at once
 
 #: Kinds of frames: the description, what happened in some steps, the end.
@@ -74,19 +75,25 @@ def is_recording(path: Path) -> bool:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def pack(kind: int, k0: int, k1: int, head: Mapping[str, Any], arrays: Mapping[Key, np.ndarray]) -> bytes:
-    """Return a frame as bytes."""
-    listed, parts = [], []
+def pack(
+    kind: int, k0: int, k1: int, head: Mapping[str, Any], arrays: Mapping[Key, np.ndarray]
+) -> list[bytes | memoryview]:
+    """Return a frame as the bytes that are to be written one after the other; large arrays are not copied."""
+    listed: list[Any] = []
+    parts: list[bytes | memoryview] = []
     for key, value in arrays.items():
         x = np.ascontiguousarray(value, dtype=np.dtype(value.dtype).newbyteorder("<")).reshape(np.shape(value))
         if x.dtype.str not in _TYPES:
             raise InputError(f"arrays of {x.dtype} are not written: {' '.join(key)}")
         listed.append([*key, x.dtype.str, list(x.shape)])
-        parts.append(x.tobytes())
+        parts.append(x.tobytes() if x.nbytes < _SMALL or not x.ndim else x.data.cast("B"))
     text = json.dumps({**head, "arrays": listed}, separators=(",", ":")).encode()
-    payload = b"".join([text, *parts])
-    header = _HEADER.pack(_MARKER, kind, len(text), k0, k1, len(payload), zlib.crc32(payload), 0)[:-4]
-    return header + struct.pack("<I", zlib.crc32(header)) + payload
+    crc, length = zlib.crc32(text), len(text) + sum(map(len, parts))
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    header = _HEADER.pack(_MARKER, kind, len(text), k0, k1, length, crc, 0)[:-4]
+    whole = [header + struct.pack("<I", zlib.crc32(header)) + text, *parts]
+    return whole if length > 4 * _SMALL else [b"".join(whole)]
 
 
 def read_frames(path: Path, salvage: bool = False) -> list[Frame]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, final
+from typing import Any, Final, Protocol, final
 
 import numpy as np
 
@@ -163,7 +163,9 @@ class Tap:
         """Return the samples of the chunk that `rows` was asked for last: population -> state -> array."""
         out = {}
         for name, r in self.recordings.items():
-            at = np.searchsorted(self.steps, self.samples[name].steps(k0, k1))
+            at: Any = np.searchsorted(self.steps, self.samples[name].steps(k0, k1))
+            if len(at) == len(self.steps):  # no copy
+                at = slice(0, len(at))
             out[name] = {s: _reduce(self.buffers[s][at, self.columns[name]], r) for s in r.states}
         return out
 

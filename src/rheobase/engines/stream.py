@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from time import perf_counter
@@ -120,7 +120,7 @@ class Stream:
             populations.append(own)
         head = {"format": _FORMAT, "dt": self.dt, "seed": self.seed, "total": total}
         head |= {"engine": next(iter(results.values())).engine, "populations": populations}
-        data = preamble() + pack(BEGIN, -1, -1, head, arrays)
+        data = b"".join([preamble(), *pack(BEGIN, -1, -1, head, arrays)])
         check_target(self.path, self._overwrite)  # it may have come to be while the network was built
         partial = self.path.with_name(self.path.name + ".part")
         try:  # a file that is replaced is there until the new one has its description
@@ -155,12 +155,13 @@ class Stream:
             self._file.close()
             self._file = None
 
-    def _write(self, data: bytes, sync: bool = False) -> None:
+    def _write(self, frame: Sequence[bytes | memoryview], sync: bool = False) -> None:
         assert self._file is not None
         try:
-            left = memoryview(data)
-            while len(left):
-                left = left[self._file.write(left) or 0 :]
+            for part in frame:
+                left = memoryview(part)
+                while len(left):
+                    left = left[self._file.write(left) or 0 :]
             if sync or perf_counter() - self._synced > _SYNC:
                 os.fsync(self._file.fileno())
                 self._synced = perf_counter()
@@ -171,7 +172,7 @@ class Stream:
                 f"cannot write into {self.path}: {error.strerror or error}. The run was stopped; the file holds"
                 f" {reached}, {self._whole:,} bytes, and can be read"
             ) from None
-        self._whole += len(data)
+        self._whole += sum(map(len, frame))
 
     def _take_back(self) -> None:
         """Cut off what was written in part."""
