@@ -6,7 +6,8 @@ import json
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, final
@@ -18,6 +19,7 @@ from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stored, check_target
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
+from rheobase.network.network import Network
 from rheobase.run import NetworkRun, Run, read_run
 
 __all__ = ["convert_recording", "load", "open_recording"]
@@ -72,9 +74,11 @@ def load(path: str | os.PathLike[str], salvage: bool = False) -> Run | NetworkRu
     return as_run(stored)
 
 
-def open_recording(path: Path) -> NetworkRun:
-    """Return the run whose recording has just been written."""
-    return as_run(Stored(path))
+def open_recording(
+    path: Path, net: Network | None = None, resume: Callable[[Any, int | None, bool], NetworkRun] | None = None
+) -> NetworkRun:
+    """Return the run whose recording has just been written, and what carries it on."""
+    return replace(as_run(Stored(path)), network=net, _resume=resume)
 
 
 def as_run(stored: Stored) -> NetworkRun:

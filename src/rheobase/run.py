@@ -260,6 +260,8 @@ class NetworkRun:
     def resume(self, until: Any, threads: int | None = None, progress: bool = False) -> NetworkRun:
         """Return the run carried on to a later time; it begins at 0, too, and has the bits of an unbroken run.
 
+        A run that was recorded into a file goes on in that file.
+
         Parameters
         ----------
         until : time
@@ -287,6 +289,11 @@ class NetworkRun:
         """
         from rheobase.engines.checkpoint import write_snapshot
 
+        if self.path is not None:
+            raise InputError(
+                f"a run that was recorded into a file has no checkpoint: {self.path}; run without record_to=, or go on"
+                " by run.resume(until=) in the same process"
+            )
         if self._state is None or self.network is None:
             raise InputError(self._why_not())
         return write_snapshot(self._state, self.network, path)
@@ -294,7 +301,7 @@ class NetworkRun:
     def _why_not(self) -> str:
         """Return why the run does not go on."""
         if self.path is not None:
-            return f"a run that was recorded into a file does not go on: {self.path}; run anew, without record_to="
+            return f"a run that was read from a file does not go on: {self.path} holds no state of it; run anew"
         return f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()"
 
     def __getitem__(self, name: str) -> Run | Spikes:

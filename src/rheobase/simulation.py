@@ -214,6 +214,7 @@ def _stream_network(
     progress: bool,
     path: Any,
     overwrite: bool,
+    start: Snapshot | None = None,
 ) -> NetworkRun:
     """Return the run of a network as it is in the file that it was recorded into."""
     from rheobase.engines.network import run_network
@@ -222,11 +223,22 @@ def _stream_network(
 
     if not isinstance(engine, Clock):
         raise InputError("record_to= goes with rb.Clock(); Exact keeps what it records in memory")
-    stream = Stream(path, net, recordings, engine.dt, until, seed, overwrite)
-    _, snapshot = run_network(net, engine, until, recordings, seed, None, progress, stream)
+    behind = None if start is None else start.k
+    stream = Stream(path, net, recordings, engine.dt, until, seed, overwrite, behind)
+    _, snapshot = run_network(net, engine, until, recordings, seed, start, progress, stream)
     if snapshot.k < steps_until(until, engine.dt):
-        warnings.warn(f"interrupted at {snapshot.k * engine.dt:g} ms; {stream.path} holds all until then", stacklevel=3)
-    return open_recording(stream.path)
+        warnings.warn(
+            f"interrupted at {snapshot.k * engine.dt:g} ms; {stream.path} holds all until then, and"
+            " run.resume(until=...) goes on from there",
+            stacklevel=3,
+        )
+
+    def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
+        end = to_number(until, "ms", "until")
+        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
+        return _stream_network(net, end, chosen, seed, recordings, progress, stream.path, False, snapshot)
+
+    return open_recording(stream.path, net, go_on)
 
 
 def _run_network(

@@ -201,9 +201,25 @@ def test_a_recording_is_looked_at_as_a_fresh_run_is(tmp_path: Path):
     assert (back.until, back.seed, back.offsets, back.path) == (60, 3, fresh.offsets, tmp_path / "run.rheo")
     saved = rb.load(back["I"].save(tmp_path / "I"))
     assert np.array_equal(saved.v, fresh["I"].v)
-    for refused in (lambda: back.resume(until=70), lambda: back.checkpoint(tmp_path / "x")):
-        with pytest.raises(rb.InputError, match="recorded into a file does not go on"):
-            refused()
+    with pytest.raises(rb.InputError, match="read from a file does not go on"):
+        back.resume(until=70)
+    with pytest.raises(rb.InputError, match="has no checkpoint"):
+        back.checkpoint(tmp_path / "x")
+
+
+def test_a_streamed_run_goes_on_in_its_file(tmp_path: Path):
+    path = tmp_path / "run.rheo"
+    first = run(20, record=WANTED, record_to=path)
+    second = first.resume(until=33, threads=2).resume(until=60)
+    expected = run(record=WANTED)
+    expect_same(expected, second)
+    expect_same(expected, rb.load(path))
+    expect_same(run(20, record=WANTED), first)  # which still reads what it had
+    with pytest.raises(rb.InputError, match="no longer as this run left it"):
+        first.resume(until=40)
+    with pytest.raises(rb.InputError, match="already reached"):
+        second.resume(until=10)
+    expect_same(expected, rb.load(path))
 
 
 def test_memory_does_not_grow_with_a_streamed_run(tmp_path: Path):

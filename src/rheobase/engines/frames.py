@@ -22,6 +22,7 @@ from rheobase.errors import InputError
 __all__ = [
     "BEGIN",
     "END",
+    "MORE",
     "PIECE",
     "Frame",
     "Key",
@@ -43,10 +44,11 @@ _TYPES: Final = frozenset({"<i4", "<i8", "<f8"})
 _SMALL: Final = 1 << 18  # bytes that are copied rather than written by themselves
 _BLOCK: Final = 1 << 22  # bytes read at once
 
-#: Kinds of frames: the description, what happened in some steps, the end.
+#: Kinds of frames: the description, what happened in some steps, the end; instead of the end, that the run went on.
 BEGIN: Final = 1
 PIECE: Final = 2
 END: Final = 3
+MORE: Final = 4
 
 Key = tuple[str, str, str]  # what, population, state or name
 
@@ -138,9 +140,11 @@ def _follows(frames: list[Frame], frame: Frame) -> bool:
     if not frames:
         return frame.kind == BEGIN
     last = frames[-1]
+    if frame.kind in (END, MORE):
+        return last.kind in (PIECE, MORE) and frame.k1 == last.k1
     if frame.kind == PIECE:
         return frame.k0 == (-1 if last.kind == BEGIN else last.k1) and frame.k1 > frame.k0 and last.kind != END
-    return frame.kind == END and last.kind == PIECE and frame.k1 == last.k1
+    return False
 
 
 def _frame_at(file: BinaryIO, at: int, size: int) -> Frame | None:

@@ -67,8 +67,9 @@ def run_network(
     prepared = perf_counter() - begin
     try:
         if stream is not None:
-            stream.begin(run.results(prepared), run.samples, total)
-        run.sink.add(run.begin)
+            stream.begin(run.results(prepared), total)
+        if start is None or stream is None:  # else the file has it
+            run.sink.add(run.begin)
         run.advance(total, progress)
         results = run.results(prepared)
         if stream is not None:
@@ -108,9 +109,9 @@ class _NetworkRun:
 
     def _make_sink(self, stream: Stream | None) -> None:
         """Make room for what is recorded, and begin with what there is at t = 0."""
-        self.samples = {name: x for cells in self.groups for name, x in cells.tap.samples.items()}
+        samples = {name: x for cells in self.groups for name, x in cells.tap.samples.items()}
         sizes = {name: part.n for name, part in self.net.populations.items()}
-        self.memory = Memory(sizes, {} if stream else self.recordings, self.samples)
+        self.memory = Memory(sizes, {} if stream else self.recordings, samples)
         self.sink: Sink = stream or self.memory
         self.pace = min(self.chunk, _TRIAL) if stream else self.chunk
         at_zero = [x.arrivals(-1, 0)[:2] for x in self.sources]

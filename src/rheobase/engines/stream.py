@@ -17,6 +17,7 @@ from rheobase.engines.forecast import trace_bytes
 from rheobase.engines.frames import (
     BEGIN,
     END,
+    MORE,
     PIECE,
     Frame,
     Key,
@@ -27,7 +28,7 @@ from rheobase.engines.frames import (
     read_frames,
     read_head,
 )
-from rheobase.engines.record import Piece, Samples
+from rheobase.engines.record import Piece, Samples, samples_of
 from rheobase.engines.result import Recording, Result
 from rheobase.errors import InputError, nearest
 from rheobase.model.neuron import Neuron
@@ -37,6 +38,7 @@ __all__ = ["Stored", "Stream", "check_target"]
 
 _FORMAT: Final = "rheobase recording"
 _SYNC: Final = 3.0  # seconds after which what was written is sent to the disk itself
+_NEVER: Final = 1 << 62  # a step that no run comes to
 _OTHERS: Final = frozenset({".h5", ".hdf5", ".npz", ".npy", ".csv", ".nwb", ".json"})
 
 
@@ -72,7 +74,7 @@ class Stream:
     """The recording of a network's run on its way into a file.
 
     Made before the run, so that what cannot work is refused then; `begin`, `add`, `end` and `close` are called by the
-    engine.
+    engine. With `behind` it goes on in a file whose last step that is.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Stream:
         until: float,
         seed: int,
         overwrite: bool = False,
+        behind: int | None = None,
     ) -> None:
-        self.path, self._overwrite = check_target(path, overwrite), overwrite
+        self._behind, self._overwrite = behind, overwrite
+        self.path = check_target(path, overwrite or behind is not None)
         if self.path.suffix.lower() in _OTHERS:
             other = self.path.with_suffix(".rheo").name
             raise InputError(
@@ -103,15 +107,18 @@ class Stream:
                 " to be; record less: every=, neurons=, start=, stop=, reduce='mean'"
             )
 
-    def begin(self, results: Mapping[str, Result], samples: Mapping[str, Samples], total: int) -> None:
-        """Make the file, with the description of the run."""
+    def begin(self, results: Mapping[str, Result], total: int) -> None:
+        """Make the file, with the description of the run; or open the one in which it goes on."""
+        if self._behind is not None:
+            self._go_on(self._behind, total)
+            return
         populations, arrays = [], {}
         for name, part in self.net.populations.items():
             r, found = self.recordings.get(name, Recording()), results[name]
             own: dict[str, Any] = {"name": name, "n": part.n, "method": found.method, "order": found.order}
             own |= {"model": part.model.to_dict() if isinstance(part.model, Neuron) else None}
             if r.states:
-                s = samples[name]
+                s = samples_of(name, r, self.dt, _NEVER)
                 own |= {"states": list(r.states), "reduce": r.reduce, "samples": [s.first, s.every, s.last]}
             for what, which in (("neurons", r.neurons), ("spiking", r.spikes)):
                 if which is not None:
@@ -131,6 +138,22 @@ class Stream:
             partial.unlink(missing_ok=True)
             raise InputError(f"cannot write {self.path}: {error.strerror}") from None
         self._whole, self._synced = len(data), perf_counter()
+
+    def _go_on(self, k: int, total: int) -> None:
+        """Open the file behind its last piece."""
+        stored = Stored(self.path)
+        if (stored.k, stored.seed, stored.dt) != (k, self.seed, self.dt):
+            raise InputError(
+                f"{self.path} is no longer as this run left it, at {k * self.dt:g} ms; it cannot go on there"
+            )
+        try:
+            self._file = _open(self.path)
+            self._whole = stored.size
+            self._file.truncate(self._whole)
+        except OSError as error:
+            raise InputError(f"cannot write {self.path}: {error.strerror}") from None
+        self._k, self._synced = k, perf_counter()
+        self._write(pack(MORE, k, k, {"total": total}, {}))
 
     def add(self, piece: Piece) -> None:
         """Write the next piece, whole or not at all."""
@@ -194,6 +217,8 @@ class Stored:
         ("neurons" | "spiking" | "value", population, name) -> array.
     k : int
         The last step that is recorded; -1 if there is nothing beside the description.
+    size : int
+        Bytes up to the last piece.
     is_complete : bool
         Whether the run came to its end, or was stopped by Ctrl-C; not if it was killed, or its disk was full.
     final : dict
@@ -210,6 +235,9 @@ class Stored:
                 if self.head["format"] != _FORMAT:
                     raise InputError(f"{self.path} is no recording of rheobase")
                 self._frames = [f for f in frames if f.kind == PIECE]
+                kept = [f for f in frames if f.kind != END]
+                self.size = kept[-1].offset + kept[-1].length
+                more = [read_head(file, f) for f in frames if f.kind == MORE]
                 self.is_complete = frames[-1].kind == END
                 last = read_arrays(file, frames[-1]) if self.is_complete else {}
                 ended = read_head(file, frames[-1]) if self.is_complete else {}
@@ -217,7 +245,8 @@ class Stored:
             self.seconds: dict[str, float] = dict(ended.get("seconds", {}))
             self.final = {(name, s): x for (what, name, s), x in last.items() if what == "final"}
             self.populations: dict[str, dict[str, Any]] = {p["name"]: p for p in self.head["populations"]}
-            self.dt, self.seed, self.total = float(self.head["dt"]), int(self.head["seed"]), int(self.head["total"])
+            self.dt, self.seed = float(self.head["dt"]), int(self.head["seed"])
+            self.total = int([self.head, *more][-1]["total"])
             self.engine, self.until = str(self.head["engine"]), max(self.k, 0) * self.dt
         except FileNotFoundError:
             raise InputError(f"there is no file {self.path}") from None
