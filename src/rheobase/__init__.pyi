@@ -34,6 +34,7 @@ from rheobase.engines.exact import Exact as Exact
 from rheobase.engines.forecast import forecast as forecast
 from rheobase.engines.precise import Precise as Precise
 from rheobase.engines.reference import Reference as Reference
+from rheobase.engines.request import Record as Record
 from rheobase.engines.spikes import Spikes as Spikes
 from rheobase.errors import DidNotConverge as DidNotConverge
 from rheobase.errors import InputError as InputError
@@ -88,9 +89,10 @@ from rheobase.network.inputs import zap as zap
 from rheobase.network.network import Network as Network
 from rheobase.network.sources import poisson as poisson
 from rheobase.network.sources import spikes as spikes
+from rheobase.recorded import convert_recording as convert_recording
+from rheobase.recorded import load as load
 from rheobase.run import NetworkRun as NetworkRun
 from rheobase.run import Run as Run
-from rheobase.run import load as load
 from rheobase.simulation import restore as restore
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live

@@ -1,4 +1,4 @@
-"""The command `rheobase`: a demonstration, and a look at the installation."""
+"""The command `rheobase`: a demonstration, a look at the installation, recordings for other programs."""
 
 from __future__ import annotations
 
@@ -285,6 +285,24 @@ def _check_cache(advice: list[str]) -> str:
             f"{folder} cannot be written, so each process compiles anew; set RHEOBASE_CACHE to another folder"
         )
     return f"{folder}, {len(files)} files, {size:.1f} MB{'' if writable else ', not writable'}"
+
+
+# ------------------------------------------------------------------ convert
+@app.command()
+def convert(
+    recording: Annotated[Path, typer.Argument(help="What simulate(net, record_to=...) wrote.")],
+    target: Annotated[Path, typer.Argument(help="The new file, .h5, .hdf5 or .npz.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the new file if it is there.")] = False,
+    salvage: Annotated[
+        bool, typer.Option("--salvage", help="Of a damaged recording, take what precedes the damage.")
+    ] = False,
+) -> None:
+    """Write a recording as HDF5 or as NumPy's .npz."""
+    try:
+        out = rheobase.convert_recording(recording, target, overwrite, salvage)
+    except RheobaseError as error:
+        raise _fail(str(error)) from None
+    typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
 def main() -> None:

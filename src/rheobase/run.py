@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rheobase.engines.checkpoint import Snapshot
     from rheobase.network.network import Network
 
-__all__ = ["NetworkRun", "Run", "load"]
+__all__ = ["NetworkRun", "Run", "read_run"]
 
 
 @final
@@ -64,6 +65,7 @@ class Run:
     seconds: Mapping[str, float]
     values: Mapping[str, float | np.ndarray]  # parameters and held inputs as they were in this run
     recorded: np.ndarray | None = None  # which neurons the traces are of; None: all
+    reduced: str | None = None  # "mean": the traces are means over those
 
     def __getattr__(self, name: str) -> np.ndarray:
         if name.startswith("_") or name in Run.__dataclass_fields__:
@@ -74,7 +76,7 @@ class Run:
         """Return a recorded state, or a derived quantity of the rows if its states were recorded."""
         if name in self.traces:
             trace = self.traces[name]
-            return trace[0] if self.single else trace
+            return trace[0] if self.single or self.reduced else trace
         if name in dict(self.model.rows.derived):
             return self._derive(name)
         if name in self.model.states:
@@ -89,6 +91,8 @@ class Run:
     def _derive(self, name: str) -> np.ndarray:
         from rheobase.derive.evaluate import evaluate
 
+        if self.reduced:
+            raise NotRecorded(f"{name} is derived from states of single neurons, but their {self.reduced} was recorded")
         value = self.model.rows.substitute(dict(self.model.rows.derived)[name].value)
         needed = {s.name for s in value.free_symbols}
         env: dict[str, Any] = {}
@@ -115,6 +119,8 @@ class Run:
     def rate(self, start: float = 0.0) -> Any:
         """Return spikes per second of each neuron, shape (n_neurons,); a float for a single neuron.
 
+        It is nan for neurons whose spikes were not recorded.
+
         Parameters
         ----------
         start : float
@@ -125,6 +131,8 @@ class Run:
         late = self.spikes.times > start
         count = np.bincount(self.spikes.neurons[late], minlength=self.n)
         rate = count / (self.until - start) * 1000.0
+        if self.spikes.kept is not None:
+            rate[np.setdiff1d(np.arange(self.n), self.spikes.kept)] = np.nan
         return float(rate[0]) if self.single else rate
 
     def plot(self, *states: str, axes: Any = None) -> Any:
@@ -138,7 +146,9 @@ class Run:
             s: (self.traces[s] if s in self.traces else np.atleast_2d(self[s]), self.model.unit(s)) for s in names
         }
         limit = self._threshold()
-        trains = [self.spikes[int(i)] for i in (range(self.n) if self.recorded is None else self.recorded)]
+        whose = np.arange(self.n) if self.recorded is None else self.recorded
+        some = self.reduced is not None or (self.spikes.kept is not None and not np.isin(whose, self.spikes.kept).all())
+        trains = [] if some else [self.spikes[int(i)] for i in whose]
         return plot.traces(self.t, panels, spikes=trains, threshold=limit, title=self.model.name, axes=axes)
 
     def _threshold(self) -> tuple[str, float] | None:
@@ -185,9 +195,11 @@ class Run:
             "method": self.method,
             "order": self.order,
             "seconds": dict(self.seconds),
+            "reduced": self.reduced,
         }
         arrays = {"times": self.spikes.times, "neurons": self.spikes.neurons, "t": self.t}
         arrays |= {} if self.recorded is None else {"recorded": self.recorded}
+        arrays |= {} if self.spikes.kept is None else {"kept": self.spikes.kept}
         arrays |= {f"value {s}": np.asarray(x) for s, x in self.values.items()}
         arrays |= {f"trace {s}": x for s, x in self.traces.items()} | {f"final {s}": x for s, x in self.final.items()}
         buffer = io.BytesIO()
@@ -200,8 +212,8 @@ class Run:
 
     @staticmethod
     def load(path: str | Path) -> Run:
-        """Return the run that `save` wrote; the same as `rheobase.load`."""
-        return load(path)
+        """Return the run that `save` wrote, as `rheobase.load` does."""
+        return read_run(path)
 
     def __repr__(self) -> str:
         n = f"{self.n} neurons" if not self.single else "one neuron"
@@ -228,8 +240,10 @@ class NetworkRun:
         Name -> the number of the population's first neuron in the whole network.
     until, seed, engine, seconds
         As for `Run`; after Ctrl-C `until` is the time that was reached.
-    network : Network
-        What was run.
+    network : Network or None
+        What was run; None if the run was read from a file.
+    path : Path or None
+        The file that the run was recorded into; spikes and traces are read from it when they are asked for.
     """
 
     populations: Mapping[str, Run | Spikes]
@@ -238,12 +252,15 @@ class NetworkRun:
     seed: int
     engine: str
     seconds: Mapping[str, float]
-    network: Network
+    network: Network | None
     _state: Snapshot | None
     _resume: Callable[[Any, int | None, bool], NetworkRun] | None
+    path: Path | None = None
 
     def resume(self, until: Any, threads: int | None = None, progress: bool = False) -> NetworkRun:
         """Return the run carried on to a later time; it begins at 0, too, and has the bits of an unbroken run.
+
+        A run that was recorded into a file goes on in that file.
 
         Parameters
         ----------
@@ -259,7 +276,7 @@ class NetworkRun:
             If the run has already passed `until`, or its engine cannot go on.
         """
         if self._resume is None:
-            raise InputError(f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()")
+            raise InputError(self._why_not())
         return self._resume(until, threads, progress)
 
     def checkpoint(self, path: str | Path) -> Path:
@@ -272,9 +289,20 @@ class NetworkRun:
         """
         from rheobase.engines.checkpoint import write_snapshot
 
-        if self._state is None:
-            raise InputError(f"{self.engine} does not go on from where it stopped; there is nothing to write")
+        if self.path is not None:
+            raise InputError(
+                f"a run that was recorded into a file has no checkpoint: {self.path}; run without record_to=, or go on"
+                " by run.resume(until=) in the same process"
+            )
+        if self._state is None or self.network is None:
+            raise InputError(self._why_not())
         return write_snapshot(self._state, self.network, path)
+
+    def _why_not(self) -> str:
+        """Return why the run does not go on."""
+        if self.path is not None:
+            return f"a run that was read from a file does not go on: {self.path} holds no state of it; run anew"
+        return f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()"
 
     def __getitem__(self, name: str) -> Run | Spikes:
         if name not in self.populations:
@@ -294,15 +322,22 @@ class NetworkRun:
         """All spikes, neurons numbered through the network in the order of its populations."""
         parts = [(p.spikes if isinstance(p, Run) else p, self.offsets[name]) for name, p in self.populations.items()]
         times = np.concatenate([s.times for s, _ in parts])
-        return Spikes.from_table(times, np.concatenate([s.neurons + o for s, o in parts]), self.n)
+        kept = None
+        if any(s.kept is not None for s, _ in parts):
+            kept = np.concatenate([(np.arange(s.n) if s.kept is None else s.kept) + o for s, o in parts])
+        return Spikes.from_table(times, np.concatenate([s.neurons + o for s, o in parts]), self.n, kept)
 
     def rate(self, start: float = 0.0) -> dict[str, float]:
-        """Return each population's mean rate in Hz."""
+        """Return each population's mean rate in Hz, over the neurons whose spikes were recorded; nan if none were."""
         length = (self.until - start) / 1000.0
         if not length > 0 or start < 0:
             raise InputError(f"start = {start:g} ms must lie in 0 .. {self.until:g} ms")
         trains = {name: p.spikes if isinstance(p, Run) else p for name, p in self.populations.items()}
-        return {name: float((s.times > start).sum() / s.n / length) for name, s in trains.items()}
+        count = {name: s.n if s.kept is None else len(s.kept) for name, s in trains.items()}
+        return {
+            name: float((s.times > start).sum() / count[name] / length) if count[name] else math.nan
+            for name, s in trains.items()
+        }
 
     def plot(self, start: float = 0.0, until: float | None = None, **options: Any) -> np.ndarray:
         """Draw a raster by population, their mean rates and their rate over time; return the three axes.
@@ -337,13 +372,13 @@ class NetworkRun:
         return pandas.concat(parts, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
 
     def __repr__(self) -> str:
-        rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in self.rate().items())
+        rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in self.rate().items()) if self.until else "no steps"
         took = ", ".join(f"{k} {v:.3g} s" for k, v in self.seconds.items() if v > 0)
         head = f"Run of a network: {self.n} neurons, {self.until:g} ms; {rates}"
         return f"{head}\n  engine {self.engine}; seed {self.seed}; {took}"
 
 
-def load(path: str | Path) -> Run:
+def read_run(path: str | Path) -> Run:
     """Return the run that `Run.save` wrote.
 
     Raises
@@ -371,7 +406,7 @@ def load(path: str | Path) -> Run:
         bool(head["single"]),
         float(head["until"]),
         int(head["seed"]),
-        Spikes(arrays["times"], arrays["neurons"], n),
+        Spikes(arrays["times"], arrays["neurons"], n, arrays.get("kept")),
         arrays["t"],
         {k.removeprefix("trace "): x for k, x in arrays.items() if k.startswith("trace ")},
         {k.removeprefix("final "): x for k, x in arrays.items() if k.startswith("final ")},
@@ -381,4 +416,5 @@ def load(path: str | Path) -> Run:
         head["seconds"],
         {k.removeprefix("value "): x if x.ndim else float(x) for k, x in arrays.items() if k.startswith("value ")},
         arrays.get("recorded"),
+        head.get("reduced"),
     )

@@ -55,6 +55,8 @@ def simulate(
     record: str | Iterable[str] | bool | None = None,
     record_every: Any = None,
     record_neurons: Any = None,
+    record_to: Any = None,
+    overwrite: bool = False,
     n: int | None = None,
     progress: bool = False,
     **given: Any,
@@ -64,7 +66,7 @@ def simulate(
     Parameters
     ----------
     model : Neuron, Network or MarkovNeuron
-        A network runs on ``Clock(dt="0.1 ms")``; `record` may be a dict of populations.
+        A network runs on ``Clock(dt="0.1 ms")``.
         A Markov-chain neuron is run exactly by `rheobase.engines.markov.simulate_markov`, which takes `until`,
         `n`, `seed`, `record_every` (its occupancies) and inputs from here.
     until : time
@@ -75,12 +77,18 @@ def simulate(
         Without it `Exact` runs what its rows allow, and ``Clock(dt="0.1 ms")`` the rest.
     seed : int, optional
         Makes random numbers repeatable; without it one is drawn, and told by ``run.seed``.
-    record : str or list of str or bool, optional
-        States to keep. By default all of them, as long as they fit into 16 MB; spikes always.
+    record : str, list of str, bool, Record, or a dict of them by population, optional
+        States to keep. By default all of them, as long as they fit into 16 MB; of a network none. Spikes always,
+        where no `Record` says otherwise; it also says windows, means and subsets, and is for networks.
     record_every : time, optional
         Keep the states this often.
     record_neurons : array of int, optional
         Keep the states of these neurons only.
+    record_to : path, optional
+        Of a network: write spikes and states into this file (``run.rheo``) while it runs, instead of keeping them in
+        memory. Whatever ends the run, what was written can be read by `load`.
+    overwrite : bool
+        Replace the file `record_to` if it is there.
     n : int, optional
         How many equal neurons (for noise); arrays among the values set it too.
     progress : bool
@@ -92,7 +100,8 @@ def simulate(
     Raises
     ------
     InputError
-        For an unknown or missing name, NaN, arrays of different lengths, or a time that is not positive.
+        For an unknown or missing name, NaN, arrays of different lengths, a time that is not positive, or a file that
+        cannot be written.
     UnitMismatch
         If a value has another unit than the rows ask for.
 
@@ -132,7 +141,19 @@ def simulate(
             raise InputError(
                 f"a network takes no {name}= here; give it where the population is made, net.add(..., {name}=...)"
             )
-        return _simulate_network(model, end, chosen, int(seed), record, record_every, record_neurons, progress)
+        if not isinstance(chosen, Clock | _exact()):
+            raise InputError(
+                f"{type(chosen).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
+                " or rb.Exact()"
+            )
+        from rheobase.engines.request import read_recordings
+
+        recordings = read_recordings(model, record, record_every, record_neurons, end)
+        if record_to is None:
+            return _run_network(model, end, chosen, int(seed), recordings, progress=progress)
+        return _stream_network(model, end, chosen, int(seed), recordings, progress, record_to, overwrite)
+    if record_to is not None:
+        raise InputError("record_to= streams the run of a network; of neurons, write run.save(path) after the run")
     population = prepare(model, given, int(seed), None if n is None else int(n))
     chosen = engine or _choose(population, dt, method)
     if isinstance(chosen, Clock):
@@ -178,54 +199,46 @@ def _simulate_markov(
     return simulate_markov(model, until, n or 1, seed=seed, inputs=given, every=every, bound=bound)
 
 
-def _simulate_network(
-    net: Network, until: float, engine: Engine, seed: int, record: Any, every: Any, neurons: Any, progress: bool
-) -> NetworkRun:
+def _exact() -> type[Exact]:
     from rheobase.engines.exact import Exact
 
-    if not isinstance(engine, Clock | Exact):
-        raise InputError(
-            f"{type(engine).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
-            " or rb.Exact()"
+    return Exact
+
+
+def _stream_network(
+    net: Network,
+    until: float,
+    engine: Clock | Exact,
+    seed: int,
+    recordings: Mapping[str, Recording],
+    progress: bool,
+    path: Any,
+    overwrite: bool,
+    start: Snapshot | None = None,
+) -> NetworkRun:
+    """Return the run of a network as it is in the file that it was recorded into."""
+    from rheobase.engines.network import run_network
+    from rheobase.engines.stream import Stream
+    from rheobase.recorded import open_recording
+
+    if not isinstance(engine, Clock):
+        raise InputError("record_to= goes with rb.Clock(); Exact keeps what it records in memory")
+    behind = None if start is None else start.k
+    stream = Stream(path, net, recordings, engine.dt, until, seed, overwrite, behind)
+    _, snapshot = run_network(net, engine, until, recordings, seed, start, progress, stream)
+    if snapshot.k < steps_until(until, engine.dt):
+        warnings.warn(
+            f"interrupted at {snapshot.k * engine.dt:g} ms; {stream.path} holds all until then, and"
+            " run.resume(until=...) goes on from there",
+            stacklevel=3,
         )
-    step = None if every is None else to_number(every, "ms", "record_every")
-    cells = {name: part.model for name, part in net.populations.items() if isinstance(part.model, Neuron)}
-    wanted = record if isinstance(record, Mapping) else dict.fromkeys(cells, record)
-    for name in wanted:
-        if name not in cells:
-            raise InputError(
-                f"record: there is no population '{name}'.{nearest(str(name), cells)} There are: {', '.join(cells)}"
-            )
-    recordings = {}
-    for name, model in cells.items():
-        part = net.populations[name]
-        names = model.states
-        states = wanted.get(name)
-        states = (
-            ()
-            if states is None or states is False
-            else names
-            if states is True
-            else [states]
-            if isinstance(states, str)
-            else [*states]
-        )
-        for s in states:
-            if s not in names:
-                raise InputError(
-                    f"record = '{s}' is no state of {name}.{nearest(str(s), names)} States: {', '.join(names)}"
-                )
-        chosen = (
-            None
-            if neurons is None
-            else np.unique(
-                np.asarray(neurons.get(name, []) if isinstance(neurons, Mapping) else neurons, dtype=np.int64)
-            )
-        )
-        if chosen is not None and len(chosen) and (chosen[0] < 0 or chosen[-1] >= part.n):
-            raise InputError(f"record_neurons: {name} has neurons 0 to {part.n - 1}")
-        recordings[name] = Recording(tuple(states), step, chosen)
-    return _run_network(net, until, engine, seed, recordings, progress=progress)
+
+    def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
+        end = to_number(until, "ms", "until")
+        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
+        return _stream_network(net, end, chosen, seed, recordings, progress, stream.path, False, snapshot)
+
+    return open_recording(stream.path, net, go_on)
 
 
 def _run_network(
@@ -246,11 +259,14 @@ def _run_network(
         reached = steps_until(until, engine.dt) * engine.dt
         if snapshot.k * engine.dt < reached:
             reached = snapshot.k * engine.dt
-            warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=4)
+            warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
     else:
         from rheobase.engines.exact_network import run_exact_network
+        from rheobase.engines.record import check_exact, trim
 
-        results, reached = run_exact_network(net, engine, until, recordings, seed), until
+        check_exact(recordings)
+        results = run_exact_network(net, engine, until, recordings, seed)
+        results, reached = {name: trim(r, recordings[name]) for name, r in results.items()}, until
     runs: dict[str, Run | Spikes] = {}
     offsets, at = {}, 0
     for name, part in net.populations.items():
@@ -275,6 +291,7 @@ def _run_network(
             r.seconds,
             r.values,
             recordings[name].neurons,
+            recordings[name].reduce,
         )
 
     def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
@@ -338,6 +355,8 @@ def _recording(p: Population, until: float, record: Any, every: Any, neurons: An
         return Recording(states if count <= _FEW else (), step, chosen)
     if isinstance(record, bool):
         return Recording(states if record else (), step, chosen)
+    if type(record).__name__ == "Record":
+        raise InputError("rb.Record is for networks; of neurons write record=, record_every=, record_neurons=")
     names = [record] if isinstance(record, str) else [*record] if isinstance(record, Iterable) else None
     if names is None:
         raise InputError(f"record = {record!r:.60} must be the name of a state, a list of names, True or False")

@@ -127,7 +127,6 @@ def test_microcircuit_at_full_scale() -> None:
     assert {*np.argsort(mean)[:2]} == {0, 6}  # L2/3E and L6E are the quiet ones
 
 
-
 def test_down_scaled_and_driven_by_direct_current_it_falls_silent_as_in_nest() -> None:
     done, known = run(microcircuit(0.1, drive="dc"), 1000, seed=1), PUBLISHED["microcircuit"]["nest_10_percent_dc"]
     np.testing.assert_allclose([done.rate(start=400)[name] for name in LAYERS], known["rate"], atol=0.1)

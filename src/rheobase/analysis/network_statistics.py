@@ -157,7 +157,8 @@ def network_statistics(
     Parameters
     ----------
     run : NetworkRun
-        What ``simulate(net, ...)`` returned. Its sources of spikes are left out.
+        What ``simulate(net, ...)`` returned. Its sources of spikes are left out, and
+        so are neurons whose spikes were not recorded.
     start, until : float
         The window (start, until] in ms; leave out the first 100 to 500 ms, in which a network finds its state. By
         default until the end.
@@ -197,7 +198,7 @@ def network_statistics(
     found = {
         name: _measure(part.spikes, float(start), end, (bin, fano_bin), (sample, seed))
         for name, part in run.populations.items()
-        if isinstance(part, Run)
+        if isinstance(part, Run) and (part.spikes.kept is None or len(part.spikes.kept))
     }
     return NetworkStatistics(MappingProxyType(found), float(start), end, bin, fano_bin, sample, seed)
 
@@ -210,11 +211,12 @@ def _measure(
     bin, fano_bin = bins
     together = nan = float("nan")
     sync = nan
-    if spikes.n > 1:
+    n = spikes.n if spikes.kept is None else len(spikes.kept)
+    if n > 1:
         together = correlation(spikes, bin, until, start, sample=draw[0], seed=draw[1])
         sync = chi(spikes, bin, until, start)
     return PopulationStatistics(
-        n=spikes.n,
+        n=n,
         rate=float(rates.mean()),
         rate_sd=float(rates.std()),
         active=float((rates > 0).mean()),

@@ -69,9 +69,12 @@ def read_trains(trains: Any, name: str = "trains") -> Flat:
         spikes = trains.spikes if isinstance(trains, Run) else trains
         order = np.argsort(spikes.neurons, kind="stable")
         until = trains.until if isinstance(trains, Run) else None
-        return Flat(
-            spikes.times[order], spikes.neurons[order], spikes.n, isinstance(trains, Run) and trains.single, until
-        )
+        owner, n = spikes.neurons[order], spikes.n
+        if spikes.kept is not None:  # the trains are those that were recorded
+            owner, n = np.searchsorted(spikes.kept, owner), len(spikes.kept)
+            if n == 0:
+                raise InputError(f"{name}: no spikes were recorded; name neurons in rb.Record(spikes=...)")
+        return Flat(spikes.times[order], owner, n, isinstance(trains, Run) and trains.single, until)
     pieces: list[Any]
     if isinstance(trains, np.ndarray) and trains.ndim == 1 and trains.dtype != object:
         pieces, one = [trains], True

@@ -29,13 +29,14 @@ _FORMAT: Final = "rheobase checkpoint"
 class Snapshot:
     """A network at step `k`: states, refractory counters, spikes and traces so far, population by population.
 
-    Spikes in flight are the latest of those sent; random numbers are counted by neuron and step, so that they need
+    Random numbers are counted by neuron and step, so that they need
     no state. Nothing depends on how many threads there were.
 
     Attributes
     ----------
     arrays : mapping
-        ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``.
+        ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``,
+        what was recorded; ``flight steps 0`` and ``flight neurons 0``, the latest spikes of the loop's first group.
     """
 
     k: int
@@ -59,15 +60,18 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path) -> Path:
     e = snapshot.engine
     head = {
         "format": _FORMAT,
-        "version": 1,
+        "version": 2,
         "k": snapshot.k,
         "seed": snapshot.seed,
         "network": _fingerprint(net),
         "engine": {"dt": e.dt, "method": e.method, "threads": e.threads, "precision": e.precision},
-        "recordings": {name: [list(r.states), r.every] for name, r in snapshot.recordings.items()},
+        "recordings": {
+            name: [list(r.states), r.every, r.start, r.stop, r.reduce] for name, r in snapshot.recordings.items()
+        },
     }
     arrays = dict(snapshot.arrays)
     arrays |= {f"chosen {n}": r.neurons for n, r in snapshot.recordings.items() if r.neurons is not None}
+    arrays |= {f"spiking {n}": r.spikes for n, r in snapshot.recordings.items() if r.spikes is not None}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
     partial = path.with_name(path.name + ".part")
@@ -93,12 +97,20 @@ def read_snapshot(path: str | Path, net: Network) -> Snapshot:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             head = json.loads(str(data["head"]))
             arrays = {k: data[k] for k in data.files if k != "head"}
-        if head["format"] != _FORMAT or head["version"] != 1:
+        if head["format"] != _FORMAT or head["version"] != 2:
             raise InputError(f"{path} holds no checkpoint of rheobase, or one of a newer version")
         engine, k, seed, network = Clock(**head["engine"]), int(head["k"]), int(head["seed"]), str(head["network"])
         recordings = {
-            str(n): Recording(tuple(map(str, states)), every, arrays.pop(f"chosen {n}", None))
-            for n, (states, every) in head["recordings"].items()
+            str(n): Recording(
+                tuple(map(str, states)),
+                every,
+                arrays.pop(f"chosen {n}", None),
+                start,
+                stop,
+                reduce,
+                arrays.pop(f"spiking {n}", None),
+            )
+            for n, (states, every, start, stop, reduce) in head["recordings"].items()
         }
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None

@@ -174,6 +174,7 @@ class ClockRun:
         total: int,
         fed: tuple[str, ...] = (),
         compiled: bool | None = None,
+        traced: tuple[str, ...] = (),
     ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
@@ -183,7 +184,7 @@ class ClockRun:
         self.method, self.order = self.step.method, self.step.order
         check_step(population, self.method, dt)
         self.recording = _check_recording(recording, neuron, n, dt, total)
-        self._record_states = recording.states
+        self._record_states = recording.states or traced  # `traced`: a network keeps these by itself
         self.samplers: dict[str, Sampler] = {
             u: s.start(dt, n, population.key("input", u)) for u, s in population.inputs.items()
         }

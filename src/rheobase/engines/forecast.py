@@ -20,7 +20,7 @@ from rheobase.network.network import Network
 from rheobase.network.projection import Projection
 from rheobase.units import to_number
 
-__all__ = ["Forecast", "forecast", "refuse_too_large"]
+__all__ = ["Forecast", "forecast", "refuse_too_large", "trace_bytes"]
 
 _PROGRAM: Final = 2.5e8  # bytes of Python, NumPy and the compiler
 _NEURON: Final = 150  # bytes beside its states
@@ -76,27 +76,31 @@ def forecast(net: Network, until: Any, engine: Clock | None = None) -> Forecast:
     >>> f"{forecast(net, until='1 s').synapses:.3g}"
     '1e+07'
     """
-    return _forecast(net, to_number(until, "ms", "until"), engine or Clock(), {})
+    return _forecast(net, to_number(until, "ms", "until"), engine or Clock(), {}, False)
 
 
-def refuse_too_large(net: Network, until: float, engine: Clock, recordings: Mapping[str, Recording]) -> None:
-    """Refuse a run that does not fit into the memory that is free.
+def refuse_too_large(
+    net: Network, until: float, engine: Clock, recordings: Mapping[str, Recording], streamed: bool = False
+) -> None:
+    """Refuse a run that does not fit into the memory that is free; a streamed one keeps no spikes and traces there.
 
     Raises
     ------
     InputError
         With the number of bytes that it would need, and the number that is free.
     """
-    needed = _forecast(net, until, engine, recordings).bytes
+    needed = _forecast(net, until, engine, recordings, streamed).bytes
     free = _free_bytes()
     if needed - _PROGRAM > free:
         raise InputError(
             f"this run needs about {needed / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free; take fewer synapses,"
-            " precision='float32', or record less (rb.forecast tells what is needed)"
+            " precision='float32', or record less or into a file, record_to= (rb.forecast tells what is needed)"
         )
 
 
-def _forecast(net: Network, until: float, engine: Clock, recordings: Mapping[str, Recording]) -> Forecast:
+def _forecast(
+    net: Network, until: float, engine: Clock, recordings: Mapping[str, Recording], streamed: bool
+) -> Forecast:
     wide = 8 if engine.precision == "float64" else 4
     threads = engine.threads or cores()
     steps = until / engine.dt
@@ -113,13 +117,21 @@ def _forecast(net: Network, until: float, engine: Clock, recordings: Mapping[str
         events += count * _RATE * until / 1000.0
     for name, part in net.populations.items():
         states = len(part.model.states) if isinstance(part.model, Neuron) else 1
-        held += part.n * (_NEURON + 8 * states) + _SPIKE * part.n * _RATE * until / 1000.0
+        held += part.n * (_NEURON + 8 * states)
+        held += 0.0 if streamed else _SPIKE * part.n * _RATE * until / 1000.0
         cost += part.n * states * steps * _STEP
         recording = recordings.get(name)
-        if recording is not None and recording.states:
-            kept = part.n if recording.neurons is None else len(recording.neurons)
-            held += 8.0 * len(recording.states) * kept * (until / (recording.every or engine.dt) + 1)
-    return Forecast(synapses, _PROGRAM + held + max(at_work.values(), default=0.0), synapses * _BUILD, cost + events * _EVENT)
+        if recording is not None and not streamed:
+            held += trace_bytes(recording, part.n, until, engine.dt)
+    needed = _PROGRAM + held + max(at_work.values(), default=0.0)
+    return Forecast(synapses, needed, synapses * _BUILD, cost + events * _EVENT)
+
+
+def trace_bytes(recording: Recording, n: int, until: float, dt: float) -> float:
+    """Return how many bytes the recorded states of a population of n neurons take."""
+    kept = recording.count(n) if recording.reduce is None else 1
+    length = max(0.0, min(until, recording.stop) - recording.start)
+    return 8.0 * len(recording.states) * kept * (length / (recording.every or dt) + 1)
 
 
 def _own(value: Any) -> bool:

@@ -13,6 +13,7 @@ from rheobase.engines.clock import Clock, ClockRun
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import Shower, shower
+from rheobase.engines.record import Tap, samples_of
 from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
@@ -33,7 +34,7 @@ class Cells:
     """A group: populations that share one loop, one after the other.
 
     `ports` are those in use, in the order in which they are written; at `in_turn` arrivals act one by one. From
-    outside come `listed` events, (port, offset, arrivals), and `showers` drawn in the loop.
+    outside come `listed` events, (port, offset, arrivals), and `showers` drawn in the loop. `tap` has what is recorded.
     """
 
     names: list[str]
@@ -44,6 +45,7 @@ class Cells:
     listed: list[tuple[str, int, Arrivals]]
     showers: dict[str, list[Shower]]
     values: dict[str, Mapping[str, Any]]
+    tap: Tap
     bounds: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     log: SpikeLog = field(default_factory=_no_log)
 
@@ -113,15 +115,9 @@ def _group(
     used |= {port for n in names for port in prepared[n].sources}
     ports = tuple(p for p in neuron.ports if p in used)
     in_turn = frozenset(ports) - additive_ports(neuron)
-    states = tuple(s for s in neuron.states if any(s in recordings[n].states for n in names))
-    chosen = [
-        chosen_neurons(recordings[n], prepared[n].n) + o
-        for n, o in zip(names, offsets, strict=False)
-        if recordings[n].states
-    ]
-    every = next((recordings[n].every for n in names if recordings[n].states), None)
-    recording = Recording(states, every, np.concatenate(chosen) if chosen else None)
-    run = ClockRun(whole, engine, recording, total, fed=ports, compiled=compiled)
+    samples = {n: samples_of(n, recordings[n], dt, total) for n in names}
+    tap = Tap(names, offsets, recordings, samples)
+    run = ClockRun(whole, engine, Recording(), total, fed=ports, compiled=compiled, traced=tap.states)
     listed: list[tuple[str, int, Arrivals]] = []
     showers: dict[str, list[Shower]] = {}
     for n, o in zip(names, offsets, strict=False):
@@ -134,7 +130,7 @@ def _group(
             else:
                 showers.setdefault(port, []).append(drawn)
     values = {n: prepared[n].values for n in names}
-    return Cells(names, offsets, run, ports, in_turn, listed, showers, values)
+    return Cells(names, offsets, run, ports, in_turn, listed, showers, values, tap)
 
 
 def chosen_neurons(recording: Recording, n: int) -> np.ndarray:

@@ -21,8 +21,10 @@ from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
+from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
+from rheobase.engines.stream import Stream
 from rheobase.engines.synapses import Bundle, Table, build_table
 from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
@@ -37,6 +39,7 @@ _SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compile
 _ALONE: Final = 6_000  # neurons below which a step is too short for threads to wait for each other
 _NARROW: Final = 1 << 16  # targets that can be told by 16 bits
 _TRIAL: Final = 64  # steps of a chunk by which it is seen how many threads pay
+_OFTEN: Final = 0.1  # seconds after which a streamed run writes what it has
 _HEADS: Final = 1 << 14  # segments of synapses gathered before they are delivered
 
 
@@ -48,28 +51,47 @@ def run_network(
     seed: int,
     start: Snapshot | None = None,
     progress: bool = False,
+    stream: Stream | None = None,
 ) -> tuple[dict[str, Result], Snapshot]:
     """Return a result for each population of a network, and what is needed to go on.
 
     It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
+    With a `stream` spikes and traces go there; results and snapshot have none.
     """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
-    refuse_too_large(net, until, engine, recordings)
-    run = _NetworkRun(net, engine, recordings, seed, total)
+    refuse_too_large(net, until, engine, recordings, stream is not None)
+    run = _NetworkRun(net, engine, recordings, seed, total, stream)
     if start is not None:
         run.restore(start)
     prepared = perf_counter() - begin
     try:
+        if stream is not None:
+            stream.begin(run.results(prepared), total)
+        if start is None or stream is None:  # else the file has it
+            run.sink.add(run.begin)
         run.advance(total, progress)
+        results = run.results(prepared)
+        if stream is not None:
+            stream.end(results)
     finally:
         run.team.close()
-    return run.results(prepared), run.snapshot()
+        if stream is not None:
+            stream.close()
+    return results, run.snapshot()
 
 
 @final
 class _NetworkRun:
-    def __init__(self, net: Network, engine: Clock, recordings: Mapping[str, Recording], seed: int, total: int) -> None:
+    def __init__(
+        self,
+        net: Network,
+        engine: Clock,
+        recordings: Mapping[str, Recording],
+        seed: int,
+        total: int,
+        stream: Stream | None = None,
+    ) -> None:
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         self.recordings = recordings
         self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
@@ -83,8 +105,18 @@ class _NetworkRun:
         self._connect()
         self._make_logs()
         self._load()
-        self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
-        self.spikes += [[x.arrivals(-1, 0)[:2]] for x in self.sources]
+        self._make_sink(stream)
+
+    def _make_sink(self, stream: Stream | None) -> None:
+        """Make room for what is recorded, and begin with what there is at t = 0."""
+        samples = {name: x for cells in self.groups for name, x in cells.tap.samples.items()}
+        sizes = {name: part.n for name, part in self.net.populations.items()}
+        self.memory = Memory(sizes, {} if stream else self.recordings, samples)
+        self.sink: Sink = stream or self.memory
+        self.pace = min(self.chunk, _TRIAL) if stream else self.chunk
+        at_zero = [x.arrivals(-1, 0)[:2] for x in self.sources]
+        runs, taps = [cells.run for cells in self.groups], [cells.tap for cells in self.groups]
+        self.begin = start_piece(taps, runs, self._by_name([], at_zero))
 
     def _plan_threads(self) -> None:
         """Choose how many threads, and how many parts: enough for the threads, and for 16-bit targets in long rows."""
@@ -144,6 +176,9 @@ class _NetworkRun:
         largest = max(g.n for g in self.groups)
         wide = any(g.run.step.normals or g.run.population.neuron.rows.hazard or g.run.samplers for g in self.groups)
         self.chunk = int(np.clip((2_000_000 if wide else 40_000_000) // largest, 16, 1024))
+        self.chunk = min(cells.tap.fit(self.chunk) for cells in self.groups)
+        for cells in self.groups:
+            cells.tap.make_room(self.chunk)
         self.held = min(shortest, self.chunk)
         for i, cells in enumerate(self.groups):
             cells.log = SpikeLog(np.diff(cells.bounds) * (past[i] + self.chunk), past[i], self.chunk)
@@ -177,16 +212,16 @@ class _NetworkRun:
         values |= {"_barrier": self.team.barrier, "_status": np.zeros(1, dtype=np.int64)}
         for g, (cells, rain) in enumerate(zip(self.groups, self.rain, strict=True)):
             r = cells.run
-            own: dict[str, Any] = {**r.values, "_chosen": r.chosen}
+            own: dict[str, Any] = {**r.values, "_chosen": cells.tap.chosen}
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
-            own |= {f"_trace_{s}": x for s, x in r.traces.items()}
+            own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
             width = int(np.diff(cells.bounds).max())
             own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
             own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
             values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
-            values[f"q{g}_recorded"] = np.searchsorted(r.chosen, cells.bounds)
+            values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
                 if port not in cells.in_turn:
                     values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
@@ -223,10 +258,13 @@ class _NetworkRun:
         begin = perf_counter()
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
             while self.k < until_step and not stopped:
-                before = self.k
-                chunk = min(self.chunk, _TRIAL) if self.team.is_trying else self.chunk
+                before, since = self.k, perf_counter()
+                chunk = min(self.pace, _TRIAL) if self.team.is_trying else self.pace
                 self._run_chunk(min(self.k + chunk, until_step))
                 report((self.k - before) * self.engine.dt)
+                if self.sink is not self.memory:  # a kill loses one chunk
+                    each = (perf_counter() - since) / (self.k - before)
+                    self.pace = int(np.clip(_OFTEN / each, min(_TRIAL, self.chunk), self.chunk))
         self.seconds["run"] += perf_counter() - begin
         for cells in self.groups:
             cells.run.k = self.k
@@ -238,19 +276,35 @@ class _NetworkRun:
         self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
         if self._fixed["_status"][0]:
             raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
-        for x, spikes in zip(self.members, self.spikes, strict=True):
+        sent = []
+        for x in self.members:
             log = x.log
             rows, neurons = log.table(log.past, log.past + steps)
-            spikes.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
+            sent.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
             log.shift(steps)
+        traces = {name: own for cells in self.groups for name, own in cells.tap.take(k0, stop).items()}
+        self.sink.add(Piece(k0, stop, self._by_name(sent[: len(self.groups)], sent[len(self.groups) :]), traces))
         self.k = stop
+
+    def _by_name(
+        self, cells: Sequence[tuple[np.ndarray, np.ndarray]], sources: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return the spikes that are recorded, (steps, neurons) of groups and sources, by population."""
+        out = {}
+        for x, (steps, neurons) in zip(self.groups, cells, strict=False):
+            for name, lo, hi in zip(x.names, x.offsets, x.offsets[1:], strict=False):
+                out[name] = pick_spikes(steps, neurons, lo, hi, x.n, self.recordings[name].spikes)
+        for source, (steps, neurons) in zip(self.sources, sources, strict=False):
+            kept = self.recordings[source.name].spikes if source.name in self.recordings else None
+            out[source.name] = pick_spikes(steps, neurons, 0, source.n, source.n, kept)
+        return out
 
     def _gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return the arguments of the loop that a chunk has of its own."""
         values = {**self._fixed, "_k0": k0, "_k1": k1}
         for g, cells in enumerate(self.groups):
             r = cells.run
-            own = r.gather(k0, k1)
+            own = r.gather(k0, k1) | {"_record": cells.tap.rows(k0, k1)}
             for j in range(r.step.normals):
                 own[f"_z_{j}"] = np.empty((k1 - k0) * cells.n)
             if r.population.neuron.rows.hazard is not None:
@@ -331,18 +385,14 @@ class _NetworkRun:
         threads = f"up to {self.team.most} threads" if self.team.most > 1 else "1 thread"
         told = f"Clock(dt={dt:g} ms, precision='{e.precision}'), {threads}"
         for name, (cells, lo, hi) in self._places().items():
-            r = cells.run
-            whole = r.result()
-            steps, neurons = self._sent(name)
-            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
-            traces = {s: x[rows] for s, x in whole.traces.items()} if len(rows) else {}
-            t = whole.t if len(rows) else np.empty(0)
+            whole = cells.run.result()
+            at, traces = self.memory.traces(name)
+            traces = {s: x.T for s, x in traces.items()}
             final = {s: x[lo:hi] for s, x in whole.final.items()}
-            spikes = Spikes.from_table(steps * dt, neurons, hi - lo)
-            out[name] = Result(spikes, t, traces, final, told, whole.method, whole.order, seconds, cells.values[name])
+            spikes, values = self._spikes(name, hi - lo), cells.values[name]
+            out[name] = Result(spikes, at * dt, traces, final, told, whole.method, whole.order, seconds, values)
         for source in self.sources:
-            steps, neurons = self._sent(source.name)
-            spikes = Spikes.from_table(steps * dt, neurons, source.n)
+            spikes = self._spikes(source.name, source.n)
             out[source.name] = Result(spikes, np.empty(0), {}, {}, told, "given spikes", "grid", seconds)
         return {name: out[name] for name in self.net.populations}
 
@@ -354,30 +404,25 @@ class _NetworkRun:
             for name, lo, hi in zip(cells.names, cells.offsets, cells.offsets[1:], strict=False)
         }
 
-    def _sent(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return (steps, neurons) of all that a population has sent so far, in the order of steps."""
-        for x, pieces in zip(self.members, self.spikes, strict=True):
-            if isinstance(x, Emitting) and x.name == name:
-                return _joined(pieces)
-            if isinstance(x, Cells) and name in x.names:
-                lo, hi = x.offsets[x.names.index(name)], x.offsets[x.names.index(name) + 1]
-                steps, neurons = _joined(pieces)
-                inside = (neurons >= lo) & (neurons < hi)
-                return steps[inside], neurons[inside] - lo
-        raise KeyError(name)
+    def _spikes(self, name: str, n: int) -> Spikes:
+        """Return the spikes of a population so far."""
+        steps, neurons = self.memory.spikes(name)
+        kept = self.recordings[name].spikes if name in self.recordings else None
+        return Spikes.from_table(steps * self.engine.dt, neurons, n, kept)
 
     def snapshot(self) -> Snapshot:
         """Return all that is needed to go on from here."""
         arrays: dict[str, np.ndarray] = {}
         for name, (cells, lo, hi) in self._places().items():
             r = cells.run
-            done = int(np.searchsorted(r.times, self.k, side="right"))
-            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
             arrays |= {f"state {name} {s}": x[lo:hi].copy() for s, x in r.states.items()}
             arrays |= {f"left {name} {t}": x[lo:hi].copy() for t, x in r.left.items()}
-            arrays |= {f"trace {name} {s}": x[:done, rows].copy() for s, x in r.traces.items() if len(rows)}
+            arrays |= {f"trace {name} {s}": x.copy() for s, x in self.memory.traces(name)[1].items()}
         for name in self.net.populations:
-            arrays[f"steps {name}"], arrays[f"neurons {name}"] = self._sent(name)
+            arrays[f"steps {name}"], arrays[f"neurons {name}"] = self.memory.spikes(name)
+        for i, member in enumerate(self.members):  # those in flight, which need not be recorded
+            rows, neurons = member.log.table(0, member.log.past)
+            arrays[f"flight steps {i}"], arrays[f"flight neurons {i}"] = rows + (self.k + 1 - member.log.past), neurons
         return Snapshot(self.k, self.engine, self.seed, self.recordings, arrays)
 
     def restore(self, start: Snapshot) -> None:
@@ -391,31 +436,21 @@ class _NetworkRun:
                 x[lo:hi] = arrays[f"state {name} {s}"]
             for t, x in r.left.items():
                 x[lo:hi] = arrays[f"left {name} {t}"]
-            rows = np.flatnonzero((r.chosen >= lo) & (r.chosen < hi))
-            for s, x in r.traces.items():
-                if len(rows):
-                    old = arrays[f"trace {name} {s}"]
-                    x[: len(old), rows] = old
+        spikes = {name: (arrays[f"steps {name}"], arrays[f"neurons {name}"]) for name in self.net.populations}
+        traces = {
+            name: {s: arrays[f"trace {name} {s}"] for s in r.states if f"trace {name} {s}" in arrays}
+            for name, r in self.recordings.items()
+        }
+        self.begin = Piece(-1, start.k, spikes, traces)
         for i, member in enumerate(self.members):
-            named = zip(member.names, member.offsets, strict=False) if isinstance(member, Cells) else [(member.name, 0)]
-            sent = [(arrays[f"steps {name}"], arrays[f"neurons {name}"] + o) for name, o in named]
-            steps, neurons = _joined(sent)
-            order = np.lexsort((neurons, steps))
-            steps, neurons = steps[order].astype(np.int32), neurons[order].astype(np.int32)
-            self.spikes[i] = [(steps, neurons)]
+            steps, neurons = arrays[f"flight steps {i}"], arrays[f"flight neurons {i}"]
             log = member.log
-            late = steps > self.k - log.past
             room = np.diff(log.base)
             if isinstance(member, Emitting) and member.shower is None:
-                room = np.full(self.parts, int(late.sum()), dtype=np.int64)
+                room = np.full(self.parts, len(steps), dtype=np.int64)
             member.log = SpikeLog(room, log.past, self.chunk)
-            member.log.fill(0, member.bounds, steps[late] - (self.k + 1) + log.past, neurons[late])
+            member.log.fill(0, member.bounds, steps - (self.k + 1) + log.past, neurons)
         self._fixed = self._gather_fixed()
-
-
-def _joined(pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    none = np.empty(0, dtype=np.int64)
-    return np.concatenate([none, *(s for s, _ in pieces)]), np.concatenate([none, *(i for _, i in pieces)])
 
 
 def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -16,14 +17,23 @@ __all__ = ["Recording", "Result"]
 @final
 @dataclass(frozen=True)
 class Recording:
-    """Which states to keep, of which neurons, how often.
+    """Which states to keep, of which neurons, how often, from when to when; and whose spikes.
 
-    `every` is in ms (None: each step of the engine); `neurons` None keeps all.
+    `every`, `start` and `stop` are in ms (`every` None: each step of the engine); `neurons` and `spikes` are sorted
+    numbers of neurons, None keeps all; `reduce` "mean" keeps the mean over `neurons` in their place.
     """
 
     states: tuple[str, ...] = ()
     every: float | None = None
     neurons: np.ndarray | None = None
+    start: float = 0.0
+    stop: float = math.inf
+    reduce: str | None = None
+    spikes: np.ndarray | None = None
+
+    def count(self, n: int) -> int:
+        """How many neurons of n have their states kept."""
+        return n if self.neurons is None else len(self.neurons)
 
 
 @final

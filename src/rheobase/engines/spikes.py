@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from rheobase.errors import InputError
+from rheobase.errors import InputError, NotRecorded
 
 __all__ = ["Spikes"]
 
@@ -19,7 +19,8 @@ __all__ = ["Spikes"]
 class Spikes:
     """Spike times (ms) and neurons of `n` neurons, sorted by time, then neuron.
 
-    ``spikes[i]`` are neuron i's times, ``len(spikes)`` is the number of neurons.
+    ``spikes[i]`` are neuron i's times, ``len(spikes)`` is the number of neurons. If those of some neurons only were
+    recorded, `kept` has their numbers, and asking for another's is an error.
 
     >>> s = Spikes.from_table(np.array([2.0, 1.0, 1.0]), np.array([0, 1, 0]), 3)
     >>> s[0], s.count, s.times
@@ -29,14 +30,14 @@ class Spikes:
     times: np.ndarray
     neurons: np.ndarray
     n: int
+    kept: np.ndarray | None = None  # whose spikes were recorded, sorted; None: all
 
     @staticmethod
-    def from_table(times: np.ndarray, neurons: np.ndarray, n: int) -> Spikes:
+    def from_table(times: np.ndarray, neurons: np.ndarray, n: int, kept: np.ndarray | None = None) -> Spikes:
         """Return spikes from an unsorted table."""
         order = np.lexsort((neurons, times))
-        return Spikes(
-            np.ascontiguousarray(times[order], dtype=float), np.ascontiguousarray(neurons[order], dtype=np.int64), n
-        )
+        times = np.ascontiguousarray(times[order], dtype=float)
+        return Spikes(times, np.ascontiguousarray(neurons[order], dtype=np.int64), n, kept)
 
     @cached_property
     def _by_neuron(self) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +46,7 @@ class Spikes:
 
     @property
     def count(self) -> np.ndarray:
-        """Number of spikes of each neuron, shape (n,)."""
+        """Number of spikes of each neuron, shape (n,); 0 for those that were not recorded."""
         return np.bincount(self.neurons, minlength=self.n)
 
     def __len__(self) -> int:
@@ -58,6 +59,8 @@ class Spikes:
             )
         times, edges = self._by_neuron
         i = int(i) % self.n
+        if self.kept is not None and not np.any(self.kept == i):
+            raise NotRecorded(f"the spikes of neuron {i} were not recorded; name it in rb.Record(spikes=...)")
         return times[edges[i] : edges[i + 1]]
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -71,4 +74,5 @@ class Spikes:
     def __repr__(self) -> str:
         if self.n == 1:
             return f"Spikes({len(self.times)} of one neuron: {np.array2string(self.times, threshold=20, precision=6)})"
-        return f"Spikes({len(self.times)} of {self.n} neurons)"
+        part = "" if self.kept is None else f"{len(self.kept)} of "
+        return f"Spikes({len(self.times)} of {part}{self.n} neurons)"
