@@ -35,7 +35,8 @@ class Snapshot:
     Attributes
     ----------
     arrays : mapping
-        ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``.
+        ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``;
+        for projection 3, if plastic, ``synapse 3 _at_w`` and so on, in the order of `Projection.synapses`.
     """
 
     k: int
@@ -120,6 +121,8 @@ def _fingerprint(net: Network) -> str:
     for p in net.projections:
         for item in (p.source.indices, p.target.indices, p.rule, p.weight, p.delay):
             _add(digest, p.port, item)
+        if p.is_plastic:
+            _add(digest, p.port, p.synapse)
     return digest.hexdigest()
 
 

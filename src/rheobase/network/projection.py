@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from rheobase.errors import InputError, nearest
+from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
+from rheobase.model.synapse import Synapse
 from rheobase.network.part import Part
 from rheobase.network.rule import (
     AllToAll,
@@ -53,7 +54,8 @@ class Projection:
     """The synapses from one part of a network to another at one port, as a rule.
 
     `weight` (in the port's unit) and `delay` (ms) are quantities, or functions of distance. `index` counts
-    the projections of a network. `rheobase.network.connect.build` makes the synapses.
+    the projections of a network. `synapse` are the rows of its synapses (None: static), in force if `plastic`.
+    `rheobase.network.connect.build` makes the synapses.
     """
 
     source: Part
@@ -65,6 +67,13 @@ class Projection:
     options: Options
     name: str
     index: int
+    synapse: Synapse | None = None
+    plastic: bool = True
+
+    @property
+    def is_plastic(self) -> bool:
+        """Whether spikes change anything in its synapses."""
+        return self.synapse is not None and self.plastic and not self.synapse.is_static
 
     @property
     def weight_dimension(self) -> Dimension | None:
@@ -111,6 +120,8 @@ def read_projection(
     reach: Any,
     name: str | None,
     index: int,
+    synapse: Any = None,
+    plastic: Any = True,
 ) -> Projection:
     """Return the projection that the arguments of `Network.connect` describe.
 
@@ -139,7 +150,8 @@ def read_projection(
     _check_length(delays, rule, size, f"{what}: delay")
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
-    projection = Projection(source, target, port, rule, weights, delays, options, called, index)
+    rows = _read_synapse(synapse, plastic, model, port, what)
+    projection = Projection(source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic))
     _check_distances(projection, what)
     _check_enough(projection, what)
     return projection
@@ -163,6 +175,26 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
             f" Ports: {', '.join(ports)}"
         )
     return target.model, to
+
+
+def _read_synapse(given: Any, plastic: Any, model: Neuron, port: str, what: str) -> Synapse | None:
+    if not isinstance(plastic, bool | np.bool_):
+        raise InputError(f"{what}: plastic = {plastic!r:.40} must be True or False")
+    if given is None:
+        return None
+    if not isinstance(given, Synapse):
+        called = f"; write {given.__name__}()" if callable(given) and hasattr(given, "__name__") else ""
+        raise InputError(f"{what}: synapse = {given!r:.60} is no Synapse, such as rb.stdp(...){called}")
+    if all("w_i" not in j.right.names for j in model.rows.receive[port]):
+        raise InputError(f"{what}: the row at port {port} has no w_i, so a synapse that changes it has no effect there")
+    wanted = model.dimensions.get(f"w_i:{port}")
+    for name in ("w", "w_i"):
+        unit = given.dimensions.get(name)
+        if unit is not None and wanted is not None and unit != wanted:
+            raise UnitMismatch(
+                f"{what}: {name} of {given.name} is in {unit.unit}, but the row at port {port} wants {wanted.unit}"
+            )
+    return given
 
 
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
