@@ -51,6 +51,11 @@ from rheobase.model.distribution import normal as normal
 from rheobase.model.distribution import uniform as uniform
 from rheobase.model.markov import MarkovNeuron as MarkovNeuron
 from rheobase.model.neuron import Neuron as Neuron
+from rheobase.model.plasticity import reward_stdp as reward_stdp
+from rheobase.model.plasticity import static as static
+from rheobase.model.plasticity import stdp as stdp
+from rheobase.model.plasticity import triplet_stdp as triplet_stdp
+from rheobase.model.plasticity import tsodyks_markram as tsodyks_markram
 from rheobase.model.synapse import Synapse as Synapse
 from rheobase.model.zoo import ALIF as ALIF
 from rheobase.model.zoo import COBA as COBA
@@ -76,10 +81,6 @@ from rheobase.model.zoo import MihalasNiebur as MihalasNiebur
 from rheobase.model.zoo import NoisyLIF as NoisyLIF
 from rheobase.model.zoo import fold_leak as fold_leak
 from rheobase.model.zoo import izhikevich_pattern as izhikevich_pattern
-from rheobase.model.zoo import static as static
-from rheobase.model.zoo import stdp as stdp
-from rheobase.model.zoo import triplet_stdp as triplet_stdp
-from rheobase.model.zoo import tsodyks_markram as tsodyks_markram
 from rheobase.network.inputs import decay as decay
 from rheobase.network.inputs import noise as noise
 from rheobase.network.inputs import ou as ou

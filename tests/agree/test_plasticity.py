@@ -213,6 +213,7 @@ def test_event_driven_is_every_step_at_every_synapse(delay: str, rule: str, pair
     net = rb.Network()
     sources = net.add("sources", n, rb.spikes([t * DT for t in trains]))
     drive = net.add("drive", n, rb.spikes([(t - 1) * DT for t in drives]))
+    net.add("others", 17, COUNTER)  # in one group with the cells
     cells = net.add("cells", n, COUNTER)
     net.connect(drive, cells, to="drive", one_to_one=True, weight=1, delay=DT)
     made = net.connect(sources, cells, to="exc", pairs=(pre, post), weight=weight, delay=late * DT, synapse=synapse)
@@ -301,3 +302,75 @@ def test_what_is_driven_by_another_state_is_carried_exactly() -> None:
     made = net.connect(source, target, to="exc", one_to_one=True, weight=1, delay=1, synapse=rows)
     run = rb.simulate(net, until=31, dt=DT, seed=1)
     assert run.weights(made, "y")[0] == pytest.approx(4 * np.exp(-4), rel=1e-13)
+
+
+def rewarded(critic: bool) -> rb.Network:
+    """Return a network whose one synapse is rewarded at 50 and 100 ms."""
+    net = rb.Network()
+    source, drive = net.add("source", 1, rb.spikes(PRE - DT)), net.add("drive", 1, rb.spikes(POST - DT))
+    target, judge = net.add("target", 1, COUNTER), net.add("judge", 2, rb.spikes([[49.5], [99.5]]))
+    net.connect(drive, target, to="drive", one_to_one=True, weight=1, delay=DT)
+    net.connect(
+        source,
+        target,
+        to="exc",
+        one_to_one=True,
+        weight=0.5,
+        delay=DT if not critic else 0.5,
+        synapse=rb.reward_stdp(tau_c="100 ms", tau_d="40 ms"),
+        reward=judge if critic else ([50.0, 100.0], [1.0, -0.2]),
+        name="learns",
+    )
+    return net
+
+
+PRE, POST = np.array([10.0, 30.0, 80.0]), np.array([12.0, 28.0, 81.0])
+
+
+@pytest.mark.parametrize("critic", [False, True])
+def test_reward_turns_eligibility_into_weight(critic: bool) -> None:
+    """Izhikevich (2007): dw/dt = c*D, both decaying, integrated from event to event; also in pieces."""
+    run = rb.simulate(rewarded(critic), until=150, dt=DT, seed=1)
+    late = 0.4 if critic else 0.0
+    events = [(t + late, "pre", 0.0) for t in PRE] + [(t, "post", 0.0) for t in POST]
+    events += [(50.0, "reward", 1.0), (100.0, "reward", 1.0 if critic else -0.2), (150.0, "end", 0.0)]
+    x = y = c = dopamine = now = 0.0
+    w, rate = 0.5, 1 / 100 + 1 / 40
+    for t, what, amount in sorted(events):
+        h, now = t - now, t
+        w += c * dopamine * -np.expm1(-rate * h) / rate
+        x, y, c, dopamine = x * np.exp(-h / 20), y * np.exp(-h / 20), c * np.exp(-h / 100), dopamine * np.exp(-h / 40)
+        if what == "pre":
+            c, x = c - 0.015 * y, x + 1
+        elif what == "post":
+            c, y = c + 0.01 * x, y + 1
+        elif what == "reward":
+            dopamine += amount
+    assert run.weights("learns")[0] == pytest.approx(w, rel=1e-12)
+    assert abs(w - 0.5) > 1e-3
+    pieces = rb.simulate(rewarded(critic), until=50, dt=DT, seed=1).resume(75).resume(150)
+    assert pieces.weights("learns")[0] == run.weights("learns")[0]
+
+
+def test_a_reward_must_be_one() -> None:
+    net = rb.Network()
+    E = net.add("E", 2, rb.LIF(), I=0)
+
+    def connect(**how: Any) -> None:
+        net.connect(E, E, one_to_one=True, weight=0.5, delay=1, **how)
+
+    with pytest.raises(rb.InputError, match="what is the reward"):
+        connect(synapse=rb.reward_stdp())
+    with pytest.raises(rb.InputError, match="no on_reward row"):
+        connect(synapse=rb.stdp(), reward=E)
+    with pytest.raises(rb.InputError, match="2 times and 3 amounts"):
+        connect(synapse=rb.reward_stdp(), reward=([1, 2], [1, 2, 3]))
+    with pytest.raises(rb.InputError, match="later than 0"):
+        connect(synapse=rb.reward_stdp(), reward=([0.0], [1.0]))
+    with pytest.raises(rb.InputError, match="give the whole one"):
+        connect(synapse=rb.reward_stdp(), reward=E[:1])
+    with pytest.raises(rb.RowError, match="reward is what arrives"):
+        rb.Synapse(on_pre="w <- w + reward")
+    connect(synapse=rb.stdp(w_max=0.4))
+    with pytest.raises(rb.InputError, match=r"a weight of 0.5 is above the bound w <= w_max = 0.4"):
+        rb.simulate(net, until=1)

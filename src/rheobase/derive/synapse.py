@@ -57,7 +57,7 @@ def flow_matrix(synapse: Synapse, names: Sequence[str], values: Mapping[str, flo
 def advance_states(
     synapse: Synapse, states: Mapping[str, np.ndarray], time: np.ndarray, values: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """Return the states after a time (ms) of their own for each synapse, without any event.
+    """Return the states after a time (ms) of their own for each synapse, without any event; within their bounds.
 
     >>> s = Synapse(evolve="tau dx/dt = -x", tau="5 ms")
     >>> after = advance_states(s, {"w": np.ones(1), "x": np.ones(1)}, np.array([5.0]), {"tau": 5.0})
@@ -84,4 +84,7 @@ def advance_states(
             mine = time == t
             x[:, mine] = expm(a * t) @ x[:, mine]
         out |= dict(zip(together, x, strict=False))
+    for b in synapse.rows.bounds:
+        limit = float(evaluate(synapse.rows.substitute(b.right.value), values))
+        out[b.state] = (np.maximum if b.side == ">=" else np.minimum)(out[b.state], limit)
     return {s: out[s] for s in synapse.states}

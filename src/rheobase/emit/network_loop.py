@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines
+from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
 __all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
 
@@ -242,6 +242,8 @@ def network_source(
         for y, x in enumerate(plastic):
             if x.target == g and x.fires and not x.dendritic:
                 body += fire_lines(y, x, rules[x.rule], arguments)
+            if x.target == g and x.rewarded:
+                body += reward_lines(y, x, rules[x.rule], arguments)
     lines = [
         f"def run({', '.join(arguments)}):",
         '    """Carry parts _first.._last-1 from step _k0 to _k1; no spike arrives within _held steps."""',

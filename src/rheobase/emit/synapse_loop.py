@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, final
 
-__all__ = ["RULE_HEADER", "Plasticity", "Rule", "arrive_lines", "fire_lines"]
+__all__ = ["RULE_HEADER", "Plasticity", "Rule", "arrive_lines", "fire_lines", "reward_lines"]
 
 #: What the functions of rules call.
 RULE_HEADER: Final = '''
@@ -32,7 +32,12 @@ class Rule:
 @final
 @dataclass(frozen=True)
 class Plasticity:
-    """A plastic projection: its rule, the target's group and port, the source's group (or -1 - s), where post acts."""
+    """A plastic projection in the loop.
+
+    Its rule, the target's group and port, the source's group (or ``-1 - s`` for a spike source); whether it has an
+    on_post row, whether its delay is dendritic; whether it has an on_reward row, and the group (or source) whose
+    spikes are rewards.
+    """
 
     rule: int
     target: int
@@ -40,6 +45,8 @@ class Plasticity:
     source: int
     fires: bool
     dendritic: bool
+    rewarded: bool = False
+    critic: int | None = None
 
 
 def _values(y: int, rule: Rule) -> list[str]:
@@ -92,4 +99,29 @@ def fire_lines(y: int, p: Plasticity, rule: Rule, arguments: list[str]) -> list[
         f"            cell = post*len(y{y}_back) + i",
         f"            for h in range(y{y}_of[cell], y{y}_of[cell + 1]):",
         f"                _on_post{p.rule}(y{y}_onto[h], k + 1, dt, {', '.join(_values(y, rule))})",
+    ]
+
+
+def reward_lines(y: int, p: Plasticity, rule: Rule, arguments: list[str]) -> list[str]:
+    """Carry out on_reward at all synapses of a part: given rewards, and 1 for each spike of the critic."""
+    arguments += [f"y{y}_reward"]
+    lines = [f"amount = y{y}_reward[row]"]
+    if p.critic is not None:
+        s = f"q{p.critic}" if p.critic >= 0 else f"s{-1 - p.critic}"
+        arguments += [f"y{y}_critic", f"y{y}_critics", f"y{y}_late"]
+        lines += [
+            f"r = row + {s}_past - y{y}_late",
+            "for other in range(_parts):",
+            f"    base = {s}_base[other]",
+            f"    for e in range(base + {s}_edge[other, r], base + {s}_edge[other, r + 1]):",
+            f"        pre = {s}_log[e] - y{y}_critic",
+            f"        if pre >= 0 and pre < y{y}_critics:",
+            "            amount += 1.0",
+        ]
+    per = f"y{y}_pres*len(y{y}_due)"
+    return [
+        *lines,
+        "if amount != 0.0:",
+        f"    for m in range(y{y}_start[part*{per}], y{y}_start[(part + 1)*{per}]):",
+        f"        _on_reward{p.rule}(m, k + 1, dt, amount, {', '.join(_values(y, rule))})",
     ]

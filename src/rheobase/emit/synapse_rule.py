@@ -8,7 +8,7 @@ step's matrix, one for each bit of h (the engine makes them by `scipy.linalg.exp
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from rheobase.derive.synapse import coupled_states, flow_parts
 from rheobase.emit.synapse_loop import Rule
@@ -16,6 +16,12 @@ from rheobase.emit.to_python import print_expression
 from rheobase.model.synapse import Synapse
 
 __all__ = ["number_rules", "write_rule"]
+
+_SAID: Final = {
+    "on_pre": "A presynaptic spike is at synapse _m",
+    "on_post": "The target of synapse _m fires",
+    "on_reward": "A reward arrives",
+}
 
 
 def _advance_lines(synapse: Synapse) -> list[str]:
@@ -48,7 +54,7 @@ def _advance_lines(synapse: Synapse) -> list[str]:
 
 
 def write_rule(synapse: Synapse, number: int) -> Rule:
-    """Return a rule's functions ``_on_pre{number}`` and ``_on_post{number}``; the first returns what arrives."""
+    """Return a rule's functions, such as ``_on_pre0``, which returns what arrives at the target."""
     rows, states = synapse.rows, synapse.states
     written = {row: {j.state for j in jumps} for row, jumps in rows.receive.items()}
     first, second = ("on_pre", "on_post") if synapse.delay == "axonal" else ("on_post", "on_pre")
@@ -60,7 +66,7 @@ def write_rule(synapse: Synapse, number: int) -> Rule:
     arguments += sorted(synapse.parameters)
     advance = _advance_lines(synapse)
     text = []
-    for row in ("on_pre", "on_post"):
+    for row, said in _SAID.items():
         lines = ["_h = _now - _last[_m]", *(f"{s} = _at_{s}[_m]" for s in states)]
         lines += ["if _h > 0:", "    _last[_m] = _now", *(f"    {line}" for line in advance)]
         if kept and row == first:
@@ -79,10 +85,10 @@ def write_rule(synapse: Synapse, number: int) -> Rule:
                 lines.append(f"{b.state} = {limit} if {b.state} {sign} {limit} else {b.state}")
         lines += [f"_at_{s}[_m] = {s}" for s in states if s not in held]
         lines.append("return w_i" if delivers else "return w")
-        said = "A presynaptic spike is at synapse _m" if row == "on_pre" else "The target of synapse _m fires"
-        text += ["", "", f"def _{row}{number}(_m, _now, _dt, {', '.join(arguments)}):"]
+        more = ["reward"] if row == "on_reward" else []
+        text += ["", "", f"def _{row}{number}({', '.join(['_m', '_now', '_dt', *more, *arguments])}):"]
         text += [f'    """{said}; {row} of {_plain(synapse.name)}."""', *(f"    {line}" for line in lines)]
-    return Rule("\n".join(text), tuple(arguments), (f"_on_pre{number}", f"_on_post{number}"), kept)
+    return Rule("\n".join(text), tuple(arguments), tuple(f"_{row}{number}" for row in _SAID), kept)
 
 
 def _plain(name: str) -> str:

@@ -123,6 +123,10 @@ def _fingerprint(net: Network) -> str:
             _add(digest, p.port, item)
         if p.is_plastic:
             _add(digest, p.port, p.synapse)
+        if p.is_plastic and p.reward is not None:
+            _add(digest, "times", p.reward.times)
+            _add(digest, "amounts", p.reward.amounts)
+            _add(digest, "critic", p.reward.critic)
     return digest.hexdigest()
 
 

@@ -152,6 +152,8 @@ class _NetworkRun:
             past[plan.source] = max(past[plan.source], synapses.longest)
             past[plan.target] = max(past[plan.target], synapses.longest_back)
             shortest = min(shortest, synapses.shortest)
+            if plan.critic is not None:
+                past[plan.critic] = max(past[plan.critic], synapses.shortest)
         largest = max(g.n for g in self.groups)
         wide = any(g.run.step.normals or g.run.population.neuron.rows.hazard or g.run.samplers for g in self.groups)
         self.chunk = int(np.clip((2_000_000 if wide else 40_000_000) // largest, 16, 1024))
@@ -280,6 +282,9 @@ class _NetworkRun:
                 values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
             for port, rain in self.rain[g].items():
                 values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
+        for y, synapses in enumerate(self.plastic):
+            if synapses.plan.rewarded:
+                values[f"y{y}_reward"] = synapses.rewards(k0, k1)
         for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
             if drizzle is not None:
                 values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)

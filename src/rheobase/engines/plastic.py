@@ -16,6 +16,7 @@ from rheobase.emit.synapse_loop import Plasticity, Rule
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.synapses import steps_of
 from rheobase.errors import InputError
+from rheobase.model.compute import compute
 from rheobase.model.synapse import Synapse
 from rheobase.network.connect import build
 from rheobase.network.projection import Projection
@@ -66,9 +67,10 @@ class Plastic:
         part = np.searchsorted(bounds, target, side="right") - 1
         n_pre, n_post, many = projection.source.n, projection.target.n, len(delays)
         cell = (part * n_pre + made.pre) * many + column
-        self.order = np.lexsort((target, cell))  # place in the loop -> place in Projection.synapses
+        narrow = np.int32 if self.count < 1 << 31 else np.int64
+        self.order = np.lexsort((target, cell)).astype(narrow)  # place in the loop -> place in Projection.synapses
         cells = (len(bounds) - 1) * n_pre * many
-        self.arrays: dict[str, Any] = {"_due": delays, "_target": target[self.order]}
+        self.arrays: dict[str, Any] = {"_due": delays, "_target": target[self.order].astype(np.int32)}
         self.arrays["_start"] = np.searchsorted(cell[self.order], np.arange(cells + 1))
         self.arrays |= {"_from": first[0], "_pres": n_pre, "_to": first[1], "_posts": n_post}
         self.longest_back = 0
@@ -77,7 +79,7 @@ class Plastic:
             back = 2 * delays if plan.dendritic else np.zeros(1, dtype=np.int64)
             self.longest_back = int(back.max(initial=0))
             where = post * len(back) + late
-            onto = np.lexsort((self.order, where))
+            onto = np.lexsort((self.order, where)).astype(narrow)
             self.arrays |= {
                 "_back": back,
                 "_onto": onto,
@@ -95,12 +97,29 @@ class Plastic:
         if self.rule.kept:
             out["_met"] = np.full(self.count, -1, dtype=np.int32)
             out |= {f"_kept_{s}": np.zeros(self.count) for s in self.rule.kept}
+        self._check_bounds(out["_at_w"])
         return out
+
+    def _check_bounds(self, weight: np.ndarray) -> None:
+        """Refuse weights that the first event would move to a bound."""
+        values: dict[str, Any] = {n: self.synapse.value(n) for n in self.synapse.parameters}
+        for name, e in self.synapse.rows.derived:  # each uses earlier ones only
+            values[name] = compute(e.tree, values)
+        for b in self.synapse.rows.bounds:
+            if b.state == "w" and len(weight):
+                limit = float(compute(b.right.tree, values))
+                low = b.side == ">="
+                worst = float(weight.min() if low else weight.max())
+                if worst < limit if low else worst > limit:
+                    raise InputError(
+                        f"projection {self.projection.name}: a weight of {worst:g} is {'below' if low else 'above'} the"
+                        f" bound w {b.side} {b.right.text} = {limit:g} of {self.synapse.name}; change one of them"
+                    )
 
     @property
     def shortest(self) -> int:
         """The shortest delay in steps."""
-        return int(self.arrays["_due"].min(initial=1 << 30))
+        return int(self.arrays["_due"].min(initial=1 << 20))
 
     @property
     def longest(self) -> int:
@@ -110,6 +129,15 @@ class Plastic:
     def room(self, bounds: np.ndarray) -> np.ndarray:
         """Return how many synapses each part has."""
         return np.diff(np.searchsorted(np.sort(self.arrays["_target"]), bounds))
+
+    def rewards(self, k0: int, k1: int) -> np.ndarray:
+        """Return the given rewards of steps k0+1..k1, those of one step summed."""
+        out = np.zeros(k1 - k0)
+        if self.projection.reward is not None:
+            at = np.maximum(np.rint(self.projection.reward.times / self.dt).astype(np.int64), 1) - (k0 + 1)
+            inside = (at >= 0) & (at < k1 - k0)
+            np.add.at(out, at[inside], self.projection.reward.amounts[inside])
+        return out
 
     def arguments(self, y: int) -> dict[str, Any]:
         """Return what the loop reads and writes, by name."""
@@ -177,9 +205,23 @@ def make_plastic(
     for p, number in zip(projections, which, strict=True):
         assert p.synapse is not None
         (source, lo), (target, to) = place[p.source.name], place[p.target.name]
-        fires = bool(p.synapse.rows.receive["on_post"])
-        plan = Plasticity(number, target, p.port, source, fires, p.synapse.delay == "dendritic")
-        made.append(Plastic(p, plan, rules[number], first=(lo, to), bounds=bounds[target], dt=dt, seed=seed))
+        rows = p.synapse.rows.receive
+        critic = place[p.reward.critic.name][0] if p.reward is not None and p.reward.critic is not None else None
+        plan = Plasticity(
+            number,
+            target,
+            p.port,
+            source,
+            bool(rows["on_post"]),
+            p.synapse.delay == "dendritic",
+            bool(rows["on_reward"]),
+            critic,
+        )
+        plastic = Plastic(p, plan, rules[number], first=(lo, to), bounds=bounds[target], dt=dt, seed=seed)
+        if p.reward is not None and p.reward.critic is not None:
+            part = p.reward.critic
+            plastic.arrays |= {"_critic": place[part.name][1], "_critics": part.n, "_late": plastic.shortest}
+        made.append(plastic)
     return made, rules
 
 

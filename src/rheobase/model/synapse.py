@@ -6,6 +6,7 @@ row        says                                written as
 evolve     what decays between spikes          ``tau_plus dx/dt = -x``
 on_pre     a presynaptic spike arrives         ``w <- w - A_minus*y``
 on_post    the target neuron fires             ``w <- w + A_plus*x``
+on_reward  a reward arrives                    ``w <- w + reward*c``
 ========== =================================== ===============================
 """
 
@@ -29,7 +30,8 @@ __all__ = ["Synapse"]
 
 _MS: Final = parse_unit("ms")[1]
 _SEEN: Final = ("axonal", "dendritic")
-_FIELDS: Final = ("name", "evolve", "on_pre", "on_post", "delay", "about", "reference", "parameters", "initial")
+_ROWS: Final = ("on_pre", "on_post", "on_reward")
+_FIELDS: Final = ("name", "evolve", *_ROWS, "delay", "about", "reference", "parameters", "initial")
 
 
 @final
@@ -51,6 +53,9 @@ class Synapse:
         it, or what a line ``w_i <- w*u*x`` says.
     on_post : str, optional
         When the target neuron fires.
+    on_reward : str, optional
+        When a reward arrives, at all synapses of the projection; ``reward`` is how much (see ``reward=`` of `connect`).
+        Of what happens in one instant it is the last.
     delay : "axonal" or "dendritic"
         Where the delay of `connect` lies. Axonal: a spike sent at t reaches the synapse at t + d, the target's spike
         at once. Dendritic, as NEST has it: a spike sent at t is at the synapse at t (and its effect at the soma at
@@ -106,6 +111,7 @@ class Synapse:
     evolve: str
     on_pre: str
     on_post: str
+    on_reward: str
     delay: str
     about: str
     reference: str
@@ -119,6 +125,7 @@ class Synapse:
         evolve: str | None = None,
         on_pre: str | None = None,
         on_post: str | None = None,
+        on_reward: str | None = None,
         *,
         delay: str = "axonal",
         name: str = "synapse",
@@ -128,9 +135,9 @@ class Synapse:
     ) -> None:
         if delay not in _SEEN:
             raise InputError(f"delay = {delay!r:.60} must be 'axonal' or 'dendritic'; how long it is, connect says")
-        rows = _read_rows(evolve, on_pre, on_post)
+        texts = {"evolve": evolve, "on_pre": on_pre, "on_post": on_post, "on_reward": on_reward}
+        rows = _read_rows(texts)
         quantities = {n: read_quantity(v, n) for n, v in values.items() if v is not None}
-        texts = {"evolve": evolve, "on_pre": on_pre, "on_post": on_post}
         told = {"name": name, "about": about, "reference": reference}
         for key, text in told.items():
             if not isinstance(text, str) or len(text) > 1000:
@@ -161,7 +168,7 @@ class Synapse:
 
     def value(self, name: str) -> float:
         """Return a parameter, or the initial value of a state, in coherent units."""
-        q = self.parameters.get(name) or self.initial.get(name)
+        q = self.parameters.get(name, self.initial.get(name))
         return 0.0 if q is None else float(q.value)  # type: ignore[arg-type]
 
     def replace(self, **changes: Any) -> Synapse:
@@ -172,7 +179,7 @@ class Synapse:
         """
         fields = {k: getattr(self, k) for k in _FIELDS[:-2]} | {**self.parameters, **self.initial}
         unknown = [k for k in changes if k not in fields and k not in self.states]
-        if unknown and not {"evolve", "on_pre", "on_post"} & set(changes):
+        if unknown and not {"evolve", *_ROWS} & set(changes):
             raise InputError(f"{self.name} has no '{unknown[0]:.60}'.{nearest(unknown[0], fields)}")
         return Synapse(**{k: v for k, v in (fields | changes).items() if v not in (None, "")})
 
@@ -214,7 +221,7 @@ class Synapse:
         def add(key: str, lines: list[str]) -> None:
             out.extend(f"  {key if i == 0 else '':<12}{line}" for i, line in enumerate(lines))
 
-        for row in ("evolve", "on_pre", "on_post"):
+        for row in ("evolve", *_ROWS):
             add(row, getattr(self, row).splitlines())
         if self.delay != "axonal":
             add("delay", [self.delay])
@@ -247,12 +254,12 @@ def _tidy(text: str | None) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _read_rows(evolve: str | None, on_pre: str | None, on_post: str | None) -> Rows:
+def _read_rows(given: Mapping[str, str | None]) -> Rows:
     """Return the checked rows; ``w`` is a state whether or not it has a line."""
-    for row, text in (("evolve", evolve), ("on_pre", on_pre), ("on_post", on_post)):
+    for row, text in given.items():
         if text is not None and not isinstance(text, str):
             raise RowError(row, f"a text is wanted, not {type(text).__name__}")
-    flows, derived, bounds = parse_evolve(evolve or "", sound=False)
+    flows, derived, bounds = parse_evolve(given["evolve"] or "", sound=False)
     if all(f.state != "w" for f in flows):
         flows = (*parse_evolve("dw/dt = 0", sound=False)[0], *flows)
     states = tuple(f.state for f in flows)
@@ -266,11 +273,12 @@ def _read_rows(evolve: str | None, on_pre: str | None, on_post: str | None) -> R
             )
         if bound.right.names & set(states):
             raise RowError("evolve", "a bound must not contain states", bound.right.clean.line)
-    jumps: dict[str, tuple[Jump, ...]] = {
-        "on_pre": () if on_pre is None else parse_jumps(on_pre, "on_pre", (*states, "w_i"), sound=False),
-        "on_post": () if on_post is None else parse_jumps(on_post, "on_post", states, sound=False),
-    }
-    texts = (evolve or "", tuple((k, t or "") for k, t in (("on_pre", on_pre), ("on_post", on_post))), None, None, None)
+    jumps: dict[str, tuple[Jump, ...]] = {}
+    for row in _ROWS:
+        text = given[row]
+        written = (*states, "w_i") if row == "on_pre" else states
+        jumps[row] = () if text is None else parse_jumps(text, row, written, sound=False)
+    texts = (given["evolve"] or "", tuple((row, given[row] or "") for row in _ROWS), None, None, None)
     rows = Rows(texts, flows, derived, bounds, jumps, None, None, ())
     from rheobase.model.soundness import check_expansion
 
@@ -281,6 +289,8 @@ def _read_rows(evolve: str | None, on_pre: str | None, on_post: str | None) -> R
                 raise RowError(
                     e.row, "w_i is what arrives at the target; it is written only. Read w, the weight", e.clean.line
                 )
+            if name == "reward" and e.row != "on_reward":
+                raise RowError(e.row, "reward is what arrives in the on_reward row; it exists there only", e.clean.line)
             if name in ("t", "dt", "xi") or name.startswith("xi_"):
                 raise RowError(
                     e.row, f"'{name}' cannot stand in a synapse, which is advanced from spike to spike", e.clean.line
@@ -289,7 +299,7 @@ def _read_rows(evolve: str | None, on_pre: str | None, on_post: str | None) -> R
 
 
 def _check_names(synapse: Synapse) -> None:
-    names = synapse.rows.names()
+    names = {n: e for n, e in synapse.rows.names().items() if n != "reward"}
     known = [*synapse.parameters, *synapse.states]
     for name, e in names.items():
         if name not in synapse.parameters:
@@ -305,6 +315,8 @@ def _check_names(synapse: Synapse) -> None:
     if unused:
         uses = ", ".join(sorted(names)) or "no parameter"
         raise InputError(f"'{unused[0]:.60}' stands in no row.{nearest(unused[0], names)} The rows use: {uses}")
+    if "reward" in synapse.states:
+        raise InputError("'reward' is what arrives in the on_reward row; choose another name for the state")
     if "w" in synapse.initial:
         raise InputError("w begins as weight= of connect says; leave w= out")
 

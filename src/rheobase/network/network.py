@@ -45,6 +45,7 @@ class _How(TypedDict, total=False):
     name: str | None
     synapse: Synapse | None
     plastic: bool
+    reward: Any
 
 
 @final
@@ -191,6 +192,7 @@ class Network:
         name: str | None = None,
         synapse: Synapse | None = None,
         plastic: bool = True,
+        reward: Any = None,
     ) -> Projection | list[Projection]:
         """Return the projection from a source to a target, or a list of them for a list of targets.
 
@@ -238,6 +240,9 @@ class Network:
             weights at the end. Run by `Clock`.
         plastic : bool
             False: the rows of `synapse` are not in force; each spike delivers the weight as given.
+        reward : (times, amounts) or Part, optional
+            For a synapse with an on_reward row: when (in ms, or a text with unit) and how much; or a population, each
+            of whose spikes is a reward of 1 after the shortest delay of the projection.
 
         Raises
         ------
@@ -288,6 +293,7 @@ class Network:
                 index=len(self._projections) + i,
                 synapse=synapse,
                 plastic=plastic,
+                reward=reward,
             )
             for i, end in enumerate(ends)
         ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.neuron import Neuron
-from rheobase.model.quantity import Quantity
+from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.model.synapse import Synapse
 from rheobase.network.part import Part
 from rheobase.network.rule import (
@@ -32,7 +32,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Options", "Projection", "read_projection"]
+__all__ = ["Options", "Projection", "Reward", "read_projection"]
 
 
 @final
@@ -46,6 +46,16 @@ class Options:
 
     self_connections: bool = True
     periodic: tuple[float, ...] | None = None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Reward:
+    """Rewards for the synapses of a projection: given ones (times in ms, amounts), or the spikes of a population."""
+
+    times: np.ndarray
+    amounts: np.ndarray
+    critic: Part | None = None
 
 
 @final
@@ -69,6 +79,7 @@ class Projection:
     index: int
     synapse: Synapse | None = None
     plastic: bool = True
+    reward: Reward | None = None
 
     @property
     def is_plastic(self) -> bool:
@@ -122,6 +133,7 @@ def read_projection(
     index: int,
     synapse: Any = None,
     plastic: Any = True,
+    reward: Any = None,
 ) -> Projection:
     """Return the projection that the arguments of `Network.connect` describe.
 
@@ -151,7 +163,10 @@ def read_projection(
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
     rows = _read_synapse(synapse, plastic, model, port, what)
-    projection = Projection(source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic))
+    rewards = _read_reward(reward, rows, source, what)
+    projection = Projection(
+        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards
+    )
     _check_distances(projection, what)
     _check_enough(projection, what)
     return projection
@@ -195,6 +210,34 @@ def _read_synapse(given: Any, plastic: Any, model: Neuron, port: str, what: str)
                 f"{what}: {name} of {given.name} is in {unit.unit}, but the row at port {port} wants {wanted.unit}"
             )
     return given
+
+
+def _read_reward(given: Any, synapse: Synapse | None, source: Part, what: str) -> Reward | None:
+    wanted = synapse is not None and bool(synapse.rows.receive["on_reward"])
+    if given is None and not wanted:
+        return None
+    if not wanted:
+        raise InputError(f"{what}: reward= is given, but the synapse has no on_reward row; leave it out")
+    if given is None:
+        raise InputError(
+            f"{what}: what is the reward? give reward=(times, amounts), or the population whose spikes are rewards"
+        )
+    none = np.empty(0)
+    if isinstance(given, Part):
+        if given.network is not source.network:
+            raise InputError(f"{what}: reward = {given} belongs to another network; add it to this one")
+        if not given.is_whole:
+            raise InputError(f"{what}: reward = {given} is a part of a population; give the whole one")
+        return Reward(none, none, given)
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"{what}: reward = {given!r:.60} must be (times, amounts), or a population")
+    times = np.atleast_1d(np.asarray(read_quantity(given[0], f"{what}: reward times").value, dtype=float))
+    amounts = np.atleast_1d(np.asarray(read_quantity(given[1], f"{what}: rewards").value, dtype=float))
+    if times.ndim != 1 or amounts.shape not in ((1,), times.shape):
+        raise InputError(f"{what}: reward has {times.size} times and {amounts.size} amounts; give one each")
+    if not (np.all(np.isfinite(times)) and np.all(np.isfinite(amounts)) and np.all(times > 0)):
+        raise InputError(f"{what}: rewards must be finite, and their times later than 0")
+    return Reward(times, np.broadcast_to(amounts, times.shape).copy())
 
 
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:

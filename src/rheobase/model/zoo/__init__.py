@@ -10,7 +10,6 @@ from rheobase.model.zoo.generalised import GLIF
 from rheobase.model.zoo.integrate_and_fire import IAF, IF, LIF, fold_leak
 from rheobase.model.zoo.nonlinear import EIF, QIF, AdEx, Izhikevich, Izhikevich2007
 from rheobase.model.zoo.patterns import izhikevich_pattern
-from rheobase.model.zoo.plastic import static, stdp, triplet_stdp, tsodyks_markram
 from rheobase.model.zoo.stochastic import SRM, EscapeLIF, NoisyLIF
 from rheobase.model.zoo.synaptic import COBA, CUBA, LIFalpha, LIFbiexp, LIFexp
 
@@ -39,8 +38,4 @@ __all__ = [
     "NoisyLIF",
     "fold_leak",
     "izhikevich_pattern",
-    "static",
-    "stdp",
-    "triplet_stdp",
-    "tsodyks_markram",
 ]

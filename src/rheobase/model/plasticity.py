@@ -8,8 +8,9 @@ from rheobase.errors import InputError
 from rheobase.model.quantity import read_quantity
 from rheobase.model.synapse import Synapse
 
-__all__ = ["static", "stdp", "triplet_stdp", "tsodyks_markram"]
+__all__ = ["reward_stdp", "static", "stdp", "triplet_stdp", "tsodyks_markram"]
 
+_REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3"
 _TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, eqs. 1-4"
 _SYMMETRIC: Final = (
     "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1, sec. 4.1"
@@ -184,5 +185,57 @@ def triplet_stdp(
         "w_max": w_max,
         "name": "triplet STDP",
         "reference": _TRIPLET,
+    }
+    return Synapse(**(fields | changes))
+
+
+def reward_stdp(
+    A_plus: Any = 0.01,
+    A_minus: Any = 0.015,
+    tau_plus: Any = "20 ms",
+    tau_minus: Any = "20 ms",
+    tau_c: Any = "1 s",
+    tau_d: Any = "200 ms",
+    w_max: Any = 1.0,
+    **changes: Any,
+) -> Synapse:
+    """Return reward-modulated STDP: pairs of spikes change an eligibility trace c, and reward turns it into weight.
+
+    ``dc/dt = -c/tau_c``, which a presynaptic spike changes by ``-A_minus*y`` and a postsynaptic one by ``A_plus*x``;
+    the concentration of dopamine ``dD/dt = -D/tau_d``, raised by each reward; and ``dw/dt = w_max*c*D`` (per ms). The
+    product p = c*D decays with both rates, so that w, too, is carried exactly from event to event. At events w is kept
+    in 0 .. w_max.
+
+    Parameters
+    ----------
+    A_plus, A_minus : float
+        Per ms, with a reward of 1: parts of w_max.
+
+    References
+    ----------
+    Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3; all pairs, additive.
+
+    Examples
+    --------
+    >>> print(reward_stdp().on_reward)
+    D <- D + reward
+    p <- c*D
+    """
+    fields: dict[str, Any] = {
+        "evolve": "tau_plus dx/dt = -x\ntau_minus dy/dt = -y\ntau_c dc/dt = -c\ntau_d dD/dt = -D\n"
+        "dp/dt = -p/tau_c - p/tau_d\ndw/dt = k*w_max*p\nw >= 0\nw <= w_max",
+        "on_pre": "c <- c - A_minus*y\np <- c*D\nx <- x + 1",
+        "on_post": "c <- c + A_plus*x\np <- c*D\ny <- y + 1",
+        "on_reward": "D <- D + reward\np <- c*D",
+        "A_plus": A_plus,
+        "A_minus": A_minus,
+        "tau_plus": tau_plus,
+        "tau_minus": tau_minus,
+        "tau_c": tau_c,
+        "tau_d": tau_d,
+        "k": "1 kHz",
+        "w_max": w_max,
+        "name": "reward-modulated STDP",
+        "reference": _REWARD,
     }
     return Synapse(**(fields | changes))
