@@ -21,12 +21,16 @@ def exprel(x):
 @final
 @dataclass(frozen=True)
 class Rule:
-    """The text of a rule's functions, and what they take after the synapse, the step and dt: arrays and numbers."""
+    """The text of a rule's functions, and what they take after the synapse, the step and dt: arrays and numbers.
+
+    `columns` are the numbers that each synapse has: the step of its last event, its states, those states that are
+    kept for an event in the same instant and the step of that.
+    """
 
     text: str
     arguments: tuple[str, ...]
     functions: tuple[str, ...]
-    kept: tuple[str, ...]
+    columns: tuple[str, ...]
 
 
 @final

@@ -48,8 +48,8 @@ def _advance_lines(synapse: Synapse) -> list[str]:
             " + ".join([*(f"_powers[_b, {i}, {j}]*{s}" for j, s in enumerate(together)), f"_powers[_b, {i}, {n}]"])
             for i in range(n)
         ]
-        lines += ["_b = 0", "while _h > 0:", "    if _h % 2 == 1:"]
-        lines += [f"        {', '.join(together)} = {', '.join(new)}", "    _h = _h // 2", "    _b = _b + 1"]
+        lines += ["_b = 0", "_n = int(_h)", "while _n > 0:", "    if _n % 2 == 1:"]
+        lines += [f"        {', '.join(together)} = {', '.join(new)}", "    _n = _n // 2", "    _b = _b + 1"]
     return lines
 
 
@@ -60,21 +60,23 @@ def write_rule(synapse: Synapse, number: int) -> Rule:
     first, second = ("on_pre", "on_post") if synapse.delay == "axonal" else ("on_post", "on_pre")
     read = rows.expand(n for j in rows.receive[second] for n in j.right.names)
     kept = tuple(s for s in states if s in written[first] - written[second] and s in read and s != "w")
-    arguments = ["_last", *(f"_at_{s}" for s in states)]
-    arguments += ["_met", *(f"_kept_{s}" for s in kept)] if kept else []
+    columns = ("_last", *states, *(("_met", *(f"_kept_{s}" for s in kept)) if kept else ()))
+    at = {name: f"_at[_m, {i}]" for i, name in enumerate(columns)}
+    arguments = ["_at"]
     arguments += ["_powers"] if coupled_states(synapse) else []
     arguments += sorted(synapse.parameters)
     advance = _advance_lines(synapse)
     text = []
     for row, said in _SAID.items():
-        lines = ["_h = _now - _last[_m]", *(f"{s} = _at_{s}[_m]" for s in states)]
-        lines += ["if _h > 0:", "    _last[_m] = _now", *(f"    {line}" for line in advance)]
+        lines = [f"_h = _now - {at['_last']}", *(f"{s} = {at[s]}" for s in states)]
+        lines += ["if _h > 0:", f"    {at['_last']} = _now", *(f"    {line}" for line in advance)]
         if kept and row == first:
-            lines += ["if _met[_m] != _now:", "    _met[_m] = _now", *(f"    _kept_{s}[_m] = {s}" for s in kept)]
+            keep = [f"    {at[f'_kept_{s}']} = {s}" for s in kept]
+            lines += [f"if {at['_met']} != _now:", f"    {at['_met']} = _now", *keep]
         held = kept if row == second else ()
-        lines += [f"_at_{s}[_m] = {s}" for s in held]
+        lines += [f"{at[s]} = {s}" for s in held]
         if held:
-            lines += ["if _met[_m] == _now:", *(f"    {s} = _kept_{s}[_m]" for s in held)]
+            lines += [f"if {at['_met']} == _now:", *(f"    {s} = {at[f'_kept_{s}']}" for s in held)]
         delivers = False
         for j in rows.receive[row]:
             delivers |= j.state == "w_i"
@@ -83,12 +85,12 @@ def write_rule(synapse: Synapse, number: int) -> Rule:
             if b.state not in held:
                 limit, sign = print_expression(rows.substitute(b.right.value)), "<" if b.side == ">=" else ">"
                 lines.append(f"{b.state} = {limit} if {b.state} {sign} {limit} else {b.state}")
-        lines += [f"_at_{s}[_m] = {s}" for s in states if s not in held]
+        lines += [f"{at[s]} = {s}" for s in states if s not in held]
         lines.append("return w_i" if delivers else "return w")
         more = ["reward"] if row == "on_reward" else []
         text += ["", "", f"def _{row}{number}({', '.join(['_m', '_now', '_dt', *more, *arguments])}):"]
         text += [f'    """{said}; {row} of {_plain(synapse.name)}."""', *(f"    {line}" for line in lines)]
-    return Rule("\n".join(text), tuple(arguments), tuple(f"_{row}{number}" for row in _SAID), kept)
+    return Rule("\n".join(text), tuple(arguments), tuple(f"_{row}{number}" for row in _SAID), columns)
 
 
 def _plain(name: str) -> str:

@@ -36,7 +36,7 @@ class Snapshot:
     ----------
     arrays : mapping
         ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``;
-        for projection 3, if plastic, ``synapse 3 _at_w`` and so on, in the order of `Projection.synapses`.
+        for projection 3, if plastic, ``synapse 3 w`` and so on, in the order of `Projection.synapses`.
     """
 
     k: int

@@ -88,16 +88,17 @@ class Plastic:
         self.held = self._begin(made.weight)
         self.powers = _powers(self.synapse, dt)
 
-    def _begin(self, weight: float | np.ndarray) -> dict[str, np.ndarray]:
-        """Return what changes in a run: the steps of the last events, states, those kept for a coincidence."""
-        out: dict[str, np.ndarray] = {"_last": np.zeros(self.count, dtype=np.int32)}
-        for s in self.synapse.states:
-            given = np.broadcast_to(weight, (self.count,))[self.order] if s == "w" else self.synapse.value(s)
-            out[f"_at_{s}"] = np.full(self.count, given, dtype=np.float64)
-        if self.rule.kept:
-            out["_met"] = np.full(self.count, -1, dtype=np.int32)
-            out |= {f"_kept_{s}": np.zeros(self.count) for s in self.rule.kept}
-        self._check_bounds(out["_at_w"])
+    def _begin(self, weight: float | np.ndarray) -> np.ndarray:
+        """Return the numbers of each synapse, shape (n_synapses, n_columns); an event touches one or two lines."""
+        out = np.zeros((self.count, len(self.rule.columns)))
+        for i, name in enumerate(self.rule.columns):
+            if name == "w":
+                out[:, i] = np.broadcast_to(weight, (self.count,))[self.order]
+                self._check_bounds(out[:, i])
+            elif name in self.synapse.states:
+                out[:, i] = self.synapse.value(name)
+            elif name == "_met":
+                out[:, i] = -1.0
         return out
 
     def _check_bounds(self, weight: np.ndarray) -> None:
@@ -141,29 +142,29 @@ class Plastic:
 
     def arguments(self, y: int) -> dict[str, Any]:
         """Return what the loop reads and writes, by name."""
-        out = {f"y{y}{a}": x for a, x in {**self.arrays, **self.held}.items()}
+        out = {f"y{y}{a}": x for a, x in {**self.arrays, "_at": self.held}.items()}
         out |= {f"y{y}p_{name}": self.synapse.value(name) for name in self.synapse.parameters}
         return out | ({} if self.powers is None else {f"y{y}_powers": self.powers})
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """Return all that changes, in the order of `Projection.synapses`."""
-        out = {}
-        for name, x in self.held.items():
-            out[f"synapse {self.projection.index} {name}"] = back = np.empty_like(x)
-            back[self.order] = x
-        return out
+        back = np.empty_like(self.held)
+        back[self.order] = self.held
+        return {f"synapse {self.projection.index} {name}": back[:, i] for i, name in enumerate(self.rule.columns)}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Put everything as it was at a snapshot."""
-        for name, x in self.held.items():
-            x[:] = arrays[f"synapse {self.projection.index} {name}"][self.order]
+        for i, name in enumerate(self.rule.columns):
+            self.held[:, i] = arrays[f"synapse {self.projection.index} {name}"][self.order]
 
     def check_finite(self) -> None:
         """Refuse to go on with a state that has become infinite or NaN."""
-        for name, x in self.held.items():
-            if name.startswith("_at_") and not np.all(np.isfinite(x)):
-                what = f"{self.projection.name}: the state {name[4:]} of a synapse is not finite any more"
-                raise InputError(f"{what}; bound it by a line such as  {name[4:]} <= 1")
+        if np.all(np.isfinite(self.held)):
+            return
+        for i, name in enumerate(self.rule.columns):
+            if name in self.synapse.states and not np.all(np.isfinite(self.held[:, i])):
+                what = f"{self.projection.name}: the state {name} of a synapse is not finite any more"
+                raise InputError(f"{what}; bound it by a line such as  {name} <= 1")
 
 
 def _powers(synapse: Synapse, dt: float) -> np.ndarray | None:
@@ -237,5 +238,5 @@ def synapse_states(projection: Projection, snapshot: Snapshot | None, seed: int)
 
     synapse, stem = projection.synapse, f"synapse {projection.index}"
     values = {n: synapse.value(n) for n in synapse.parameters}
-    at = {s: snapshot.arrays[f"{stem} _at_{s}"] for s in synapse.states}
+    at = {s: snapshot.arrays[f"{stem} {s}"] for s in synapse.states}
     return advance_states(synapse, at, (snapshot.k - snapshot.arrays[f"{stem} _last"]) * snapshot.engine.dt, values)
