@@ -237,13 +237,17 @@ def learning(plastic: bool = True, n: int = 200) -> rb.Network:
     net.connect(E, E, p=0.1, weight=0.3, delay=rb.uniform(0.5, 3), synapse=back, plastic=plastic, name="b")
     net.connect(E[:100], E, p=0.1, weight=0.3, delay="1.5 ms", synapse=release, plastic=plastic, name="c")
     net.connect(E, E, p=0.1, weight=-0.3, delay="1.5 ms", name="d")
+    F = net.add("F", 90, rb.LIFexp(), I=0.19)
+    net.connect(E, F, p=0.1, weight=0.1, delay="2 ms", synapse=rb.triplet_stdp(), plastic=plastic, name="e")
+    given = rb.reward_stdp(w_max="20 mV")
+    net.connect(F, E, p=0.1, weight=1, delay=rb.uniform(0.3, 2), synapse=given, plastic=plastic, reward=F, name="f")
     return net
 
 
 def assert_same(a: Any, b: Any) -> None:
     assert np.array_equal(a.spikes.times, b.spikes.times)
     assert np.array_equal(a.spikes.neurons, b.spikes.neurons)
-    for name in "abcd":
+    for name in "abcdef":
         assert np.array_equal(a.weights(name), b.weights(name))
     assert np.array_equal(a.weights("c", "x"), b.weights("c", "x"))
 
@@ -275,7 +279,7 @@ def test_plastic_false_leaves_static_synapses() -> None:
     run = rb.simulate(net, until=100, seed=5, record=False)
     static = rb.simulate(bare, until=100, seed=5, record=False)
     assert np.array_equal(run.spikes.times, static.spikes.times)
-    for name in "abd":
+    for name in "abdef":
         p = next(p for p in net.projections if p.name == name)
         assert np.array_equal(run.weights(name), np.broadcast_to(p.synapses(5).weight, (len(p.synapses(5)),)))
     assert "STDP" not in net.describe()

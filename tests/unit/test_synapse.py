@@ -69,6 +69,18 @@ def test_mistakes_in_values_are_named(values: dict[str, Any], message: str) -> N
         rb.Synapse(**values)
 
 
+def test_names_can_be_greek_or_those_of_functions_of_python() -> None:
+    synapse = rb.Synapse(
+        evolve="τ dx/dt = -x; τ dz/dt = x*int - z", on_pre="x <- x + len", **{"τ": 5, "int": 1, "len": 2}
+    )
+    net = rb.Network()
+    source, E = net.add("source", 1, rb.spikes([1.0, 3.0])), net.add("E", 1, rb.LIF(), I=0)
+    net.connect(source, E, one_to_one=True, weight=2, delay=1, synapse=synapse, name="s")
+    run = rb.simulate(net, until="4 ms", seed=1)
+    assert run.weights("s", "x")[0] == pytest.approx(2 + 2 * np.exp(-0.4))
+    assert run.weights("s", "z")[0] == pytest.approx(2 * 0.4 * np.exp(-0.4))
+
+
 def test_mistakes_in_units_are_pointed_at() -> None:
     with pytest.raises(rb.UnitMismatch, match="on_pre row"):
         rb.Synapse(on_pre="w <- w + c; w_i <- w + d", c="1 mV", d="1 nA")

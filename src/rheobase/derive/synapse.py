@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rheobase.model.synapse import Synapse
 __all__ = ["advance_states", "coupled_states", "flow_matrix", "flow_parts"]
 
 
+@lru_cache(maxsize=64)
 def flow_parts(synapse: Synapse) -> dict[str, tuple[dict[str, Any], Any]]:
     """Return for each state ({state: coefficient}, rest) of its dx/dt, as SymPy.
 

@@ -101,7 +101,10 @@ def fire_lines(y: int, p: Plasticity, rule: Rule, arguments: list[str]) -> list[
         f"        post = q{g}_log[e] - y{y}_to",
         f"        if post >= 0 and post < y{y}_posts:",
         f"            cell = post*len(y{y}_back) + i",
-        f"            for h in range(y{y}_of[cell], y{y}_of[cell + 1]):",
+        f"            stop = y{y}_of[cell + 1]",
+        f"            for h in range(y{y}_of[cell], stop):",
+        f"                ahead = y{y}_onto[min(h + 8, stop - 1)]*{len(rule.columns)}",
+        *(f"                _prefetch(y{y}_at, ahead + {i})" for i in range(0, len(rule.columns), 7)),
         f"                _on_post{p.rule}(y{y}_onto[h], k + 1, dt, {', '.join(_values(y, rule))})",
     ]
 

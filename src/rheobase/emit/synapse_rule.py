@@ -8,6 +8,7 @@ step's matrix, one for each bit of h (the engine makes them by `scipy.linalg.exp
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from rheobase.derive.synapse import coupled_states, flow_parts
@@ -48,11 +49,12 @@ def _advance_lines(synapse: Synapse) -> list[str]:
             " + ".join([*(f"_powers[_b, {i}, {j}]*{s}" for j, s in enumerate(together)), f"_powers[_b, {i}, {n}]"])
             for i in range(n)
         ]
-        lines += ["_b = 0", "_n = int(_h)", "while _n > 0:", "    if _n % 2 == 1:"]
-        lines += [f"        {', '.join(together)} = {', '.join(new)}", "    _n = _n // 2", "    _b = _b + 1"]
+        lines += ["_b = 0", "while _h > 0.0:", "    if _h % 2.0 == 1.0:"]
+        lines += [f"        {', '.join(together)} = {', '.join(new)}", "    _h = _h // 2.0", "    _b = _b + 1"]
     return lines
 
 
+@lru_cache(maxsize=64)
 def write_rule(synapse: Synapse, number: int) -> Rule:
     """Return a rule's functions, such as ``_on_pre0``, which returns what arrives at the target."""
     rows, states = synapse.rows, synapse.states

@@ -22,6 +22,7 @@ import numpy as np
 
 from rheobase.errors import InputError, RowError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
+from rheobase.model.expression import normalise
 from rheobase.model.quantity import Quantity, quantity_from_dict, read_quantity
 from rheobase.model.rows import Jump, Rows, parse_evolve, parse_jumps
 from rheobase.units import Dimension, parse_unit
@@ -137,7 +138,7 @@ class Synapse:
             raise InputError(f"delay = {delay!r:.60} must be 'axonal' or 'dendritic'; how long it is, connect says")
         texts = {"evolve": evolve, "on_pre": on_pre, "on_post": on_post, "on_reward": on_reward}
         rows = _read_rows(texts)
-        quantities = {n: read_quantity(v, n) for n, v in values.items() if v is not None}
+        quantities = {normalise(n).text: read_quantity(v, n) for n, v in values.items() if v is not None}
         told = {"name": name, "about": about, "reference": reference}
         for key, text in told.items():
             if not isinstance(text, str) or len(text) > 1000:
