@@ -125,6 +125,20 @@ def test_what_a_run_says() -> None:
     assert static.weights("EE").tolist() == [1.0] * 9
 
 
+@pytest.mark.parametrize("until", ["10 ms", "2 s"])  # as plain Python, compiled
+@pytest.mark.parametrize(
+    "row", ["w <- w/(w - 1)", "w <- exp(1000*w)", "w <- log(w - 1)", "w <- sqrt(-w)", "w <- w + w/b"]
+)
+def test_a_state_that_cannot_be_computed_is_an_error(row: str, until: str) -> None:
+    net = rb.Network()
+    source, E = net.add("source", 1, rb.spikes([1.0, 3.0])), net.add("E", 1, rb.LIF(), I=0)
+    values = {"b": 0} if "b" in row else {}
+    net.connect(source, E, one_to_one=True, weight=1, delay=1, synapse=rb.Synapse(on_pre=row, **values))
+    engine = rb.Clock(dt=0.1)
+    with pytest.raises(rb.InputError, match=r"of a synapse is not finite|plastic synapse cannot be computed"):
+        rb.simulate(net, until=until, engine=engine, record=False)
+
+
 def test_a_state_that_runs_away_is_an_error() -> None:
     net = rb.Network()
     source, E = net.add("source", 1, rb.spikes(np.arange(1.0, 40.0))), net.add("E", 1, rb.LIF(theta=1e300), I=0)

@@ -244,16 +244,19 @@ class _NetworkRun:
                 self._run_chunk(min(self.k + chunk, until_step))
                 report((self.k - before) * self.engine.dt)
         self.seconds["run"] += perf_counter() - begin
+        for synapses in self.plastic:
+            synapses.check_finite()
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
-        for synapses in self.plastic:
-            synapses.check_finite()
 
     def _run_chunk(self, stop: int) -> None:
         k0, steps = self.k, stop - self.k
         values = self._gather(k0, stop)
-        self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
+        if self.plastic and not self.compiled:
+            self._run_plain(k0, stop, values)
+        else:
+            self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
         if self._fixed["_status"][0]:
             raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
         for x, spikes in zip(self.members, self.spikes, strict=True):
@@ -262,6 +265,17 @@ class _NetworkRun:
             spikes.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
             log.shift(steps)
         self.k = stop
+
+    def _run_plain(self, k0: int, stop: int, values: dict[str, Any]) -> None:
+        """Run a chunk as plain Python, where what cannot be computed raises; compiled code goes on with NaN."""
+        try:
+            with np.errstate(all="ignore"):
+                self._call(0, 1, k0, stop, values)
+        except (OverflowError, ZeroDivisionError, ValueError) as error:
+            raise InputError(
+                f"the rows of a plastic synapse cannot be computed before t = {stop * self.engine.dt:g} ms ({error});"
+                " bound its states by a line such as  w <= 1, or check the parameters"
+            ) from error
 
     def _gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return the arguments of the loop that a chunk has of its own."""
