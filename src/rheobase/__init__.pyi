@@ -52,6 +52,12 @@ from rheobase.model.distribution import normal as normal
 from rheobase.model.distribution import uniform as uniform
 from rheobase.model.markov import MarkovNeuron as MarkovNeuron
 from rheobase.model.neuron import Neuron as Neuron
+from rheobase.model.plasticity import reward_stdp as reward_stdp
+from rheobase.model.plasticity import static as static
+from rheobase.model.plasticity import stdp as stdp
+from rheobase.model.plasticity import triplet_stdp as triplet_stdp
+from rheobase.model.plasticity import tsodyks_markram as tsodyks_markram
+from rheobase.model.synapse import Synapse as Synapse
 from rheobase.model.zoo import ALIF as ALIF
 from rheobase.model.zoo import COBA as COBA
 from rheobase.model.zoo import CUBA as CUBA

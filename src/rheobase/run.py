@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rheobase.engines.checkpoint import Snapshot
     from rheobase.network.network import Network
+    from rheobase.network.projection import Projection
 
 __all__ = ["NetworkRun", "Run", "read_run"]
 
@@ -303,6 +304,54 @@ class NetworkRun:
         if self.path is not None:
             return f"a run that was read from a file does not go on: {self.path} holds no state of it; run anew"
         return f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()"
+
+    def weights(self, projection: Projection | str, state: str = "w") -> np.ndarray:
+        """Return the weights of a projection at the end of the run, one a synapse: shape (n_synapses,).
+
+        They stand in the order of ``projection.synapses(run.seed)``, which tells who is joined to whom. Where nothing
+        is plastic they are the weights as given.
+
+        Parameters
+        ----------
+        projection : Projection or str
+            What `connect` returned, or its name.
+        state : str
+            Another state of the synapses, such as a trace.
+
+        Raises
+        ------
+        NotRecorded
+            If there is no such projection, or its synapses have no such state.
+
+        Examples
+        --------
+        >>> import rheobase as rb
+        >>> net = rb.Network()
+        >>> pre = net.add("pre", 1, rb.spikes([10.0, 20.0]))
+        >>> E = net.add("E", 1, rb.LIF(), I=0)
+        >>> s = net.connect(pre, E, one_to_one=True, weight="1 mV", delay="1 ms", synapse=rb.Synapse(on_pre="w <- w/2"))
+        >>> rb.simulate(net, until="30 ms", seed=1).weights(s)
+        array([0.25])
+        """
+        from rheobase.engines.plastic import synapse_states
+
+        if self.network is None:
+            raise NotRecorded(f"a run that was read from a file holds no synapses: {self.path}")
+        known = {p.name: p for p in self.network.projections}
+        found = known.get(projection) if isinstance(projection, str) else projection
+        if found not in self.network.projections:
+            name = getattr(projection, "name", projection)
+            raise NotRecorded(
+                f"there is no projection '{name!s:.60}'.{nearest(str(name), known)} There are: {', '.join(known)}"
+            )
+        assert found is not None
+        states = synapse_states(found, self._state, self.seed)
+        if state not in states:
+            raise NotRecorded(
+                f"the synapses of {found.name} have no '{state!s:.60}'.{nearest(str(state), states)}"
+                f" They have: {', '.join(states)}"
+            )
+        return states[state]
 
     def __getitem__(self, name: str) -> Run | Spikes:
         if name not in self.populations:

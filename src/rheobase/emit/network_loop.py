@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from rheobase.emit.loop import MEET
+from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
 __all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
 
@@ -17,8 +18,9 @@ _HEADER = '''"""A network's loop, written by rheobase.
 
 A network is split into parts: neighbouring neurons with the synapses onto them. At each step the spikes that are due
 are pulled from the log, the oldest first, and added up; then each group flows, receives the sum, fires and resets.
-What arrives together is summed in the order in which it was sent: by step, source group, source neuron, synapse; what
-comes from outside the network is added last. So it does not matter how many parts there are, nor how many threads.
+What arrives together is summed in the order in which it was sent: by step, source group, source neuron, synapse; then
+what comes through plastic synapses, then what comes from outside the network. So it does not matter how many parts
+there are, nor how many threads.
 A group's own loop is `advance` in its module:
 
 {modules}
@@ -188,7 +190,11 @@ class Emitter:
 
 
 def network_source(
-    groups: Sequence[Group], feeds: Sequence[Feed], emitters: Sequence[Emitter]
+    groups: Sequence[Group],
+    feeds: Sequence[Feed],
+    emitters: Sequence[Emitter],
+    plastic: Sequence[Plasticity] = (),
+    rules: Sequence[Rule] = (),
 ) -> tuple[str, tuple[str, ...]]:
     """Return the text of a module with ``run``, and its arguments in order; `_advance0`... are put in by the engine."""
     arguments = ["_k0", "_k1", "_first", "_last", "_team", "_held", "_parts", "dt"]
@@ -216,10 +222,19 @@ def network_source(
                 body += [f"total = q{g}_sum_{p}[lo:hi]"]
             if (g, p) in fed:
                 body += _feed_lines(*fed[g, p], turn, arguments)
+            for y, x in enumerate(plastic):
+                if (x.target, x.port) == (g, p):
+                    body += fire_lines(y, x, rules[x.rule], arguments) if x.fires and x.dendritic else []
+                    body += arrive_lines(y, x, rules[x.rule], turn, arguments)
             body += _outside_lines(g, p, turn)
             if p in group.rain:
                 body += _rain_lines(g, p, arguments)
         body += _advance_lines(g, group, arguments)
+        for y, x in enumerate(plastic):
+            if x.target == g and x.fires and not x.dendritic:
+                body += fire_lines(y, x, rules[x.rule], arguments)
+            if x.target == g and x.rewarded:
+                body += reward_lines(y, x, rules[x.rule], arguments)
     lines = [
         f"def run({', '.join(arguments)}):",
         '    """Carry parts _first.._last-1 from step _k0 to _k1; no spike arrives within _held steps."""',
@@ -237,7 +252,8 @@ def network_source(
         "",
     ]
     header = _HEADER.format(meet=MEET, modules="\n".join(f"    {g.module}" for g in groups))
-    return header + "\n\n" + "\n".join(lines), tuple(arguments)
+    functions = RULE_HEADER + "".join(r.text for r in rules) + "\n" if rules else ""
+    return header + functions + "\n\n" + "\n".join(lines), tuple(arguments)
 
 
 def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[str]:

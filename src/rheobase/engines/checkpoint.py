@@ -36,7 +36,8 @@ class Snapshot:
     ----------
     arrays : mapping
         ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``,
-        what was recorded; ``flight steps 0`` and ``flight neurons 0``, the latest spikes of the loop's first group.
+        what was recorded; ``flight steps 0`` and ``flight neurons 0``, the latest spikes of the loop's first group;
+        for projection 3, if plastic, ``synapse 3 w`` and so on, in the order of `Projection.synapses`.
     """
 
     k: int
@@ -132,6 +133,12 @@ def _fingerprint(net: Network) -> str:
     for p in net.projections:
         for item in (p.source.indices, p.target.indices, p.rule, p.weight, p.delay):
             _add(digest, p.port, item)
+        if p.is_plastic:
+            _add(digest, p.port, p.synapse)
+        if p.is_plastic and p.reward is not None:
+            _add(digest, "times", p.reward.times)
+            _add(digest, "amounts", p.reward.amounts)
+            _add(digest, "critic", p.reward.critic)
     return digest.hexdigest()
 
 

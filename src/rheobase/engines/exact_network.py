@@ -21,7 +21,7 @@ from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.threads import PLAIN, Team, cores, intrinsics, share
-from rheobase.errors import InputError
+from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import build
 from rheobase.network.network import Network
@@ -39,6 +39,12 @@ def run_exact_network(
     net: Network, engine: Exact, until: float, recordings: Mapping[str, Recording], seed: int
 ) -> dict[str, Result]:
     """Return a result for each population of a network, run until `until` (ms)."""
+    for p in net.projections:
+        if p.is_plastic:
+            raise NotExact(
+                f"the synapses of {p.name} are plastic, which Exact does not run; run the network with"
+                " engine=rb.Clock(dt='0.1 ms'), or connect it with plastic=False"
+            )
     begin = perf_counter()
     run = _Run(net, until, recordings, seed, engine.threads)
     ready = perf_counter()

@@ -109,6 +109,8 @@ def _forecast(
     for p in net.projections:
         count = expect_synapses(p)
         synapses += count
+        if p.is_plastic and p.synapse is not None:  # steps, places, and states, some of them twice
+            held += count * (24 + 12 * len(p.synapse.states))
         rows = len(p.source) * (_delays(p, engine.dt) + 1) * threads
         held += count * (2 + (wide if _own(p.weight) else 0)) + 4.0 * rows
         each = 16 + 8 * _own(p.weight) + 10 * _own(p.delay)

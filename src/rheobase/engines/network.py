@@ -18,6 +18,7 @@ from rheobase.engines.compile import compiled_module, plain_module
 from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
 from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.plastic import make_plastic
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
@@ -139,6 +140,8 @@ class _NetworkRun:
         place |= {x.name: (-1 - s, 0) for s, x in enumerate(self.sources)}
         fed: dict[tuple[int, str], dict[int, list[Projection]]] = {}
         for p in self.net.projections:
+            if p.is_plastic:
+                continue
             by_source = fed.setdefault((place[p.target.name][0], p.port), {})
             by_source.setdefault(place[p.source.name][0], []).append(p)
         self.feeds: list[Feed] = []
@@ -162,6 +165,9 @@ class _NetworkRun:
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
             self.feeds.append(Feed(target, port, tuple(by_source), table.each))
+        plastic = [p for p in self.net.projections if p.is_plastic]
+        cuts = [g.bounds for g in self.groups]
+        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed)
 
     def _make_logs(self) -> None:
         """Make room for spikes: as far back as the longest delay, ahead as far as a chunk reaches."""
@@ -173,6 +179,13 @@ class _NetworkRun:
                 if len(delays):
                     past[source] = max(past[source], int(delays.max()))
                     shortest = min(shortest, int(delays.min()))
+        for synapses in self.plastic:
+            plan = synapses.plan
+            past[plan.source] = max(past[plan.source], synapses.longest)
+            past[plan.target] = max(past[plan.target], synapses.longest_back)
+            shortest = min(shortest, synapses.shortest)
+            if plan.critic is not None:
+                past[plan.critic] = max(past[plan.critic], synapses.shortest)
         largest = max(g.n for g in self.groups)
         wide = any(g.run.step.normals or g.run.population.neuron.rows.hazard or g.run.samplers for g in self.groups)
         self.chunk = int(np.clip((2_000_000 if wide else 40_000_000) // largest, 16, 1024))
@@ -202,8 +215,9 @@ class _NetworkRun:
             for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
         ]
         emitters = [Emitter(rain is not None) for rain in self.drizzle]
-        text, self.arguments = network_source(groups, self.feeds, emitters)
-        self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled)
+        text, self.arguments = network_source(groups, self.feeds, emitters, [x.plan for x in self.plastic], self.rules)
+        inner = (*INNER, *(["exprel"] if self.rules else []), *(f for rule in self.rules for f in rule.functions))
+        self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled, inner)
         self._fixed = self._gather_fixed()
 
     def _gather_fixed(self) -> dict[str, Any]:
@@ -237,6 +251,8 @@ class _NetworkRun:
             own = {"due": table.due, "start": table.start, "target": table.target, "weight": table.weight}
             own |= {"first": first, "stride": table.stride, "cells": table.cells}
             values |= {f"f{j}_{a}": x for a, x in own.items()}
+        for y, synapses in enumerate(self.plastic):
+            values |= synapses.arguments(y)
         room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
         values["_gather"] = _HEADS
         self._own = [
@@ -266,6 +282,8 @@ class _NetworkRun:
                     each = (perf_counter() - since) / (self.k - before)
                     self.pace = int(np.clip(_OFTEN / each, min(_TRIAL, self.chunk), self.chunk))
         self.seconds["run"] += perf_counter() - begin
+        for synapses in self.plastic:
+            synapses.check_finite()
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
@@ -273,7 +291,10 @@ class _NetworkRun:
     def _run_chunk(self, stop: int) -> None:
         k0, steps = self.k, stop - self.k
         values = self._gather(k0, stop)
-        self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
+        if self.plastic and not self.compiled:
+            self._run_plain(k0, stop, values)
+        else:
+            self.team.run(lambda i, size: self._call(i, size, k0, stop, values), steps)
         if self._fixed["_status"][0]:
             raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
         sent = []
@@ -299,6 +320,17 @@ class _NetworkRun:
             out[source.name] = pick_spikes(steps, neurons, 0, source.n, source.n, kept)
         return out
 
+    def _run_plain(self, k0: int, stop: int, values: dict[str, Any]) -> None:
+        """Run a chunk as plain Python, where what cannot be computed raises; compiled code goes on with NaN."""
+        try:
+            with np.errstate(all="ignore"):
+                self._call(0, 1, k0, stop, values)
+        except (OverflowError, ZeroDivisionError, ValueError) as error:
+            raise InputError(
+                f"the rows of a plastic synapse cannot be computed before t = {stop * self.engine.dt:g} ms ({error});"
+                " bound its states by a line such as  w <= 1, or check the parameters"
+            ) from error
+
     def _gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return the arguments of the loop that a chunk has of its own."""
         values = {**self._fixed, "_k0": k0, "_k1": k1}
@@ -318,6 +350,9 @@ class _NetworkRun:
                 values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
             for port, rain in self.rain[g].items():
                 values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
+        for y, synapses in enumerate(self.plastic):
+            if synapses.plan.rewarded:
+                values[f"y{y}_reward"] = synapses.rewards(k0, k1)
         for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
             if drizzle is not None:
                 values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
@@ -333,6 +368,9 @@ class _NetworkRun:
             if (feed.target, feed.port) == (g, port):
                 ends = table.start.reshape(self.parts, -1, table.stride)
                 room += (ends[:, :, -1].astype(np.int64) - ends[:, :, 0]).sum(axis=1) * 2
+        for synapses in self.plastic:
+            if (synapses.plan.target, synapses.plan.port) == (g, port):
+                room += synapses.room(self.groups[g].bounds) * 2
         at = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
         hits, weights = np.empty(int(at[-1]), dtype=np.int64), np.empty(int(at[-1]), dtype=self.kind)
         return {"room": at, "hits": hits, "weights": weights, "edges": np.zeros((self.parts, 2), dtype=np.int64)}
@@ -423,6 +461,8 @@ class _NetworkRun:
         for i, member in enumerate(self.members):  # those in flight, which need not be recorded
             rows, neurons = member.log.table(0, member.log.past)
             arrays[f"flight steps {i}"], arrays[f"flight neurons {i}"] = rows + (self.k + 1 - member.log.past), neurons
+        for synapses in self.plastic:
+            arrays |= synapses.snapshot()
         return Snapshot(self.k, self.engine, self.seed, self.recordings, arrays)
 
     def restore(self, start: Snapshot) -> None:
@@ -430,6 +470,8 @@ class _NetworkRun:
         if start.k > self.total:
             raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
         self.k, arrays = start.k, start.arrays
+        for synapses in self.plastic:
+            synapses.restore(arrays)
         for name, (cells, lo, hi) in self._places().items():
             r = cells.run
             for s, x in r.states.items():
@@ -453,12 +495,12 @@ class _NetworkRun:
         self._fixed = self._gather_fixed()
 
 
-def _module(path: Path, advances: Sequence[Any], compiled: bool) -> ModuleType:
+def _module(path: Path, advances: Sequence[Any], compiled: bool, inner: Sequence[str]) -> ModuleType:
     """Return the network's module with its groups' loops put in."""
     named = {f"_advance{g}": advance for g, advance in enumerate(advances)}
     if compiled:
         return compiled_module(
-            path, INNER, ("run",), lambda: {name: a.dispatcher for name, a in named.items()} | intrinsics()
+            path, inner, ("run",), lambda: {name: a.dispatcher for name, a in named.items()} | intrinsics()
         )
     module = plain_module(path)
     for name, function in (named | PLAIN).items():

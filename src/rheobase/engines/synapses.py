@@ -15,7 +15,7 @@ from rheobase.errors import InputError
 from rheobase.network.connect import SOURCES, Rows, expect_synapses
 from rheobase.network.network import Projection
 
-__all__ = ["Bundle", "Table", "build_table"]
+__all__ = ["Bundle", "Table", "build_table", "steps_of"]
 
 _LONGEST: Final = 1 << 24  # steps
 
@@ -151,7 +151,7 @@ def _chunk(
         return none, np.empty((len(bounds) - 1, 0, 0)), none, none
     pre = _one([s.pre - lo if lo else s.pre for s, _, _ in parts])
     post = _one([s.post + offset if offset else s.post for s, offset, _ in parts])
-    steps = [_steps(s.delay, dt, p) for s, _, p in parts]
+    steps = [steps_of(s.delay, dt, p) for s, _, p in parts]
     if all(np.ndim(s) == 0 and s == steps[0] for s in steps):
         delays, column = np.array([int(steps[0])]), np.zeros(1, dtype=np.uint8)
         column = np.broadcast_to(column, (len(pre),)) if many <= 1_500_000 else np.zeros(len(pre), dtype=np.uint8)
@@ -174,7 +174,7 @@ def _one(parts: list[np.ndarray]) -> np.ndarray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _steps(delay: float | np.ndarray, dt: float, projection: Projection) -> Any:
+def steps_of(delay: float | np.ndarray, dt: float, projection: Projection) -> Any:
     """Return delays in steps, rounded, halves up."""
     steps = np.asarray(delay) / dt
     steps += 0.5 + 1e-9

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any, Final, final
 
@@ -21,7 +21,7 @@ import sympy
 from rheobase.errors import RowError, nearest
 from rheobase.model.expression import FUNCTIONS, MAX_ARGUMENTS, MAX_DEPTH, MAX_NAME, MAX_POWER, Expression
 
-__all__ = ["build", "exprel", "has_equality", "latex", "symbol"]
+__all__ = ["affine_parts", "build", "exprel", "has_equality", "latex", "symbol"]
 
 latex = sympy.latex
 
@@ -90,6 +90,26 @@ def build(e: Expression) -> Any:
 def has_equality(value: Any) -> bool:
     """Return whether == or != stands in a condition."""
     return bool(value.has(sympy.Eq) or value.has(sympy.Ne))
+
+
+def affine_parts(value: Any, names: Collection[str]) -> tuple[dict[str, Any], Any] | None:
+    """Return ({name: coefficient}, rest) of an expression that is linear in the names; None if it is not.
+
+    >>> v, tau = symbol("v"), symbol("tau")
+    >>> affine_parts((1 - v) / tau, ["v"])
+    ({'v': -1/tau}, 1/tau)
+    >>> affine_parts(v**2, ["v"]) is None
+    True
+    """
+    own = {symbol(n) for n in names}
+    kinks = (sympy.Piecewise, sympy.Min, sympy.Max, sympy.Abs, sympy.sign, sympy.floor)
+    if any(e.free_symbols & own for e in value.atoms(*kinks)):
+        return None
+    factors = {n: sympy.simplify(value.diff(symbol(n))) for n in names if symbol(n) in value.free_symbols}
+    if any(f.free_symbols & own for f in factors.values()):
+        return None
+    rest = sympy.simplify(value.subs(dict.fromkeys(own, 0)))
+    return {n: f for n, f in factors.items() if f != 0}, rest
 
 
 _COMPARE: Final = {

@@ -10,14 +10,14 @@ from rheobase.model.algebra import has_equality
 from rheobase.model.expression import Expression
 from rheobase.model.rows import Rows
 
-__all__ = ["check_rows"]
+__all__ = ["check_expansion", "check_rows"]
 
 MAX_EXPANDED: Final = 5_000
 
 
 def check_rows(rows: Rows) -> None:
     """Refuse what only shows in the rows as a whole."""
-    _check_expansion(rows)
+    check_expansion(rows)
     states = set(rows.states)
     if rows.threshold is not None:
         if rows.hazard is not None:
@@ -55,7 +55,7 @@ def check_rows(rows: Rows) -> None:
                 )
 
 
-def _check_expansion(rows: Rows) -> None:
+def check_expansion(rows: Rows) -> None:
     """Refuse definitions that grow without bound when put in: a = v + v, b = a + a, c = b + b, ..."""
     size: dict[str, int] = {}
 

@@ -65,6 +65,7 @@ def write_tables(network: Network) -> str:
         _table(_COLUMNS, [_projection(p) for p in network.projections]),
         _title("D", "Neuron models"),
         *(_unique(str(p.model) for p in neurons) or ["none"]),
+        *_unique(f"{p.name}: {p.synapse}" for p in network.projections if p.synapse and p.is_plastic),
         _title("E", "Input"),
         _table(["Type", "Target", "Description"], inputs),
     ]
@@ -99,7 +100,7 @@ def _summary(network: Network, neurons: list[Part], inputs: list[list[str]]) -> 
         "Connectivity": ", ".join(_unique(_RULES[type(p.rule)] for p in network.projections)),
         "Neuron model": ", ".join(_unique(p.model.name for p in neurons if isinstance(p.model, Neuron))),
         "Synapse model": f"jumps at the ports {', '.join(ports)}" if ports else "",
-        "Plasticity": "",
+        "Plasticity": ", ".join(_unique(p.synapse.name for p in network.projections if p.synapse and p.is_plastic)),
         "Input": ", ".join(_unique(row[0] for row in inputs)),
     }
     return [[name, text or "none"] for name, text in rows.items()]

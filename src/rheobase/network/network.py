@@ -11,6 +11,7 @@ from rheobase.errors import InputError, nearest
 from rheobase.model.markov import MarkovNeuron
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity
+from rheobase.model.synapse import Synapse
 from rheobase.network.part import Part
 from rheobase.network.projection import Options, Projection, read_projection
 from rheobase.network.sources import SpikeSource
@@ -42,6 +43,9 @@ class _How(TypedDict, total=False):
     periodic: Any
     reach: Any
     name: str | None
+    synapse: Synapse | None
+    plastic: bool
+    reward: Any
 
 
 @final
@@ -186,6 +190,9 @@ class Network:
         periodic: Any = None,
         reach: Any = None,
         name: str | None = None,
+        synapse: Synapse | None = None,
+        plastic: bool = True,
+        reward: Any = None,
     ) -> Projection | list[Projection]:
         """Return the projection from a source to a target, or a list of them for a list of targets.
 
@@ -228,6 +235,14 @@ class Network:
             within reach, not of all pairs.
         name : str, optional
             For tables and results.
+        synapse : Synapse, optional
+            Rows that change the synapses, such as ``rb.stdp(w_max="2 mV")``; ``run.weights(projection)`` returns the
+            weights at the end. Run by `Clock`.
+        plastic : bool
+            False: the rows of `synapse` are not in force; each spike delivers the weight as given.
+        reward : (times, amounts) or Part, optional
+            For a synapse with an on_reward row: when (in ms, or a text with unit) and how much; or a population, each
+            of whose spikes is a reward of 1 after the shortest delay of the projection.
 
         Raises
         ------
@@ -276,6 +291,9 @@ class Network:
                 reach=reach,
                 name=name,
                 index=len(self._projections) + i,
+                synapse=synapse,
+                plastic=plastic,
+                reward=reward,
             )
             for i, end in enumerate(ends)
         ]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from rheobase.errors import InputError, nearest
+from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.neuron import Neuron
-from rheobase.model.quantity import Quantity
+from rheobase.model.quantity import Quantity, read_quantity
+from rheobase.model.synapse import Synapse
 from rheobase.network.part import Part
 from rheobase.network.rule import (
     AllToAll,
@@ -31,7 +32,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Options", "Projection", "read_projection"]
+__all__ = ["Options", "Projection", "Reward", "read_projection"]
 
 
 @final
@@ -48,12 +49,23 @@ class Options:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Reward:
+    """Rewards for the synapses of a projection: given ones (times in ms, amounts), or the spikes of a population."""
+
+    times: np.ndarray
+    amounts: np.ndarray
+    critic: Part | None = None
+
+
+@final
 @dataclass(frozen=True, eq=False, repr=False)
 class Projection:
     """The synapses from one part of a network to another at one port, as a rule.
 
     `weight` (in the port's unit) and `delay` (ms) are quantities, or functions of distance. `index` counts
-    the projections of a network. `rheobase.network.connect.build` makes the synapses.
+    the projections of a network. `synapse` are the rows of its synapses (None: static), in force if `plastic`.
+    `rheobase.network.connect.build` makes the synapses.
     """
 
     source: Part
@@ -65,6 +77,14 @@ class Projection:
     options: Options
     name: str
     index: int
+    synapse: Synapse | None = None
+    plastic: bool = True
+    reward: Reward | None = None
+
+    @property
+    def is_plastic(self) -> bool:
+        """Whether spikes change anything in its synapses."""
+        return self.synapse is not None and self.plastic and not self.synapse.is_static
 
     @property
     def weight_dimension(self) -> Dimension | None:
@@ -111,6 +131,9 @@ def read_projection(
     reach: Any,
     name: str | None,
     index: int,
+    synapse: Any = None,
+    plastic: Any = True,
+    reward: Any = None,
 ) -> Projection:
     """Return the projection that the arguments of `Network.connect` describe.
 
@@ -139,7 +162,11 @@ def read_projection(
     _check_length(delays, rule, size, f"{what}: delay")
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
-    projection = Projection(source, target, port, rule, weights, delays, options, called, index)
+    rows = _read_synapse(synapse, plastic, model, port, what)
+    rewards = _read_reward(reward, rows, source, what)
+    projection = Projection(
+        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards
+    )
     _check_distances(projection, what)
     _check_enough(projection, what)
     return projection
@@ -163,6 +190,54 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
             f" Ports: {', '.join(ports)}"
         )
     return target.model, to
+
+
+def _read_synapse(given: Any, plastic: Any, model: Neuron, port: str, what: str) -> Synapse | None:
+    if not isinstance(plastic, bool | np.bool_):
+        raise InputError(f"{what}: plastic = {plastic!r:.40} must be True or False")
+    if given is None:
+        return None
+    if not isinstance(given, Synapse):
+        called = f"; write {given.__name__}()" if callable(given) and hasattr(given, "__name__") else ""
+        raise InputError(f"{what}: synapse = {given!r:.60} is no Synapse, such as rb.stdp(...){called}")
+    if all("w_i" not in j.right.names for j in model.rows.receive[port]):
+        raise InputError(f"{what}: the row at port {port} has no w_i, so a synapse that changes it has no effect there")
+    wanted = model.dimensions.get(f"w_i:{port}")
+    for name in ("w", "w_i"):
+        unit = given.dimensions.get(name)
+        if unit is not None and wanted is not None and unit != wanted:
+            raise UnitMismatch(
+                f"{what}: {name} of {given.name} is in {unit.unit}, but the row at port {port} wants {wanted.unit}"
+            )
+    return given
+
+
+def _read_reward(given: Any, synapse: Synapse | None, source: Part, what: str) -> Reward | None:
+    wanted = synapse is not None and bool(synapse.rows.receive["on_reward"])
+    if given is None and not wanted:
+        return None
+    if not wanted:
+        raise InputError(f"{what}: reward= is given, but the synapse has no on_reward row; leave it out")
+    if given is None:
+        raise InputError(
+            f"{what}: what is the reward? give reward=(times, amounts), or the population whose spikes are rewards"
+        )
+    none = np.empty(0)
+    if isinstance(given, Part):
+        if given.network is not source.network:
+            raise InputError(f"{what}: reward = {given} belongs to another network; add it to this one")
+        if not given.is_whole:
+            raise InputError(f"{what}: reward = {given} is a part of a population; give the whole one")
+        return Reward(none, none, given)
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"{what}: reward = {given!r:.60} must be (times, amounts), or a population")
+    times = np.atleast_1d(np.asarray(read_quantity(given[0], f"{what}: reward times").value, dtype=float))
+    amounts = np.atleast_1d(np.asarray(read_quantity(given[1], f"{what}: rewards").value, dtype=float))
+    if times.ndim != 1 or amounts.shape not in ((1,), times.shape):
+        raise InputError(f"{what}: reward has {times.size} times and {amounts.size} amounts; give one each")
+    if not (np.all(np.isfinite(times)) and np.all(np.isfinite(amounts)) and np.all(times > 0)):
+        raise InputError(f"{what}: rewards must be finite, and their times later than 0")
+    return Reward(times, np.broadcast_to(amounts, times.shape).copy())
 
 
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
