@@ -165,7 +165,7 @@ class Crossing:
         return self.layout[_modal.layout_size(len(self.row)) + 1] == 1 or bool(np.any(self.rates == 0.0))
 
 
-def prepare_crossing(matrix: ArrayLike | Modal, row: ArrayLike) -> Crossing:
+def prepare_crossing(matrix: ArrayLike | Modal, row: ArrayLike, level: int | None = None) -> Crossing:
     """Return the prepared search for ``c . x(t) > 0`` (or >= 0) under ``x' = M x``.
 
     Parameters
@@ -174,6 +174,9 @@ def prepare_crossing(matrix: ArrayLike | Modal, row: ArrayLike) -> Crossing:
         M, or its decomposition.
     row : (n,) array
         c: for a voltage and a threshold theta, 1 at v and -theta at the constant.
+    level : int, optional
+        A constant state that holds where g ends, computed with more digits than ``c . x`` can: just above rheobase
+        the asymptote and the threshold cancel. Used where the rates are real.
 
     Raises
     ------
@@ -193,8 +196,10 @@ def prepare_crossing(matrix: ArrayLike | Modal, row: ArrayLike) -> Crossing:
         raise ValueError(f"row = {row!r} is not a finite functional of {n} states; pass shape ({n},)")
     own = np.zeros(table_size(n) - _modal.table_size(n))
     own[:n] = c
-    pack = _pack_real if _sees_real_only(modal, c @ modal.from_modes) else _pack_general
-    rates, layout = pack(modal, c, own[n:])
+    if _sees_real_only(modal, c @ modal.from_modes):
+        rates, layout = _pack_real(modal, c, own[n:], level)
+    else:
+        rates, layout = _pack_general(modal, c, own[n:])
     numbers = np.concatenate([modal.numbers, own])
     return Crossing(modal, c, rates, numbers, np.concatenate([modal.layout, layout]))
 
@@ -220,7 +225,7 @@ def _sees_real_only(modal: Modal, weights: Floats) -> bool:
     return all(kind in (SINGLE, CLUSTER) or not np.any(weights[i:j]) for kind, i, j in spans)
 
 
-def _pack_real(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray[np.int64]]:
+def _pack_real(modal: Modal, c: Floats, out: Floats, level: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
     """Fill the table of a kind with real eigenvalues; return its rates and its part of the layout."""
     n = len(c)
     weights, sizes = c @ modal.from_modes, np.abs(c) @ np.abs(modal.from_modes)
@@ -242,6 +247,9 @@ def _pack_real(modal: Modal, c: Floats, out: Floats) -> tuple[Floats, NDArray[np
             known[1][0], known[2][0] = known[1][0] + rows[0], known[2][0] + errors[0]
         elif nodes:
             chains.append((nodes, rows, errors))
+    for nodes, rows, errors in chains:
+        if nodes == [0.0] and level is not None:
+            rows[0] = errors[0] = np.eye(n)[level]
     chains.sort(key=lambda chain: chain[0][0])
     rates = np.array([node for chain in chains for node in chain[0]])
     k_all = len(rates)

@@ -283,13 +283,15 @@ def cells_source(g: int, cells: Cells) -> tuple[list[str], tuple[str, ...], tupl
     moving = [k for k in range(size) if k not in cells.fixed]
     if cells.single:
         flow = ["_h0 = _row*_stride"] + [f"_y[_j, {k}] *= exp(_h[_h0 + {k}]*_wait)" for k in moving]
-        terms = [f"_a{k} = _h[_h0 + {size + k}]*_y[_j, {k}]" for k in range(size)]
-        terms += [f"_r{k} = _h[_h0 + {k}]*_a{k}" for k in moving]
+        seen = [k for k in range(size) if k not in cells.unseen] or [0]
+        rising = [k for k in moving if k in seen]
+        terms = [f"_a{k} = _h[_h0 + {size + k}]*_y[_j, {k}]" for k in seen]
+        terms += [f"_r{k} = _h[_h0 + {k}]*_a{k}" for k in rising]
         bound = "\n".join(_BOUND.strip().splitlines()).format(
             terms="\n".join(terms),
-            level=" + ".join(f"_a{k}" for k in range(size)),
-            sizes=" + ".join(f"abs(_a{k})" for k in range(size)),
-            rises=" + ".join(f"(_r{k} if _r{k} > 0.0 else 0.0)" for k in moving) or "0.0",
+            level=" + ".join(f"_a{k}" for k in seen),
+            sizes=" + ".join(f"abs(_a{k})" for k in seen),
+            rises=" + ".join(f"(_r{k} if _r{k} > 0.0 else 0.0)" for k in rising) or "0.0",
             **names,
         )
     else:

@@ -34,6 +34,8 @@ class Cells:
         Whether every mode is one real exponential: then time passes, and bounds are found, without a kernel.
     fixed : tuple of int
         Modes that do not change in time, whatever the table.
+    unseen : tuple of int
+        Modes that the threshold does not see, whatever the table.
     set_from : int
         Where the states that inputs set begin; their number is `set_count`, 0 if no input changes.
     traced : bool
@@ -48,6 +50,7 @@ class Cells:
     ports: Mapping[str, bool]
     single: bool
     fixed: tuple[int, ...]
+    unseen: tuple[int, ...]
     set_from: int
     set_count: int
     traced: bool
@@ -96,7 +99,16 @@ def find_exact_network(
                 c.size,
                 c.single,
             ],
-            [sorted(c.kinds.items()), [*c.ports.items()], c.fixed, c.set_from, c.set_count, c.traced, c.quadratic],
+            [
+                sorted(c.kinds.items()),
+                [*c.ports.items()],
+                c.fixed,
+                c.unseen,
+                c.set_from,
+                c.set_count,
+                c.traced,
+                c.quadratic,
+            ],
         ]
         for c in groups
     ]

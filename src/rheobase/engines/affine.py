@@ -6,8 +6,9 @@ to neuron, and the constant 1; between events it obeys x' = M x. Neurons that sh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -95,6 +96,9 @@ def build_system(population: Population, until: float) -> AffineSystem:
             shared[i] = float(value)
     row: dict[int, np.ndarray] = {}
     level = 0.0
+    end = _asymptote(facts, values) if not nz else None
+    if end is not None:
+        constants.append((-2, end))
     if facts.slope:
         row = {i: number(text) for i, text in enumerate(facts.slope)}
         rest = number(facts.level)
@@ -137,7 +141,7 @@ def build_system(population: Population, until: float) -> AffineSystem:
         for position, (i, _) in enumerate(constants):
             if i >= 0:
                 matrix[i, ns + nz + position] = 1.0
-            else:
+            elif i == -1:
                 functional[ns + nz + position] = 1.0
         for clamp in clamps:
             held = matrix.copy()
@@ -146,7 +150,8 @@ def build_system(population: Population, until: float) -> AffineSystem:
                 bend, middle = (0.0, 0.0) if clamp else numbers[-2:]
                 tables.append(prepare_quadratic(held[0], bend, middle, functional))
             else:
-                crossings.append(prepare_crossing(held, functional))
+                place = None if clamp or end is None else ns + nz + [i for i, _ in constants].index(-2)
+                crossings.append(prepare_crossing(held, functional, place))
     stacked, layout = (np.stack(x) for x in zip(*tables, strict=True)) if quadratic else stack_crossings(crossings)
     start = np.zeros((n, size))
     for i, s in enumerate(neuron.states):
@@ -168,3 +173,31 @@ def build_system(population: Population, until: float) -> AffineSystem:
         facts.strict,
         quadratic,
     )
+
+
+def _asymptote(facts: ExactFacts, values: Mapping[str, Any]) -> np.ndarray | None:
+    """Return where the threshold function ends, slope . x + level at the fixed point; None if there is none.
+
+    Computed in extended precision, where the machine has it: 1e-7 above rheobase seven digits of it cancel.
+    """
+    n = len(facts.a)
+    if not facts.slope or facts.bend != ZERO:
+        return None
+    wide = {k: np.asarray(x, dtype=np.longdouble) for k, x in values.items()}
+
+    def number(text: str) -> np.ndarray:
+        return np.asarray(compute_text(text, wide), dtype=np.longdouble)
+
+    m = [[number(facts.a[i][j]) for j in range(n)] + [-number(facts.c[i])] for i in range(n)]
+    for i in range(n):  # elimination without exchange of rows: cascades are triangular
+        if not np.all(np.isfinite(m[i][i])) or np.any(m[i][i] == 0.0):
+            return None
+        for j in range(n):
+            if j != i and np.any(m[j][i] != 0.0):
+                factor = m[j][i] / m[i][i]
+                m[j] = [x - factor * y for x, y in zip(m[j], m[i], strict=True)]
+    total = number(facts.level)
+    for i in range(n):
+        total = total + number(facts.slope[i]) * m[i][n] / m[i][i]
+    end = np.asarray(total, dtype=float)
+    return end if np.all(np.isfinite(end)) else None

@@ -77,6 +77,7 @@ def make_group(
         {p: g is not None for p, g in gains.items()},
         _is_single(system),
         tuple(int(k) for k in range(size) if np.all(table[:, k] == 0.0)),
+        tuple(int(k) for k in range(size) if np.all(table[:, size + k] == 0.0)),
         system.first_setting,
         system.settings.shape[2] if len(system.breaks) else 0,
         bool(chosen),

@@ -61,7 +61,8 @@ def compute(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Name(id="pi"):
             return np.float64(np.pi)
         case ast.Name(id=name):
-            return np.asarray(values[name], dtype=float)
+            x = np.asarray(values[name])
+            return x if x.dtype == np.longdouble else x.astype(float, copy=False)
         case ast.UnaryOp(op=op, operand=inner):
             return _OPERATE[type(op)](compute(inner, values))
         case ast.BinOp(left=left, op=op, right=right):
