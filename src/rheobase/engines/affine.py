@@ -196,8 +196,8 @@ def _asymptote(facts: ExactFacts, values: Mapping[str, Any]) -> np.ndarray | Non
             if j != i and np.any(m[j][i] != 0.0):
                 factor = m[j][i] / m[i][i]
                 m[j] = [x - factor * y for x, y in zip(m[j], m[i], strict=True)]
-    total = number(facts.level)
-    for i in range(n):
-        total = total + number(facts.slope[i]) * m[i][n] / m[i][i]
-    end = np.asarray(total, dtype=float)
+    terms = [number(facts.level), *(number(facts.slope[i]) * m[i][n] / m[i][i] for i in range(n))]
+    total, size = sum(terms), sum(abs(x) for x in terms)
+    # what is given are doubles: 0.2 nA means the rheobase, not 1e-17 above it
+    end = np.asarray(np.where(np.abs(total) <= 1e-15 * size, 0.0, total), dtype=float)
     return end if np.all(np.isfinite(end)) else None
