@@ -87,6 +87,7 @@ def find_exact_network(
 
     def derive() -> list[Any]:
         text, *names = build()
+        write_module("exact_network", text)
         return [hash_text(text), *names]
 
     about = [

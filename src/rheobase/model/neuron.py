@@ -15,7 +15,7 @@ from rheobase.errors import InputError, RowError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
 from rheobase.model.distribution import Distribution
 from rheobase.model.expression import FUNCTIONS, RESERVED, normalise, parse_number
-from rheobase.model.quantity import Quantity, quantity_from_dict, read_quantity
+from rheobase.model.quantity import Quantity, read_quantity, values_from_dict
 from rheobase.model.rows import Rows, parse_rows
 from rheobase.units import DIMENSIONLESS, Dimension, parse_unit
 
@@ -262,18 +262,7 @@ class Neuron:
         }
         if not isinstance(data, Mapping) or "evolve" not in data:
             raise InputError("this is no neuron: there is no 'evolve' row")
-        for key in data:
-            if key not in allowed:
-                raise InputError(f"'{key!s:.60}' is no part of a neuron.{nearest(str(key), allowed)}")
-        values: dict[str, Quantity] = {}
-        for group in ("parameters", "initial"):
-            part = data.get(group) or {}
-            if not isinstance(part, Mapping):
-                raise InputError(f"'{group}' must map names to values")
-            values |= {str(n): quantity_from_dict(q, str(n)) for n, q in part.items()}
-        clash = set(values) & {*allowed, "self"}
-        if clash:
-            raise InputError(f"'{min(clash)}' cannot be the name of a parameter")
+        values = values_from_dict(data, allowed, "neuron")
         texts = {k: data[k] for k in allowed - {"parameters", "initial", "evolve"} if data.get(k)}
         everything: dict[str, Any] = texts | values
         return Neuron(evolve=data["evolve"], **everything)

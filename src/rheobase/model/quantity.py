@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.errors import InputError, UnitMismatch
+from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.distribution import Distribution, parse_distribution
 from rheobase.units import DIMENSIONLESS, Dimension, parse_quantity, parse_unit, strip_units
 
 MAX_TEXT: Final = 100_000
 
-__all__ = ["Quantity", "quantity_from_dict", "read_quantity"]
+__all__ = ["Quantity", "quantity_from_dict", "read_quantity", "values_from_dict"]
 
 
 @final
@@ -96,6 +97,23 @@ def quantity_from_dict(data: Any, name: str) -> Quantity:
         raise InputError(f"{name}: not a number: {value[:60]!r}")
     q = read_quantity(float(value) if isinstance(value, str) else value, name)
     return Quantity(q.value, dimension, _agreeing(data.get("text"), q, dimension, name))
+
+
+def values_from_dict(data: Mapping[str, Any], fields: Collection[str], what: str) -> dict[str, Quantity]:
+    """Return the parameters and initial values that a neuron or a synapse wrote; `fields` are all that it may have."""
+    for key in data:
+        if key not in fields:
+            raise InputError(f"'{key!s:.60}' is no part of a {what}.{nearest(str(key), fields)}")
+    values: dict[str, Quantity] = {}
+    for group in ("parameters", "initial"):
+        part = data.get(group) or {}
+        if not isinstance(part, Mapping):
+            raise InputError(f"'{group}' must map names to values")
+        values |= {str(n): quantity_from_dict(q, str(n)) for n, q in part.items()}
+    clash = set(values) & {*fields, "self"}
+    if clash:
+        raise InputError(f"'{min(clash)}' cannot be the name of a parameter")
+    return values
 
 
 def _agreeing(text: Any, q: Quantity, dimension: Dimension | None, name: str) -> str:

@@ -23,7 +23,7 @@ import numpy as np
 from rheobase.errors import InputError, RowError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
 from rheobase.model.expression import normalise
-from rheobase.model.quantity import Quantity, quantity_from_dict, read_quantity
+from rheobase.model.quantity import Quantity, read_quantity, values_from_dict
 from rheobase.model.rows import Jump, Rows, parse_evolve, parse_jumps
 from rheobase.units import Dimension, parse_unit
 
@@ -202,18 +202,7 @@ class Synapse:
         """
         if not isinstance(data, Mapping):
             raise InputError("this is no synapse: a mapping is wanted")
-        for key in data:
-            if key not in _FIELDS:
-                raise InputError(f"'{key!s:.60}' is no part of a synapse.{nearest(str(key), _FIELDS)}")
-        values: dict[str, Any] = {}
-        for group in ("parameters", "initial"):
-            part = data.get(group) or {}
-            if not isinstance(part, Mapping):
-                raise InputError(f"'{group}' must map names to values")
-            values |= {str(n): quantity_from_dict(q, str(n)) for n, q in part.items()}
-        clash = set(values) & {*_FIELDS, "self"}
-        if clash:
-            raise InputError(f"'{min(clash)}' cannot be the name of a parameter")
+        values: dict[str, Any] = {**values_from_dict(data, _FIELDS, "synapse")}
         return Synapse(**{k: data[k] for k in _FIELDS[:-2] if data.get(k)}, **values)
 
     def __str__(self) -> str:
