@@ -373,6 +373,16 @@ def _arguments(lines: list[str]) -> tuple[str, ...]:
 
 def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     """Return the compiled module of a layer's loop, printed once on a machine."""
+    key = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, kind)
+    if key not in _known:
+        _known[key] = _layer_module(neuron, kind)
+    return _known[key]
+
+
+_known: Final[dict[Any, Any]] = {}
+
+
+def _layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     about = [
         list(kind.fed), kind.method, sorted(kind.columns), sorted(kind.wanted), list(kind.kept), kind.slope,
         list(kind.numbers), kind.detach_reset, kind.real,
