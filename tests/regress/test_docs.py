@@ -1,6 +1,8 @@
 """What the pages of the documentation show runs: all Python blocks of a page, one after the other."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,23 @@ def test_links_between_pages_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+#: name of a block -> folder of its environment below PEERS (bench/README.md), what it prints
+PEERS = {"brian2": ("brian2", "41.9  65.8"), "nest": ("nest", "43.  67."), "snntorch": ("ml", "42.0, 64.0")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", PEERS)
+def test_what_other_programs_are_said_to_do(peer):
+    folder, printed = PEERS[peer]
+    python = Path(os.environ.get("PEERS", "")) / folder / "bin" / "python"
+    if not python.exists():
+        pytest.skip("PEERS names no folder with that program")
+    text = (DOCS / "same-in.md").read_text(encoding="utf-8")
+    found = []
+    for code in re.findall(rf"^```{peer}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout)
+    assert printed in found[0]
