@@ -1,5 +1,6 @@
 """Public names of `rheobase.learn`, each with its home; `__init__.py` reads this file."""
 
+from rheobase.learn.delays import Delays as Delays
 from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.state import State as State
 from rheobase.learn.surrogate import Surrogate as Surrogate
