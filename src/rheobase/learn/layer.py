@@ -257,6 +257,13 @@ class Layer(nn.Module):
         else:
             check_state(state, self._layout(tuple(like.shape[2:])), like)
             state = state.to(wide)
+        if torch.compiler.is_compiling():  # one break of the graph, instead of tracing through our own compiler
+            return _untraced(self, fed, state, kept)
+        return self._compute(fed, state, kept)
+
+    def _compute(self, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
+        like = next(iter(fed.values()))
+        wide = next(iter(state.values.values())).dtype
         names = tuple(sorted(fed))
         module = step_module(self._neuron, names, self.method)
         self.values.check()
@@ -325,6 +332,15 @@ class Layer(nn.Module):
         parts += [f"size={self.shape}"] if self.shape else []
         parts += [f"train={', '.join(self.values.free)}"] if self.values.free else []
         return ", ".join(parts)
+
+
+def _untraced(layer: Layer, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
+    return torch.compiler.disable(Layer._compute)(layer, fed, state, kept)
+
+
+# as torch.compiler.disable marks a function; as a decorator it would import torch's compiler, which takes a second
+_untraced._torchdynamo_disable = True  # type: ignore[attr-defined]
+_untraced._torchdynamo_disable_msg = "a layer's time loop is compiled by rheobase"  # type: ignore[attr-defined]
 
 
 def _read_dt(dt: Any) -> float:
