@@ -7,6 +7,7 @@ do not lend themselves to that, Numba's own compiled function takes its place.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.util
 import math
@@ -116,13 +117,24 @@ class Compiled:
         self._known: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        return self._way(arguments)(arguments)
+
+    def _way(self, arguments: tuple[Any, ...]) -> Any:
         key = native.key_of(arguments)
         run = self._known.get(key)
         if run is None:
             with _LOCK:
                 run = self._known.get(key) or self._known.setdefault(key, self._find(key))
                 _RUNNING.add(Path(self.function.__code__.co_filename).stem)
-        return run(arguments)
+        return run
+
+    def machine_code(self, *arguments: Any) -> tuple[int, bytes] | None:
+        """Return the address of the machine code, and these arguments as the words it takes; None if there is none.
+
+        For callers that start it on threads of their own; the arrays must outlive the call.
+        """
+        run = self._way(arguments)
+        return (run.address, run.words(arguments)) if hasattr(run, "address") else None
 
     @property
     def dispatcher(self) -> Any:
@@ -183,6 +195,8 @@ def _caller(
             raise RuntimeError(f"the compiled function {name} raised an exception")
         return count
 
+    run.address = ctypes.cast(entry, ctypes.c_void_p).value  # type: ignore[attr-defined, arg-type]
+    run.words = words  # type: ignore[attr-defined]
     return run
 
 
