@@ -1,7 +1,7 @@
 """rheobase as a back end of PyNN 0.13: ``import rheobase.pynn as sim`` runs its scripts.
 
-After the import ``pyNN.rheobase`` exists, too, so that ``pyNN.utility.get_simulator`` finds it by name. Cells, synapses and
-current sources become rows, populations and projections of a `rheobase.Network`, which ``sim.state.network`` shows.
+After the import ``pyNN.rheobase`` exists, too, so that ``pyNN.utility.get_simulator`` finds it by name. Cells, synapses
+and current sources become rows, populations and projections of a `rheobase.Network`: ``sim.state.network``.
 
 >>> import rheobase.pynn as sim
 >>> _ = sim.setup(timestep=0.1)
