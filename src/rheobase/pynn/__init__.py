@@ -10,7 +10,7 @@ and current sources become rows, populations and projections of a `rheobase.Netw
 >>> sim.run(100.0)
 100.0
 >>> [float(t) for t in cell.get_data().segments[0].spiketrains[0]][:2]
-[27.8, 55.6]
+[27.8, 55.7]
 """
 
 import sys

@@ -54,7 +54,8 @@ def _alpha(x: str) -> tuple[str, dict[str, str]]:
 class Table:
     """The rows of a cell type.
 
-    `clamp` names the parameter that is the refractory time of v; `fixed` are values that PyNN has no parameter for.
+    `clamp` names the parameter that is the refractory time of v; `fixed` are values that PyNN has no parameter for,
+    `states` PyNN's names of states that have others here.
     """
 
     evolve: str
@@ -63,6 +64,7 @@ class Table:
     reset: str | None
     clamp: tuple[str, str] | None = ("v", "tau_refrac")
     fixed: tuple[tuple[str, float], ...] = ()
+    states: tuple[tuple[str, str], ...] = ()
 
 
 def _leaky(synapses: tuple[str, dict[str, str]], current: str) -> Table:
@@ -80,11 +82,14 @@ vc = min(v, v_spike)"""
     return Table(evolve, receive, "v >= v_spike", "v <- v_reset; w <- w + b")
 
 
-_HH: Final = f"""cm dv/dt = g_leak*(e_rev_leak - v) + gbar_Na*m**3*h*(e_rev_Na - v) + gbar_K*n**4*(e_rev_K - v) + {_CONDUCTANCE} + i_offset + i_inj
-dm/dt = alpha_m*(1 - m) - beta_m*m
-dh/dt = alpha_h*(1 - h) - beta_h*h
-dn/dt = alpha_n*(1 - n) - beta_n*n
+_HH: Final = f"""cm dv/dt = i_leak + i_Na + i_K + {_CONDUCTANCE} + i_offset + i_inj
+dm_Na/dt = alpha_m*(1 - m_Na) - beta_m*m_Na
+dh_Na/dt = alpha_h*(1 - h_Na) - beta_h*h_Na
+dn_K/dt = alpha_n*(1 - n_K) - beta_n*n_K
 {_exponential("gsyn")[0]}
+i_leak = g_leak*(e_rev_leak - v)
+i_Na = gbar_Na*m_Na**3*h_Na*(e_rev_Na - v)
+i_K = gbar_K*n_K**4*(e_rev_K - v)
 V = v - v_offset
 alpha_m = 1.28/exprel((13 - V)/4)
 beta_m = 1.4/exprel((V - 40)/5)
@@ -93,10 +98,12 @@ beta_h = 4/(1 + exp((40 - V)/5))
 alpha_n = 0.16/exprel((15 - V)/5)
 beta_n = 0.5*exp((10 - V)/40)"""
 
-_GSFA: Final = f"""tau_m dv/dt = v_rest - v + tau_m/cm*({_CONDUCTANCE} + g_s/1000*(e_rev_sfa - v) + g_r/1000*(e_rev_rr - v) + i_offset + i_inj)
+_GSFA: Final = f"""tau_m dv/dt = v_rest - v + tau_m/cm*({_CONDUCTANCE} + i_s + i_r + i_offset + i_inj)
 {_exponential("gsyn")[0]}
 tau_sfa dg_s/dt = -g_s
-tau_rr dg_r/dt = -g_r"""
+tau_rr dg_r/dt = -g_r
+i_s = g_s/1000*(e_rev_sfa - v)
+i_r = g_r/1000*(e_rev_rr - v)"""
 
 _FACETS: Final = f"""cm dv/dt = g_leak/1000*(v_rest - v) + {_CONDUCTANCE} + i_inj
 {_exponential("gsyn")[0]}"""

@@ -43,7 +43,11 @@ class _Source(StandardCurrentSource):
 
     def get_native_parameters(self) -> Any:
         """Return the values."""
-        return ParameterSpace({k: Sequence(v) if isinstance(v, np.ndarray) else v for k, v in self.values.items()})
+        space = ParameterSpace(dict(self.values))
+        for name, value in self.values.items():
+            if not isinstance(value, np.ndarray):
+                space[name].shape = (1,)
+        return space
 
     def inject_into(self, cells: Any) -> None:
         """Inject the current into a population, a view, an assembly or a list of cells."""
@@ -122,6 +126,11 @@ class StepCurrentSource(_Source, electrodes.StepCurrentSource):
             raise ValueError("Step current cannot accept negative timestamps.")
         if np.any(np.diff(times) <= 0):
             raise ValueError("Step current timestamps should be monotonically increasing.")
+        amplitudes = np.atleast_1d(self.values.get("amplitudes", ()))
+        if len(amplitudes) == len(times):
+            steps = np.floor(np.asarray(times) / simulator.state.dt + 0.5 + 1e-9)
+            last = np.append(np.diff(steps) > 0, True)  # of several in one step the last one counts
+            self.values["times"], self.values["amplitudes"] = steps[last] * simulator.state.dt, amplitudes[last]
 
     def stimulus(self) -> Stimulus:
         times, amplitudes = (np.atleast_1d(self.values[n]).astype(float) for n in ("times", "amplitudes"))
@@ -129,10 +138,7 @@ class StepCurrentSource(_Source, electrodes.StepCurrentSource):
             raise InputError(f"StepCurrentSource: {len(times)} times for {len(amplitudes)} amplitudes")
         if not len(times):
             return step(0.0)
-        dt = simulator.state.dt
-        steps = np.floor(times / dt + 0.5 + 1e-9)
-        last = np.append(np.diff(steps) > 0, True)  # of several in one step the last one counts
-        return sampled(amplitudes[last], times=steps[last] * dt)
+        return sampled(amplitudes, times=times)
 
 
 class NoisyCurrentSource(_Source, electrodes.NoisyCurrentSource):

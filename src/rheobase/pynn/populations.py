@@ -103,12 +103,12 @@ class Population(_Parameters, common.Population):
         state.id_counter += self.size
         self._mask_local = np.ones(self.size, dtype=bool)
         self.key = f"{len(state.populations)}: {self.label}"[:100]
-        space = self.celltype.parameter_space
+        space = self.celltype.native_parameters
         space.shape = (self.size,)
         space.evaluate(simplify=False)
         self.parameters: dict[str, np.ndarray] = {}
         for name, value in space.items():
-            self.parameters[name] = np.array(value)
+            self.parameters[name] = np.array(np.broadcast_to(np.asarray(value), (self.size,)))
         if "spike_times" in self.parameters:
             _check_order(self.parameters["spike_times"])
         self.start: dict[str, np.ndarray] = {}
@@ -130,7 +130,7 @@ class Population(_Parameters, common.Population):
             return net.add(self.key, self.size, spikes(self._renewal()))
         model = self.neuron()
         values = {name: x.astype(float) for name, x in p.items() if name in model.parameters}
-        initial = {s: self.initial_array(s) for s in model.states if s in self.start}
+        initial = {self.state_of(v): x for v, x in self.start.items() if self.state_of(v) in model.states}
         return net.add(self.key, self.size, model, i_inj=self._injected(), **values, **initial)
 
     def neuron(self) -> Neuron:
@@ -190,7 +190,8 @@ class Population(_Parameters, common.Population):
 
     def state_of(self, variable: str) -> str:
         """Return the state that one of PyNN's variables is."""
-        return variable
+        table = getattr(self.celltype, "table", None)
+        return dict(table.states).get(variable, variable) if table else variable
 
     def scale_of(self, variable: str) -> float:
         """Return by what a state is multiplied to be in PyNN's unit."""

@@ -1,7 +1,7 @@
 """The state of the simulator that PyNN drives: what has been described, and how far it has been run.
 
-A description may change between two calls of `run` (currents, parameters, weights, what is recorded). Then the network is
-described to rheobase anew, and goes on from the snapshot of the old one.
+A description may change between two calls of `run` (currents, parameters, weights, what is recorded). Then the network
+is described to rheobase anew, and goes on from the snapshot of the old one.
 """
 
 from __future__ import annotations

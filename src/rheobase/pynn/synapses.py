@@ -69,7 +69,8 @@ class STDPMechanism(synapses.STDPMechanism):
     ) -> None:
         if float(dendritic_delay_fraction) not in (0.0, 1.0):
             raise InputError(
-                f"dendritic_delay_fraction = {dendritic_delay_fraction!r:.40}: the delay lies in the dendrite (1) or in the axon (0)"
+                f"dendritic_delay_fraction = {dendritic_delay_fraction!r:.40}: the delay lies in the dendrite (1) or"
+                " in the axon (0)"
             )
         super().__init__(
             timing_dependence, weight_dependence, voltage_dependence, dendritic_delay_fraction, weight, delay
