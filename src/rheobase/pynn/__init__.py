@@ -77,4 +77,4 @@ def list_standard_models() -> list[str]:
 
 
 sys.modules["pyNN.rheobase"] = sys.modules[__name__]
-pyNN.rheobase = sys.modules[__name__]  # type: ignore[attr-defined]
+pyNN.rheobase = sys.modules[__name__]

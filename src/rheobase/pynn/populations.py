@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -102,7 +103,7 @@ class Population(_Parameters, common.Population):
             cell.parent = self
         state.id_counter += self.size
         self._mask_local = np.ones(self.size, dtype=bool)
-        self.key = f"{len(state.populations)}: {self.label}"[:100]
+        self.key = f"population {len(state.populations)}"  # not the label: random numbers depend on it
         space = self.celltype.native_parameters
         space.shape = (self.size,)
         space.evaluate(simplify=False)
@@ -136,10 +137,15 @@ class Population(_Parameters, common.Population):
     def neuron(self) -> Neuron:
         """Return the rows of the cells, with the first cell's values."""
         table: Table = table_of(self.celltype)
-        rows = {"evolve": table.evolve, "receive": table.receive, "threshold": table.threshold, "reset": table.reset}
+        rows: dict[str, Any] = {
+            "evolve": table.evolve,
+            "receive": table.receive,
+            "threshold": table.threshold,
+            "reset": table.reset,
+        }
         used = parse_rows(table.evolve, table.receive, table.threshold, table.reset, None)
         names = {*used.names(), *(table.clamp or ())}
-        values = {n: float(x[0]) for n, x in self.parameters.items() if n in names}
+        values: dict[str, Any] = {n: float(x[0]) for n, x in self.parameters.items() if n in names}
         clamp = {table.clamp[0]: table.clamp[1]} if table.clamp else None
         return Neuron(**rows, refractory=clamp, name=type(self.celltype).__name__, **values, **dict(table.fixed))
 
@@ -150,9 +156,9 @@ class Population(_Parameters, common.Population):
 
     def _renewal(self) -> list[np.ndarray]:
         state = simulator.state
-        make, names = dead_time_train, ("rate", "tau_refrac")
-        if isinstance(self.celltype, SpikeSourceGamma):
-            make, names = gamma_train, ("alpha", "beta")
+        gamma = isinstance(self.celltype, SpikeSourceGamma)
+        make: Callable[..., np.ndarray] = gamma_train if gamma else dead_time_train
+        names = ("alpha", "beta") if gamma else ("rate", "tau_refrac")
         columns = [self.parameters[n].astype(float) for n in (*names, "start", "duration")]
         key = (state.seed, state.segment_counter, state.populations.index(self))
         return [make((*key, i), *(float(c[i]) for c in columns), state.horizon) for i in range(self.size)]

@@ -200,7 +200,7 @@ class Projection(common.Projection):
     # ------------------------------------------------------------ as rheobase has it
     def add_to(self, net: Network, parts: dict[Any, Part], number: int) -> None:
         """Describe the synapses in a network."""
-        self._made = []
+        self._made: list[tuple[Any, np.ndarray]] = []
         if not len(self):
             return
         pre, post = _owners(self.pre), _owners(self.post)

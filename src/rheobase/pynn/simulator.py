@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 import numpy as np
 from pyNN import common
@@ -137,7 +137,7 @@ class State(common.control.BaseState):
         if start is not None:
             start = replace(start, recordings=recordings)
         _, self._snapshot = run_network(
-            net, engine, stop * self.dt, recordings, self.seed + self.segment_counter, start, False, self.collector
+            net, engine, stop * self.dt, recordings, self.seed + self.segment_counter, start, False, cast(Any, self.collector)
         )
 
     def _describe(self) -> Network:
