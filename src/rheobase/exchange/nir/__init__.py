@@ -1,6 +1,7 @@
 """NIR, the neuromorphic intermediate representation: networks from its graphs and graphs of networks."""
 
 from rheobase.exchange.nir.convention import Convention, conventions
+from rheobase.exchange.nir.exporting import to_nir
 
 from rheobase.exchange.nir.file import read_graph
 from rheobase.exchange.nir.graph import Graph, Node

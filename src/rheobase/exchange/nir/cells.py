@@ -19,7 +19,7 @@ from rheobase.exchange.nir.convention import Convention
 from rheobase.exchange.nir.graph import Node
 from rheobase.model.neuron import Neuron
 
-__all__ = ["Cell", "instant_cell", "make_cell", "to_ms", "to_seconds"]
+__all__ = ["Cell", "instant_cell", "make_cell", "to_ms", "to_seconds", "two_steps"]
 
 
 @final
@@ -117,6 +117,8 @@ def make_cell(
         rows["threshold"] = "v > v_threshold" if convention.fires == "above" else "v >= v_threshold"
         rows["reset"] = _reset(node, name, shape, convention, values, theta, decay)
     begin = np.zeros(n) if leak is None or convention.start == "zero" else leak
+    if convention.start == "reset" and "v_threshold" in values:
+        begin = _read(node, name, shape, "v_reset", 0.0)
     start = {"v": begin} | ({"I": np.zeros(n)} if node.kind.startswith("Cuba") else {})
     kept = {k: _same(np.asarray(v, dtype=float), n) for k, v in values.items()}
     for key in [k for k in kept if k.startswith("tau")]:
@@ -202,7 +204,7 @@ def _cuba(
     w_in = _read(node, name, shape, "w_in", 1.0)
     d_m, g_m, slow_m = _decay(to_ms(_raw(node, "tau_mem", tau_m)), dt, convention.method, name)
     d_s, g_s, slow_s = _decay(to_ms(_raw(node, "tau_syn", tau_s)), dt, convention.method, name)
-    passed, held = _two_steps(slow_m, slow_s, dt)  # for r = 1, w_in = 1
+    passed, held = two_steps(slow_m, slow_s, dt)  # for r = 1, w_in = 1
     if convention.method == "exact":
         r_row, w_row, by_v = r, w_in, r * w_in * held
         extra = np.zeros_like(r)
@@ -231,7 +233,7 @@ def _cuba(
     return evolve, receive, values, "S", leak, d_m
 
 
-def _two_steps(tau_m: np.ndarray, tau_s: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
+def two_steps(tau_m: np.ndarray, tau_s: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
     """Return what a current of 1, and an input of 1 held over the step, have done to v after it."""
     from scipy.linalg import expm
 

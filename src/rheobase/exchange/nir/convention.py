@@ -27,7 +27,7 @@ _CHOICES: Final = {
     "method": ("exact", "euler", "expdecay"),
     "reset": ("value", "zero", "subtract", "late subtract"),
     "fires": ("above", "at"),
-    "start": ("leak", "zero"),
+    "start": ("leak", "zero", "reset"),
 }
 
 
@@ -45,8 +45,8 @@ class Convention:
         the decay of the next step, as snnTorch's ``reset_delay`` does.
     fires : {"above", "at"}
         Whether ``v > v_threshold`` or ``v >= v_threshold`` fires.
-    start : {"leak", "zero"}
-        v at the beginning.
+    start : {"leak", "zero", "reset"}
+        v at the beginning: v_leak, 0 or v_reset.
     shift : int
         Steps by which a spike is seen later than the step in which v crossed.
     """
@@ -72,13 +72,13 @@ conventions: Final[Mapping[str, Convention]] = MappingProxyType(
         "nir": Convention(),
         "norse": Convention("euler", "zero"),
         "snntorch": Convention("euler", "zero", start="zero"),
-        "spikingjelly": Convention("euler", fires="at", start="zero"),
+        "spikingjelly": Convention("euler", fires="at", start="reset"),
         "spinnaker2": Convention("euler", start="zero"),
         "lava": Convention("euler", start="zero", shift=1),
         "nengo": Convention("exact", start="zero"),
         "sinabs": Convention("expdecay", "subtract", "at", "zero"),
         "rockpool": Convention("expdecay", "subtract", start="zero"),
-        "spyx": Convention("euler", "subtract", start="zero", shift=1),
+        "spyx": Convention("euler", "late subtract", start="zero", shift=1),
         "exact subtract": Convention("exact", "subtract"),
     }
 )
