@@ -44,6 +44,12 @@ from rheobase.errors import NotRecorded as NotRecorded
 from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
 from rheobase.errors import UnitMismatch as UnitMismatch
+from rheobase.exchange.nir import Convention as Convention
+from rheobase.exchange.nir import from_nir as from_nir
+from rheobase.exchange.nir import import_nir as import_nir
+from rheobase.exchange.nir import to_nir as to_nir
+from rheobase.exchange.recordings import read_spikes as read_spikes
+from rheobase.exchange.recordings import read_trace as read_trace
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma

@@ -10,8 +10,6 @@ turns a time constant tau into dt*tau and puts torch tensors into the graph). Ea
 step, and `z`, the spikes that the program itself produced for it.
 """
 
-import sys
-import tempfile
 from pathlib import Path
 
 import nir
@@ -122,6 +120,14 @@ def snntorch():
         alpha=torch.full((N,), 0.8), beta=torch.full((N,), 0.9), threshold=torch.full((N,), 1.0),
         reset_mechanism="zero", init_hidden=True, reset_delay=False,
     )
+    torch.manual_seed(1)
+    recurrent = snn.RLeaky(
+        beta=torch.full((N,), 0.9), threshold=torch.full((N,), 1.0), linear_features=N, all_to_all=True,
+        reset_mechanism="zero", init_hidden=True, reset_delay=False,
+    )
+    recurrent.recurrent.weight.data = torch.from_numpy(weights(16, N, N, 0.2))
+    recurrent.recurrent.bias.data[:] = 0.0
+    run("snntorch_recurrent", torch.nn.Sequential(linear(15, N, 6, 0.5), recurrent), inputs(14))
     run("snntorch_synaptic", torch.nn.Sequential(linear(14, N, 6, 0.2), synaptic), inputs(13))
 
 
@@ -163,6 +169,5 @@ if __name__ == "__main__":
     for make in (spikingjelly, snntorch, norse):
         try:
             make()
-        except Exception as error:
-            import traceback
-            traceback.print_exc()
+        except ImportError as error:
+            print(error)

@@ -50,11 +50,11 @@ def numbers_of(d: Described, dt: float | None, convention: Convention, scale: st
 
 
 def _as_they_reset(made: Numbers, convention: Convention) -> Numbers | str:
-    """Return the fields for a program that resets to 0: voltages counted from v_reset; a text if it starts elsewhere."""
+    """Return the fields for a program that resets to 0, or starts there: voltages counted from v_reset; a text if it starts elsewhere."""
     fields, reset = made.fields, made.fields["v_reset"]
     if convention.reset not in ("value", "zero"):
         return f"its reset to a value, where the convention's is '{convention.reset}'"
-    if convention.reset == "zero" and np.any(reset != 0):
+    if (convention.reset == "zero" or convention.start == "reset") and np.any(reset != 0):
         made.offset = reset
         for name in ("v_leak", "v_threshold", "v_reset"):
             if name in fields:
@@ -70,9 +70,8 @@ def _plain(d: Described, dt: float | None, convention: Convention, scale: str) -
     assert d.drive is not None
     one = np.ones_like(d.drive)
     if d.tau is None:
-        r = one if dt is None or scale == "weights" else one / to_seconds(dt)
-        weight = one if dt is None or scale == "r" else one / to_seconds(dt)
-        return Numbers({"r": r}, weight, d.drive * 1e3 / r)
+        r = one if dt is None else one / to_seconds(dt)  # what SpikingJelly asks for, and what Norse does for any r
+        return Numbers({"r": r}, one, d.drive * 1e3 / r)
     assert d.leak is not None
     if dt is None:
         unit, tau, per = to_seconds(d.tau), d.tau, one
@@ -116,8 +115,7 @@ def _cuba(d: Described, dt: float | None, convention: Convention, scale: str) ->
     tau_m, tau_s = (dt / left_m, dt / left_s) if euler else (d.tau, d.tau_s)
     g_m, g_s = dt / tau_m, dt / tau_s
     jump = one if direct else 1.0 - left_s  # else the spike comes a step earlier, and has decayed for one
-    r = passed * d.r / (g_m * (1.0 - left_s))
-    unit = jump / g_s
-    fields = {"tau_syn": to_seconds(tau_s), "tau_mem": to_seconds(tau_m), "r": r, "v_leak": d.leak}
-    fields["w_in"] = unit if scale == "r" else one
-    return Numbers(fields, one if scale == "r" else unit, None, 0 if direct else 1)
+    strength = jump * passed * d.r / (1.0 - left_s)  # what a spike adds to v in the step in which it comes
+    r, w_in = (1.0 / g_m, 1.0 / g_s) if scale == "r" else (one, one)
+    fields = {"tau_syn": to_seconds(tau_s), "tau_mem": to_seconds(tau_m), "r": r, "v_leak": d.leak, "w_in": w_in}
+    return Numbers(fields, strength / (g_m * r * g_s * w_in), None, 0 if direct else 1)

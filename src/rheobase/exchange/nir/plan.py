@@ -75,6 +75,9 @@ class _Planner:
             self.after[a].append(b)
         if not self.nodes:
             raise InputError("the NIR graph has no nodes")
+        for name, node in self.nodes.items():  # the doors of a subgraph
+            if (node.kind == "Input" and self.before[name]) or (node.kind == "Output" and self.after[name]):
+                self.nodes[name] = Node("Identity", {})
         self._add_inputs()
         self.shapes: dict[str, Shape] = {}
         self.made: dict[str, tuple[Any, np.ndarray | None, Shape]] = {}
@@ -83,7 +86,7 @@ class _Planner:
     # -------------------------------------------------------------- shapes
     def _add_inputs(self) -> None:
         """Give roots that are no Input an Input, named as the package `nir` names it."""
-        for name in [n for n, x in self.nodes.items() if not self.before[n] and x.kind != "Input"]:
+        for name in [n for n, x in self.nodes.items() if not self.before[n] and x.kind not in ("Input", "Output")]:
             shape = _own_input_shape(self.nodes[name])
             if shape is None:
                 raise InputError(f"node '{name}' ({self.nodes[name].kind}) has no input, and none can be made: its shape is unknown")
@@ -109,8 +112,8 @@ class _Planner:
 
     def _find_shape(self, name: str) -> bool:
         node = self.nodes[name]
-        if node.kind == "Input":
-            self.shapes[name] = _shape(node.fields["shape"], name)
+        if node.kind == "Input" or (node.kind == "Output" and not self.before[name]):
+            self.shapes[name] = _shape(node.fields.get("shape", 1), name)
             return True
         known = [self.shapes[b] for b in self.before[name] if b in self.shapes]
         if node.kind in STATEFUL or node.kind in ("Threshold", "Delay"):
