@@ -1,6 +1,7 @@
 """Public names, each with its home; `rheobase/__init__.py` reads this file and imports a name on first use."""
 
 from rheobase import networks as networks
+from rheobase import teach as teach
 from rheobase.analysis import bifurcation as bifurcation
 from rheobase.analysis import check_dt as check_dt
 from rheobase.analysis import chi as chi
@@ -44,12 +45,17 @@ from rheobase.errors import NotRecorded as NotRecorded
 from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
 from rheobase.errors import UnitMismatch as UnitMismatch
+from rheobase.exchange.nestml import to_nestml as to_nestml
+from rheobase.exchange.neuroml import from_neuroml as from_neuroml
+from rheobase.exchange.neuroml import to_neuroml as to_neuroml
 from rheobase.exchange.nir import Convention as Convention
 from rheobase.exchange.nir import from_nir as from_nir
 from rheobase.exchange.nir import import_nir as import_nir
 from rheobase.exchange.nir import to_nir as to_nir
 from rheobase.exchange.recordings import read_spikes as read_spikes
 from rheobase.exchange.recordings import read_trace as read_trace
+from rheobase.exchange.scripts.brian2 import to_brian2 as to_brian2
+from rheobase.exchange.scripts.pynn import to_pynn as to_pynn
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma
@@ -109,5 +115,7 @@ from rheobase.simulation import restore as restore
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live
+from rheobase.sweeps import Sweep as Sweep
+from rheobase.sweeps import sweep as sweep
 
 __version__: str

@@ -1,11 +1,11 @@
-"""to_nestml: a neuron as NESTML text (Plotnikov et al. 2016; version 8 and later), from which NEST's code is generated."""
+"""to_nestml: a neuron as NESTML text (Plotnikov et al. 2016; version 8 and later), of which NEST's code is made."""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
-from typing import Any, Final, final
+from typing import Final, final
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from rheobase.units import DIMENSIONLESS, Dimension
 
 __all__ = ["to_nestml"]
 
-_FUNCTIONS: Final = {"log": "ln", **{n: n for n in ("exp", "abs", "min", "max", "sin", "cos", "tan", "sinh", "cosh", "tanh")}}
+_FUNCTIONS: Final = {
+    "log": "ln",
+    **{n: n for n in ("exp", "abs", "min", "max", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
+}
 #: Words of the language and names of its functions.
 _TAKEN: Final = frozenset(
     {"spike", "state", "input", "output", "update", "model", "function", "internals", "parameters", "equations", "t",
@@ -119,7 +122,11 @@ class _Printer:
         blocks = [("state", self._state()), ("equations", self._equations()), ("parameters", self._parameters())]
         if self.wait:
             blocks.append(("internals", [f"n_held integer = steps({self.wait})"]))
-        blocks += [("input", self._inputs()), ("output", ["spike"] if rows.threshold is not None else []), ("update", self._update())]
+        blocks += [
+            ("input", self._inputs()),
+            ("output", ["spike"] if rows.threshold is not None else []),
+            ("update", self._update()),
+        ]
         for port, jumps in rows.receive.items():
             blocks.append((f"onReceive({port})", self._receive(port, jumps)))
         if rows.threshold is not None:
@@ -194,9 +201,8 @@ def _problems(neuron: Neuron) -> list[str]:
         out.append("a hazard")
     if len(set(neuron.refractory.values())) > 1:
         out.append("different refractory times of its states")
-    for name in (*neuron.states, *neuron.parameters, *neuron.inputs, *neuron.ports):
-        if name in _TAKEN or name in ("held", "n_held"):
-            out.append(f"the name '{name}'")
+    names = (*neuron.states, *neuron.parameters, *neuron.inputs, *neuron.ports)
+    out += [f"the name '{name}'" for name in names if name in {*_TAKEN, "held", "n_held"}]
     for e in neuron.rows.expressions():
         for node in ast.walk(e.tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -219,7 +225,7 @@ class _Words(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         assert isinstance(node.func, ast.Name)
         told = [ast.unparse(self.visit(a)) for a in node.args]
         if node.func.id == "where":
@@ -231,5 +237,5 @@ class _Words(ast.NodeTransformer):
             out = f"{function}({out}, {x})"
         return ast.Name(out if len(told) > 1 else f"{function}({out})")
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(self.names.get(node.id, "3.141592653589793" if node.id == "pi" else node.id))

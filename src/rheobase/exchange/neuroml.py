@@ -100,7 +100,9 @@ def to_neuroml(neuron: Neuron, file: str | Path | None = None, I: Any = None, ov
     given = {} if I is None else {"I": I}
     p = prepare(neuron, {**dict.fromkeys(set(neuron.inputs) - {*given}, 0.0), **given}, 0)
     if p.n != 1:
-        raise NotExportable(f"NeuroML cannot say of {neuron.name}: {p.n} neurons with different values; write one file a cell")
+        raise NotExportable(
+            f"NeuroML cannot say of {neuron.name}: {p.n} neurons with different values; write one file a cell"
+        )
     cell = _cell_of(p)
     name = re.sub(r"\W", "_", neuron.name)
     name = name if name[:1].isalpha() else f"cell_{name}"
@@ -111,7 +113,7 @@ def to_neuroml(neuron: Neuron, file: str | Path | None = None, I: Any = None, ov
     ]
     pulse = _pulse_of(p)
     if pulse is not None:
-        lines.append(f"  <pulseGenerator id=\"pulse\" {' '.join(f'{k}={quoteattr(v)}' for k, v in pulse.items())}/>")
+        lines.append(f'  <pulseGenerator id="pulse" {" ".join(f"{k}={quoteattr(v)}" for k, v in pulse.items())}/>')
     lines += [f'  <network id="net">\n    <population id="cells" component={quoteattr(name)} size="1"/>']
     lines += ['    <explicitInput target="cells[0]" input="pulse"/>'] if pulse is not None else []
     text = "\n".join([*lines, "  </network>", "</neuroml>", ""])
@@ -166,7 +168,13 @@ def _known(p: Population, tag: str, fields: Mapping[str, _Field]) -> _Cell:
 def _iaf(p: Population) -> _Cell:
     neuron, problems = p.neuron, []
     mv = parse_unit("mV")[1]
-    if len(neuron.states) != 1 or neuron.noises or neuron.hazard is not None or neuron.rows.bounds or neuron.threshold is None:
+    if (
+        len(neuron.states) != 1
+        or neuron.noises
+        or neuron.hazard is not None
+        or neuron.rows.bounds
+        or neuron.threshold is None
+    ):
         problems.append(f"rows that are no iafCell, AdEx or Izhikevich2007 (states {', '.join(neuron.states)})")
     elif neuron.dimensions.get(neuron.states[0]) != mv:
         problems.append("no units: NeuroML's cells have voltages; give the parameters units")
@@ -177,7 +185,9 @@ def _iaf(p: Population) -> _Cell:
             attributes = {k: _say(found[name], ten, unit) for k, (name, _, ten, unit) in _IAF.items()}
             if not wait:
                 return _Cell("iafCell", attributes)
-            return _Cell("iafRefCell", {**attributes, "refract": _say(float(np.max(next(iter(wait.values())))), 0, "ms")})
+            return _Cell(
+                "iafRefCell", {**attributes, "refract": _say(float(np.max(next(iter(wait.values())))), 0, "ms")}
+            )
     raise NotExportable(f"NeuroML cannot say of {neuron.name}: {'; '.join(problems)}")
 
 
@@ -237,9 +247,13 @@ def _pulse_of(p: Population) -> dict[str, str] | None:
         return None
     if isinstance(stimulus, Constant):
         return _pulse(0.0, 1e12, float(np.asarray(stimulus.value.value)))
-    simple = isinstance(stimulus, Pulses) and len(stimulus.starts) == 1 and float(np.asarray(stimulus.base.value)) == 0.0
+    simple = (
+        isinstance(stimulus, Pulses) and len(stimulus.starts) == 1 and float(np.asarray(stimulus.base.value)) == 0.0
+    )
     if not simple or not isinstance(stimulus, Pulses):
-        raise NotExportable("NeuroML cannot say of I: a current that is not one rectangle (rb.step, rb.pulses with one start)")
+        raise NotExportable(
+            "NeuroML cannot say of I: a current that is not one rectangle (rb.step, rb.pulses with one start)"
+        )
     width = stimulus.width if math.isfinite(stimulus.width) else 1e12
     return _pulse(stimulus.starts[0], width, float(np.asarray(stimulus.amplitude.value)))
 
@@ -278,7 +292,12 @@ def from_neuroml(source: str | Path) -> dict[str, Neuron]:
     root = read_xml(source)
     if root.tag != "neuroml":
         raise InputError(f"this is no NeuroML document: its first element is <{root.tag[:40]}>")
-    readers = {"iafCell": _read_lif, "iafRefCell": _read_lif, "adExIaFCell": _read_adex, "izhikevich2007Cell": _read_izh}
+    readers = {
+        "iafCell": _read_lif,
+        "iafRefCell": _read_lif,
+        "adExIaFCell": _read_adex,
+        "izhikevich2007Cell": _read_izh,
+    }
     out: dict[str, Neuron] = {}
     others = []
     for e in root.walk():

@@ -139,7 +139,9 @@ def _choose(content: Content, population: str | None, what: str) -> Group:
         return content.one_group(what)
     found = {g.name: g for g in content.groups}
     if population not in found:
-        raise InputError(f"there is no population '{population:.60}'.{nearest(population, found)} There are: {', '.join(found)}")
+        raise InputError(
+            f"there is no population '{population:.60}'.{nearest(population, found)} There are: {', '.join(found)}"
+        )
     return found[population]
 
 
@@ -151,7 +153,9 @@ def _content(source: Any) -> Content:
     for is_one, read in ((is_neo, from_neo), (is_xarray, from_xarray), (is_frame, from_frame)):
         if is_one(source):
             return read(source)
-    raise InputError(f"{type(source).__name__} holds no spikes or traces; give a file, a run, or an object of neo, xarray or pandas")
+    raise InputError(
+        f"{type(source).__name__} holds no spikes or traces; give a file, a run, or an object of neo, xarray or pandas"
+    )
 
 
 def _read_file(path: Path) -> Content:
@@ -180,4 +184,6 @@ def _read_file(path: Path) -> Content:
             return content
     if suffix in kinds:
         return kinds[suffix](path)
-    raise InputError(f"{path}: no format is known by its suffix '{suffix}'; known are .nwb, .h5, .csv, .parquet, .npz, .rheo")
+    raise InputError(
+        f"{path}: no format is known by its suffix '{suffix}'; known are .nwb, .h5, .csv, .parquet, .npz, .rheo"
+    )

@@ -87,7 +87,9 @@ class _Reader:
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self.count += 1
         if self.count > _MOST_ELEMENTS or len(self.stack) >= _MOST_DEPTH:
-            raise InputError(f"{self.place} has more than {_MOST_ELEMENTS} elements, or they lie more than {_MOST_DEPTH} deep")
+            raise InputError(
+                f"{self.place} has more than {_MOST_ELEMENTS} elements, or they lie more than {_MOST_DEPTH} deep"
+            )
         e = Element(tag.rpartition(":")[2], dict(attributes), self.parser.CurrentLineNumber)
         if self.stack:
             self.stack[-1].children.append(e)

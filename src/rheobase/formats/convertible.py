@@ -19,7 +19,7 @@ class Convertible(ABC):
         """Return spikes, traces and units as plain arrays."""
 
     def to_neo(self) -> Any:
-        """Return a ``neo.Block``: one segment with a SpikeTrain (ms) for each neuron and an AnalogSignal for each state.
+        """Return a ``neo.Block``: a SpikeTrain (ms) for each neuron, an AnalogSignal for each state, in one segment.
 
         Trains carry the annotations ``population`` and ``neuron``, signals ``population``, ``state`` and the array
         annotation ``neuron``. Needs neo.
@@ -84,7 +84,7 @@ class Convertible(ABC):
         return to_xarray(self.content())
 
     def to_csv(self, path: str | Path, state: str | None = None, overwrite: bool = False) -> Path:
-        """Write a CSV file, and return its path: population, neuron, time in ms; or of a state a column for each neuron.
+        """Write a CSV file, and return its path: population, neuron, time (ms); or of a state a column for each neuron.
 
         Numbers are written so that they read back the same.
         """

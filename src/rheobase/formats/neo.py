@@ -18,7 +18,9 @@ _NAMES = {"": "dimensionless", "1": "dimensionless", "MOhm": "megaohm", "kHz": "
 def to_neo(content: Content) -> Any:
     """Return a ``neo.Block`` of a run."""
     neo, pq = need("neo", "to_neo()"), need_quantities()
-    block = neo.Block(name="rheobase run", **{k: v for k, v in content.about.items() if isinstance(v, str | int | float)})
+    block = neo.Block(
+        name="rheobase run", **{k: v for k, v in content.about.items() if isinstance(v, str | int | float)}
+    )
     segment = neo.Segment(name="run", index=0)
     block.segments.append(segment)
     for g in content.groups:
@@ -26,7 +28,9 @@ def to_neo(content: Content) -> Any:
         block.groups.append(members)
         end = max(content.until, float(g.times.max()) if len(g.times) else 0.0)
         for i, times in zip(g.spiking, g.trains(), strict=True):
-            train = neo.SpikeTrain(times, units="ms", t_stop=end, name=f"{g.name} {i}", population=g.name, neuron=int(i))
+            train = neo.SpikeTrain(
+                times, units="ms", t_stop=end, name=f"{g.name} {i}", population=g.name, neuron=int(i)
+            )
             segment.spiketrains.append(train)
             members.add(train)
         for state, values in g.traces.items():
@@ -51,7 +55,7 @@ def _signal(neo: Any, pq: Any, g: Group, state: str, values: np.ndarray) -> Any:
         units = pq.Quantity(1.0, _NAMES.get(unit, unit)).units
     except LookupError:
         units = pq.dimensionless
-    label = {"name": f"{g.name} {state}", "population": g.name, "state": state, "unit": unit}
+    label: dict[str, Any] = {"name": f"{g.name} {state}", "population": g.name, "state": state, "unit": unit}
     if len(g.whose):
         label["array_annotations"] = {"neuron": np.asarray(g.whose)}
     step = step_of(g.t)

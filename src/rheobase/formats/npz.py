@@ -89,9 +89,15 @@ def _single(arrays: dict[str, np.ndarray], head: dict[str, Any]) -> Content:
 
 def _population(name: str, arrays: dict[str, np.ndarray], head: dict[str, Any]) -> Group:
     own = {k.partition("/")[2]: x for k, x in arrays.items() if k.startswith(f"{name}/")}
-    t, who, least = _trains(own.get("spikes/times", np.empty(0)), own.get("spikes/neurons", np.empty(0, dtype=np.int64)))
+    t, who, least = _trains(
+        own.get("spikes/times", np.empty(0)), own.get("spikes/neurons", np.empty(0, dtype=np.int64))
+    )
     told = head.get("populations")
-    n = int(told[name]["n"]) if isinstance(told, dict) and isinstance(told.get(name), dict) and "n" in told[name] else least
+    n = (
+        int(told[name]["n"])
+        if isinstance(told, dict) and isinstance(told.get(name), dict) and "n" in told[name]
+        else least
+    )
     traces = {k.removeprefix("traces/"): x.T for k, x in own.items() if k.startswith("traces/") and x.ndim == 2}
     rows = max((len(x) for x in traces.values()), default=0)
     whose = own.get("neurons", np.arange(rows))

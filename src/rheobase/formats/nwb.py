@@ -69,7 +69,9 @@ def _series(pynwb: Any, g: Group, state: str, values: np.ndarray) -> Any:
     unit, factor = _SI.get(g.units.get(state, ""), (g.units.get(state, "") or "n/a", 1.0))
     step = step_of(g.t)
     when: dict[str, Any] = (
-        {"timestamps": g.t / 1000.0} if step is None else {"starting_time": float(g.t[0]) / 1000.0, "rate": 1000.0 / step}
+        {"timestamps": g.t / 1000.0}
+        if step is None
+        else {"starting_time": float(g.t[0]) / 1000.0, "rate": 1000.0 / step}
     )
     about = json.dumps({"population": g.name, "state": state, "neurons": [int(i) for i in g.whose]})
     name = f"{g.name}_{state}".replace("/", "_").replace(":", "_")
@@ -104,10 +106,19 @@ def _is_series(x: Any) -> bool:
 def _read_units(table: Any, path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     times = np.asarray(table["spike_times"][()], dtype=float)
     ends = np.asarray(table["spike_times_index"][()]).astype(np.int64)
-    if ends.ndim != 1 or times.ndim != 1 or np.any(np.diff(ends, prepend=0) < 0) or (len(ends) and ends[-1] > len(times)):
+    if (
+        ends.ndim != 1
+        or times.ndim != 1
+        or np.any(np.diff(ends, prepend=0) < 0)
+        or (len(ends) and ends[-1] > len(times))
+    ):
         raise InputError(f"{path}: units/spike_times_index does not fit spike_times")
     count = len(ends)
-    names = [x.decode() if isinstance(x, bytes) else str(x) for x in table["population"][()]] if "population" in table else []
+    names = (
+        [x.decode() if isinstance(x, bytes) else str(x) for x in table["population"][()]]
+        if "population" in table
+        else []
+    )
     numbers = np.asarray(table["neuron"][()]).astype(np.int64) if "neuron" in table else np.arange(count)
     names = names or ["units"] * count
     if len(names) != count or len(numbers) != count or np.any(numbers < 0):
@@ -135,12 +146,18 @@ def _read_series(name: str, x: Any, path: str | Path) -> tuple[str, str, np.ndar
         t = start * 1000.0 + np.arange(len(values)) * float(f"{1000.0 / rate:.12g}")
     else:
         raise InputError(f"{path}: acquisition/{name} has neither timestamps nor a rate")
-    unit, scale = next(((ours, factor / f) for ours, (u, f) in _SI.items() if u == si), (si if si != "n/a" else "", factor))
+    unit, scale = next(
+        ((ours, factor / f) for ours, (u, f) in _SI.items() if u == si), (si if si != "n/a" else "", factor)
+    )
     if abs(scale - 1.0) > 1e-12:
-        values = values * scale
+        values = np.asarray(values * scale)
     try:
         about = json.loads(_text(x.attrs.get("comments", "")))
-        population, state, whose = str(about["population"]), str(about["state"]), np.array(about["neurons"], dtype=np.int64)
+        population, state, whose = (
+            str(about["population"]),
+            str(about["state"]),
+            np.array(about["neurons"], dtype=np.int64),
+        )
     except (ValueError, KeyError, TypeError):
         population, state, whose = name, "values", np.arange(values.shape[1])
     return population, state, t, values.T, unit, whose

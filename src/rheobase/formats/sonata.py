@@ -25,7 +25,9 @@ def to_sonata(content: Content, path: str | Path, state: str | None = None, over
     chosen = [g for g in content.groups if state is None or state in g.traces]
     if state is not None and not chosen:
         known = {s for g in content.groups for s in g.traces}
-        raise InputError(f"'{state:.60}' was not recorded.{nearest(state, known)} There are: {', '.join(sorted(known)) or 'none'}")
+        raise InputError(
+            f"'{state:.60}' was not recorded.{nearest(state, known)} There are: {', '.join(sorted(known)) or 'none'}"
+        )
     names = [g.name.replace("/", "_") for g in chosen]
     try:
         with h5py.File(out, "w") as file:
@@ -115,7 +117,12 @@ def _read_report(name: str, group: Any, path: str | Path) -> Group:
     time = np.asarray(mapping["time"][()], dtype=float) * _in_ms(mapping["time"], place)
     ids = np.asarray(mapping["node_ids"][()]) if "node_ids" in mapping else np.empty(0)
     pointers = np.asarray(mapping["index_pointers"][()]) if "index_pointers" in mapping else np.arange(len(ids) + 1)
-    if data.ndim != 2 or time.shape != (3,) or time[2] <= 0 or not np.array_equal(pointers, np.arange(data.shape[1] + 1)):
+    if (
+        data.ndim != 2
+        or time.shape != (3,)
+        or time[2] <= 0
+        or not np.array_equal(pointers, np.arange(data.shape[1] + 1))
+    ):
         raise InputError(f"{place}: wanted (n_times, n_nodes) with one element a node; data is {data.shape}")
     if len(ids) != data.shape[1]:
         raise InputError(f"{place}: {data.shape[1]} columns for {len(ids)} node_ids")
@@ -125,4 +132,6 @@ def _read_report(name: str, group: Any, path: str | Path) -> Group:
     whose = ids.astype(np.int64)
     none = np.empty(0, dtype=np.int64)
     n = int(whose.max()) + 1 if len(whose) else 1
-    return Group(name, n, np.empty(0), none, none, t, {"report": data.T}, {"report": "" if unit == "1" else unit}, whose)
+    return Group(
+        name, n, np.empty(0), none, none, t, {"report": data.T}, {"report": "" if unit == "1" else unit}, whose
+    )

@@ -32,10 +32,14 @@ def _trace_columns(content: Content, state: str) -> tuple[dict[str, np.ndarray],
     chosen = [g for g in content.groups if state in g.traces]
     if not chosen:
         known = sorted({s for g in content.groups for s in g.traces})
-        raise InputError(f"'{state:.60}' was not recorded.{nearest(state, known)} There are: {', '.join(known) or 'none'}")
+        raise InputError(
+            f"'{state:.60}' was not recorded.{nearest(state, known)} There are: {', '.join(known) or 'none'}"
+        )
     first = chosen[0]
     if any(not np.array_equal(g.t, first.t) for g in chosen):
-        raise InputError(f"'{state}' was recorded at different times in {', '.join(g.name for g in chosen)}; write them apart")
+        raise InputError(
+            f"'{state}' was recorded at different times in {', '.join(g.name for g in chosen)}; write them apart"
+        )
     unit = first.units.get(state, "")
     columns = {"time": first.t}
     for g in chosen:
@@ -94,7 +98,9 @@ def from_columns(columns: dict[str, np.ndarray], place: str) -> Content:
     """
     named = {_name_of(label)[0]: x for label, x in columns.items()}
     if "time" not in named:
-        raise InputError(f"{place} has the columns {', '.join(columns)[:200]}; wanted population, neuron, time, or time and values")
+        raise InputError(
+            f"{place} has the columns {', '.join(columns)[:200]}; wanted population, neuron, time, or time and values"
+        )
     unit = next(_name_of(label)[1] for label in columns if _name_of(label)[0] == "time")
     factor = {"": 1.0, "ms": 1.0, "s": 1000.0, "us": 1e-3}.get(unit)
     if factor is None:
@@ -112,7 +118,9 @@ def from_columns(columns: dict[str, np.ndarray], place: str) -> Content:
         g = groups.setdefault(population, {"rows": {}, "units": {}, "whose": {}})
         g["rows"].setdefault(state or "values", []).append(_numbers(x, f"{place}: {label}"))
         g["units"][state or "values"] = own
-        g["whose"].setdefault(state or "values", []).append(int(who) if who.isdigit() else len(g["rows"][state or "values"]) - 1)
+        g["whose"].setdefault(state or "values", []).append(
+            int(who) if who.isdigit() else len(g["rows"][state or "values"]) - 1
+        )
     made = []
     none = np.empty(0, dtype=np.int64)
     for name, g in groups.items():

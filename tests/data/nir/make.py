@@ -1,13 +1,13 @@
 """Writes the NIR files and spikes of this folder with Norse, snnTorch and SpikingJelly themselves.
 
-Run with torch 2.13.0, nir 1.0.8, nirtorch 2.6, norse 1.1.0, snntorch 1.0.0 and spikingjelly 2.0.0, the last four without
-their own dependencies (no single resolution satisfies all of them):
+Run with torch 2.13.0, nir 1.0.8, nirtorch 2.6, norse 1.1.0, snntorch 1.0.0 and spikingjelly 2.0.0, the last four
+without their own dependencies (no single resolution satisfies all of them):
 
     python tests/data/nir/make.py
 
 Each `<name>.nir` is what the program's exporter wrote (for Norse: the graph its importer was given, since its exporter
-turns a time constant tau into dt*tau and puts torch tensors into the graph). Each `<name>.npz` holds `x`, the input of each
-step, and `z`, the spikes that the program itself produced for it.
+turns a time constant tau into dt*tau and puts torch tensors into the graph). Each `<name>.npz` holds `x`, the input of
+each step, and `z`, the spikes that the program itself produced for it.
 """
 
 from pathlib import Path
@@ -110,20 +110,36 @@ def snntorch():
 
     def leaky(n, beta, reset="zero", delay=False):
         return snn.Leaky(
-            beta=torch.full((n,), beta), threshold=torch.full((n,), 1.0), reset_mechanism=reset, init_hidden=True,
+            beta=torch.full((n,), beta),
+            threshold=torch.full((n,), 1.0),
+            reset_mechanism=reset,
+            init_hidden=True,
             reset_delay=delay,
         )
 
-    run("snntorch_leaky", torch.nn.Sequential(linear(11, N, 6, 0.5), leaky(N, 0.9), linear(12, 5, N, 0.5), leaky(5, 0.8)), inputs(11))
+    run(
+        "snntorch_leaky",
+        torch.nn.Sequential(linear(11, N, 6, 0.5), leaky(N, 0.9), linear(12, 5, N, 0.5), leaky(5, 0.8)),
+        inputs(11),
+    )
     run("snntorch_subtract", torch.nn.Sequential(linear(13, N, 6, 0.5), leaky(N, 0.9, "subtract", True)), inputs(12))
     synaptic = snn.Synaptic(
-        alpha=torch.full((N,), 0.8), beta=torch.full((N,), 0.9), threshold=torch.full((N,), 1.0),
-        reset_mechanism="zero", init_hidden=True, reset_delay=False,
+        alpha=torch.full((N,), 0.8),
+        beta=torch.full((N,), 0.9),
+        threshold=torch.full((N,), 1.0),
+        reset_mechanism="zero",
+        init_hidden=True,
+        reset_delay=False,
     )
     torch.manual_seed(1)
     recurrent = snn.RLeaky(
-        beta=torch.full((N,), 0.9), threshold=torch.full((N,), 1.0), linear_features=N, all_to_all=True,
-        reset_mechanism="zero", init_hidden=True, reset_delay=False,
+        beta=torch.full((N,), 0.9),
+        threshold=torch.full((N,), 1.0),
+        linear_features=N,
+        all_to_all=True,
+        reset_mechanism="zero",
+        init_hidden=True,
+        reset_delay=False,
     )
     recurrent.recurrent.weight.data = torch.from_numpy(weights(16, N, N, 0.2))
     recurrent.recurrent.bias.data[:] = 0.0
@@ -133,7 +149,6 @@ def snntorch():
 
 # ---------------------------------------------------------------- Norse
 def norse():
-    import norse.torch as nt
     from norse.torch.utils.import_nir import from_nir
 
     def run(name, graph, x, dt):

@@ -110,7 +110,12 @@ def make_cell(
         raise InputError(f"node '{name}' ({node.kind}) has no neurons")
     make = {"I": _integrator, "IF": _integrator, "LI": _leaky, "LIF": _leaky, "CubaLI": _cuba, "CubaLIF": _cuba}
     evolve, receive, values, drive, leak, decay = make[node.kind](node, name, shape, dt, convention, pulses, analog)
-    rows: dict[str, Any] = {"evolve": evolve, "receive": receive, "name": _plain(name), "about": _tell(node, convention, dt)}
+    rows: dict[str, Any] = {
+        "evolve": evolve,
+        "receive": receive,
+        "name": _plain(name),
+        "about": _tell(node, convention, dt),
+    }
     if node.kind.endswith("IF") and node.kind != "I":
         theta = _read(node, name, shape, "v_threshold")
         values["v_threshold"] = theta
@@ -135,7 +140,11 @@ def _plain(name: str) -> str:
 
 
 def _tell(node: Node, convention: Convention, dt: float) -> str:
-    changed = "" if convention.method == "exact" else f", numbers such that a step of {dt:g} ms is that of {convention.method}"
+    changed = (
+        ""
+        if convention.method == "exact"
+        else f", numbers such that a step of {dt:g} ms is that of {convention.method}"
+    )
     return f"NIR {node.kind}{changed}"
 
 

@@ -207,8 +207,8 @@ def _read_port(p: Population, port: str, v: str, current: str | None, env: dict[
     gains: dict[str, np.ndarray] = {}
     for j in p.neuron.rows.receive[port]:
         parts = affine_parts(p.neuron.rows.substitute(j.value), [*p.neuron.states, "w_i"])
-        others = None if parts is None else {k: x for k, x in parts[0].items() if k != "w_i"}
-        if parts is None or parts[1] != 0 or set(others or {}) != {j.state} or others[j.state] != 1:
+        others = {} if parts is None else {k: x for k, x in parts[0].items() if k != "w_i"}
+        if parts is None or parts[1] != 0 or set(others) != {j.state} or others[j.state] != 1:
             out.fatal.append(f"the receive row '{p.neuron.receive[port]}' does more than add a weight")
             return
         name = "v" if j.state == v else "I"
@@ -217,4 +217,6 @@ def _read_port(p: Population, port: str, v: str, current: str | None, env: dict[
     if current is None and "I" in gains:
         out.fatal.append(f"the receive row '{p.neuron.receive[port]}'")
     if current is not None and "I" not in gains:
-        out.fatal.append(f"port {port} adds to v and not to the synaptic current: NIR has one place where spikes arrive")
+        out.fatal.append(
+            f"port {port} adds to v and not to the synaptic current: NIR has one place where spikes arrive"
+        )

@@ -203,7 +203,11 @@ class _Writer:
             listed = "; ".join(f"{name}: {', '.join(x)}" for name, x in problems.items())
             where = listed if len(problems) > 1 else listed.replace(": ", ": ", 1)
             fatal = any(d.fatal for d in told.values())
-            fix = "Change it." if fatal else "Change it, or give strict=False to leave it out and tell it in the metadata."
+            fix = (
+                "Change it."
+                if fatal
+                else "Change it, or give strict=False to leave it out and tell it in the metadata."
+            )
             raise NotExportable(f"NIR cannot say of {where}. {fix}")
 
     def _add_cell(self, name: str, numbers: Numbers, d: Described, model: Neuron) -> None:
@@ -276,7 +280,9 @@ class _Writer:
         if not (fits and on_time):  # all delays are written down
             late = [n for n, x in numbers.items() if x.is_driven and x.begin]
             if late:
-                raise NotExportable(f"NIR cannot say of {late[0]}: a current that is switched on at {numbers[late[0]].begin:g} ms")
+                raise NotExportable(
+                    f"NIR cannot say of {late[0]}: a current that is switched on at {numbers[late[0]].begin:g} ms"
+                )
             return [float(x) for x in lag]
         return [0.0 if p else max(0.0, r) for r, p in zip(rest, plain, strict=True)]
 

@@ -138,7 +138,9 @@ def _port(end: str, inner: Mapping[str, Graph], kind: str) -> str:
 
 def _check_fields(name: str, node: Node) -> None:
     if node.kind not in FIELDS:
-        raise InputError(f"node '{name:.60}' is of type {node.kind!r:.60}, which NIR does not have.{nearest(node.kind, FIELDS)}")
+        raise InputError(
+            f"node '{name:.60}' is of type {node.kind!r:.60}, which NIR does not have.{nearest(node.kind, FIELDS)}"
+        )
     known = {f.strip("[]") for f in FIELDS[node.kind]}
     for f in FIELDS[node.kind]:
         if not f.startswith("[") and node.fields.get(f) is None:

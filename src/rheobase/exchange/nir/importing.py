@@ -17,7 +17,6 @@ from rheobase.exchange.nir.graph import Graph, Node
 from rheobase.exchange.nir.plan import Flow, Plan, make_plan
 from rheobase.exchange.nir.timing import Timing, find_timing
 from rheobase.formats.guard import MOST_BYTES
-from rheobase.model.neuron import Neuron
 from rheobase.network.inputs import sampled, step
 from rheobase.network.network import Network
 from rheobase.network.sources import SpikeSource, spikes
@@ -75,7 +74,9 @@ class Imported:
             raise InputError(f"there is no population '{name:.60}'.{nearest(name, self.shift)}")
         late = self.shift[name]
         if run.until < (steps - 1 + late) * self.dt - 1e-6 * self.dt:
-            raise InputError(f"the run ends at {run.until:g} ms; {steps} steps of '{name}' need {(steps - 1 + late) * self.dt:g} ms")
+            raise InputError(
+                f"the run ends at {run.until:g} ms; {steps} steps of '{name}' need {(steps - 1 + late) * self.dt:g} ms"
+            )
         found = run[name]
         trains = found.spikes if hasattr(found, "model") else found
         out = np.zeros((steps, trains.n), dtype=np.int8)
@@ -210,7 +211,9 @@ def _read_inputs(plan: Plan, given: Any) -> dict[str, np.ndarray | SpikeSource]:
         given = {names[0]: given}
     for name in given:
         if name not in plan.inputs:
-            raise InputError(f"there is no Input '{name!s:.60}'.{nearest(str(name), names)} There are: {', '.join(names)}")
+            raise InputError(
+                f"there is no Input '{name!s:.60}'.{nearest(str(name), names)} There are: {', '.join(names)}"
+            )
     return {name: _read_input(name, given.get(name), plan.inputs[name]) for name in names}
 
 
@@ -252,9 +255,9 @@ class _Builder:
 
     def build(self) -> Network:
         for name, shape in self.plan.inputs.items():
-            source = self.given[name]
-            if isinstance(source, SpikeSource):
-                self.net.add(name, int(np.prod(shape)), source)
+            given = self.given[name]
+            if isinstance(given, SpikeSource):
+                self.net.add(name, int(np.prod(shape)), given)
         for name in self.plan.units:
             self._add(name)
         for (source, target, delay), matrix in self.timing.edges(self.plan, self.dt).items():
@@ -292,7 +295,7 @@ class _Builder:
         return Cell(cell.neuron.replace(threshold=row, theta=_short(theta)), cell.drive, cell.start, cell.leak)
 
     def _drive(self, flow: Flow, begin: float) -> Any:
-        """Return the current that arrives beside spikes: constants, and values held for a step; None if there is none."""
+        """Return the current that arrives beside spikes, constants and values held for a step; None without one."""
         out: Any = None
         if flow.bias is not None and np.any(flow.bias != 0):
             out = step(flow.bias, on=begin) if begin > 0 else _short(flow.bias)
@@ -309,5 +312,3 @@ class _Builder:
 
 def _short(values: np.ndarray) -> Any:
     return float(values[0]) if np.all(values == values[0]) else values
-
-

@@ -1,7 +1,7 @@
 """The stateless nodes of NIR as sparse matrices: what each does to a vector in C order.
 
-A convolution is PyTorch's (a cross-correlation, zeros outside); shapes are worked out here, from the real input: those of
-`nir` 1.0.8 take both sizes of a Conv2d's output from Ky, count a grouped convolution's channels wrongly, and keep the
+A convolution is PyTorch's (a cross-correlation, zeros outside); shapes are worked out here, from the real input: those
+of `nir` 1.0.8 take both sizes of a Conv2d's output from Ky, count a grouped convolution's channels wrongly, and keep the
 size under padding "same" for any stride.
 """
 
@@ -104,7 +104,7 @@ def _padding(node: Node, name: str, kernel: list[int], dilation: list[int]) -> l
 
 
 def _windows(size: int, kernel: int, stride: int, pad: tuple[int, int], dilation: int) -> np.ndarray:
-    """Return for each output place and kernel place the input place, shape (n_out, kernel); outside: negative or >= size."""
+    """Return the input place of each output and kernel place, (n_out, kernel); outside: negative or >= size."""
     n_out = (size + pad[0] + pad[1] - dilation * (kernel - 1) - 1) // stride + 1
     return np.arange(max(n_out, 0))[:, None] * stride - pad[0] + np.arange(kernel)[None, :] * dilation
 

@@ -89,7 +89,9 @@ class _Planner:
         for name in [n for n, x in self.nodes.items() if not self.before[n] and x.kind not in ("Input", "Output")]:
             shape = _own_input_shape(self.nodes[name])
             if shape is None:
-                raise InputError(f"node '{name}' ({self.nodes[name].kind}) has no input, and none can be made: its shape is unknown")
+                raise InputError(
+                    f"node '{name}' ({self.nodes[name].kind}) has no input, and none can be made: its shape is unknown"
+                )
             new = f"input_{name}"
             while new in self.nodes:
                 new += "_"
@@ -181,8 +183,9 @@ class _Planner:
 
     def _find_flows(self) -> None:
         sources = {n for n, x in self.nodes.items() if x.kind == "Input" or x.kind in STATEFUL | {"Threshold"}}
-        order, missing = [], {}
-        ready = deque()
+        order: list[str] = []
+        missing: dict[str, int] = {}
+        ready: deque[str] = deque()
         for name in self.nodes:
             if name in sources:
                 continue
@@ -258,7 +261,7 @@ class _Planner:
             d = float(values[0])
             return Flow({(s, _tidy(t + d)): m for (s, t), m in flow.parts.items()}, flow.bias)
         flat = np.broadcast_to(delays, self.shapes[name]).ravel()
-        parts = {}
+        parts: dict[tuple[str, float], Any] = {}
         for d in values:
             keep = sparse.diags_array((flat == d).astype(float), format="csr")
             for (s, t), m in flow.parts.items():

@@ -1,7 +1,7 @@
 """Where the steps lie: each population's shift against the file's time, and the delay of each edge.
 
-In the other programs a spike passes all layers within the step in which it was fired; here it arrives a step later. A
-shift of whole steps a population ("retiming" of a synchronous circuit) makes the two the same: an edge on which the file
+In the other programs a spike passes all layers within the step in which it was fired; here it arrives a step later.
+A shift of whole steps a population ("retiming" of a synchronous circuit) makes the two the same: an edge on which the file
 has m steps takes m + shift(target) - shift(source) here, which must be 1 or more. Round a cycle the shifts cancel, so m
 steps in all must be as many as there are edges.
 """
@@ -73,7 +73,9 @@ def _tell(ring: Mapping[str, int], dt: float, notes: list[str]) -> None:
         members.setdefault(number, []).append(name)
     for names in members.values():
         if len(names) == 1:
-            notes.append(f"'{names[0]}' is joined to itself without a Delay: its spikes come back one step ({dt:g} ms) later")
+            notes.append(
+                f"'{names[0]}' is joined to itself without a Delay: its spikes come back one step ({dt:g} ms) later"
+            )
         else:
             notes.append(
                 f"cycle of {', '.join(sorted(names))} without a Delay: each edge between them takes one step"

@@ -1,8 +1,8 @@
 """to_brian2: a network as a Brian2 script (Stimberg et al. 2019, doi:10.7554/eLife.47314).
 
-Brian2 tests thresholds before synapses act, and stamps a spike with the beginning of its step. The script puts the synapses
-between the flow and the thresholds, which is the order here, and adds a step to the times; a synapse then acts a step later
-than Brian2's delay says, so that delays are shorter by one.
+Brian2 tests thresholds before synapses act, and stamps a spike with the beginning of its step. The script puts the
+synapses between the flow and the thresholds, which is the order here, and adds a step to the times; a synapse then acts
+a step later than Brian2's delay says, so that delays are shorter by one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _FUNCTIONS: Final = {
     n: n for n in ("exp", "log", "sqrt", "abs", "sin", "cos", "tan", "sinh", "cosh", "tanh", "sign", "floor", "exprel")
 } | {"arctan": "arctan"}
 #: What a name must not be in Brian2's texts.
-_TAKEN: Final = frozenset({"N", "i", "j", "t_in_timesteps", "lastspike", "not_refractory", "weight", "ms", "dt", "t", "rand", "int"})
+_TAKEN: Final = frozenset(
+    {"N", "i", "j", "t_in_timesteps", "lastspike", "not_refractory", "weight", "ms", "dt", "t", "rand", "int"}
+)
 
 
 def to_brian2(
@@ -64,7 +66,9 @@ def to_brian2(
     Examples
     --------
     >>> from rheobase.model.zoo import LIF
-    >>> print(to_brian2(LIF(form="dimensionless", refractory=None), until="100 ms").split("LIF = ")[1].split("LIF.v")[0])
+    >>> print(
+    ...     to_brian2(LIF(form="dimensionless", refractory=None), until="100 ms").split("LIF = ")[1].split("LIF.v")[0]
+    ... )
     NeuronGroup(1, '''
         dv/dt = ((I - v) / (tau))/ms : 1
         tau : 1 (constant)
@@ -97,12 +101,15 @@ def _problems(p: Population) -> list[str]:
         out.append("different refractory times of its states")
     if p.sources:
         out.append(f"spikes given at port {', '.join(p.sources)}: make their source a population")
-    for name in (*neuron.states, *neuron.parameters, *neuron.inputs, *(n for n, _ in neuron.rows.derived)):
-        if name in _TAKEN:
-            out.append(f"the name '{name}', which Brian2 keeps for itself")
+    names = (*neuron.states, *neuron.parameters, *neuron.inputs, *(n for n, _ in neuron.rows.derived))
+    out += [f"the name '{name}', which Brian2 keeps for itself" for name in names if name in _TAKEN]
     for e in neuron.rows.expressions():
         for node in ast.walk(e.tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("min", "max", "where"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("min", "max", "where")
+            ):
                 out.append(f"{node.func.id}() in the {e.row} row")
     return out
 
@@ -112,11 +119,11 @@ class _Rename(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         assert isinstance(node.func, ast.Name)
         return ast.Call(ast.Name(_FUNCTIONS[node.func.id]), [self.visit(a) for a in node.args], [])
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(self.names.get(node.id, node.id))
 
 
@@ -194,7 +201,12 @@ class _Printer:
         sets = [f"{me}.{k} = {self.arrays.say(f'{me}_{k}', p.values[k])}" for k in kept]
         sets += [f"{me}.{s} = {self.arrays.say(f'{me}_{s}', _one(x))}" for s, x in p.initial.items()]
         equations = "".join(f"    {line}\n" for line in lines)
-        return [*values, f"{me} = NeuronGroup({p.n}, '''\n{equations}'''{self._fires(p, names)}, method={self._method(p)!r})", *sets, ""]
+        return [
+            *values,
+            f"{me} = NeuronGroup({p.n}, '''\n{equations}'''{self._fires(p, names)}, method={self._method(p)!r})",
+            *sets,
+            "",
+        ]
 
     def _wait(self, p: Population) -> int:
         waits = [np.rint(np.max(p.values[k]) / self.drawn.dt) for k in p.neuron.refractory.values()]

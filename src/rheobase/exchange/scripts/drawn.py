@@ -139,7 +139,9 @@ class Arrays:
         if x.size <= _INLINE:
             return f"np.array({x.tolist()!r})"
         if self.path is None:
-            raise InputError(f"{name} has {x.size} numbers: give file=, and they are kept in an .npz file beside the script")
+            raise InputError(
+                f"{name} has {x.size} numbers: give file=, and they are kept in an .npz file beside the script"
+            )
         self.kept[name] = x
         return f'data["{name}"]'
 

@@ -1,4 +1,4 @@
-"""to_pynn: a network as a PyNN script (Davison et al. 2009, doi:10.3389/neuro.11.011.2008), of PyNN's standard cells."""
+"""to_pynn: a network as a script of PyNN's standard cells (Davison et al. 2009, doi:10.3389/neuro.11.011.2008)."""
 
 from __future__ import annotations
 
@@ -154,7 +154,9 @@ def _adex(p: Population, out: _Cell) -> None:
 def _izhikevich(p: Population, out: _Cell) -> None:
     v = p.values
     if (v["k2"], v["k1"], v["k0"]) != (0.04, 5.0, 140.0) or not np.all(np.asarray(v["v_peak"]) == 30.0):
-        out.problems.append("an Izhikevich neuron with another parabola than 0.04 v**2 + 5 v + 140, or a peak not at 30")
+        out.problems.append(
+            "an Izhikevich neuron with another parabola than 0.04 v**2 + 5 v + 140, or a peak not at 30"
+        )
         return
     out.kind = "Izhikevich"
     out.parameters = {**{k: v[k] for k in "abcd"}, "i_offset": np.asarray(_offset(p)) * 1e-3}  # NEST takes pA for it
@@ -200,11 +202,19 @@ def _linear(p: Population, out: _Cell) -> None:
         out.parameters |= {"tau_syn_E": decays[0], "tau_syn_I": decays[-1]}
     if any(np.any(p.initial[s] != 0) for s in currents):
         out.problems.append("currents that do not start at 0")
-    receptors = {s: "" if len(currents) == 1 else r for s, r in zip(currents, ("excitatory", "inhibitory"), strict=False)}
+    receptors = {
+        s: "" if len(currents) == 1 else r for s, r in zip(currents, ("excitatory", "inhibitory"), strict=False)
+    }
     for port, row in neuron.rows.receive.items():
         own = [(j.state, affine_parts(j.value, [*neuron.states, "w_i"])) for j in row]
         state, form = own[0]
-        good = len(own) == 1 and form is not None and form[1] == 0 and set(form[0]) == {state, "w_i"} and form[0][state] == 1
+        good = (
+            len(own) == 1
+            and form is not None
+            and form[1] == 0
+            and set(form[0]) == {state, "w_i"}
+            and form[0][state] == 1
+        )
         if not good or form is None or (currents and state == "v"):
             out.problems.append(f"the receive row '{neuron.receive[port]}'")
             continue
@@ -266,7 +276,11 @@ def _print(drawn: Drawn, cells: dict[str, _Cell], arrays: Arrays, simulator: str
         "sim.end()",
         "",
     ]
-    head = ['"""Printed by rheobase; run it with PyNN."""', "", *(["from pathlib import Path", ""] if arrays.kept else [])]
+    head = [
+        '"""Printed by rheobase; run it with PyNN."""',
+        "",
+        *(["from pathlib import Path", ""] if arrays.kept else []),
+    ]
     head += ["import numpy as np", f"import pyNN.{simulator} as sim", "", *arrays.head(), setup, ""]
     return "\n".join([*head, *body, *record, "", f"sim.run({drawn.until!r})", "", *end])
 
