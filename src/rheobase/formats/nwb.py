@@ -134,11 +134,11 @@ def _read_units(table: Any, path: str | Path) -> dict[str, tuple[np.ndarray, np.
 
 def _read_series(name: str, x: Any, path: str | Path) -> tuple[str, str, np.ndarray, np.ndarray, str, np.ndarray]:
     data = x["data"]
-    values = np.asarray(data[()], dtype=float)
+    values: np.ndarray = np.asarray(data[()], dtype=float)
     values = values[:, None] if values.ndim == 1 else values
     si, factor = _text(data.attrs.get("unit", "")), float(data.attrs.get("conversion", 1.0))
     if "timestamps" in x:
-        t = np.asarray(x["timestamps"][()], dtype=float) * 1000.0
+        t: np.ndarray = np.asarray(x["timestamps"][()], dtype=float) * 1000.0
     elif "starting_time" in x and "rate" in x["starting_time"].attrs:
         start, rate = float(x["starting_time"][()]), float(x["starting_time"].attrs["rate"])
         if rate <= 0:
@@ -150,7 +150,7 @@ def _read_series(name: str, x: Any, path: str | Path) -> tuple[str, str, np.ndar
         ((ours, factor / f) for ours, (u, f) in _SI.items() if u == si), (si if si != "n/a" else "", factor)
     )
     if abs(scale - 1.0) > 1e-12:
-        values = np.asarray(values * scale)
+        values = values * scale
     try:
         about = json.loads(_text(x.attrs.get("comments", "")))
         population, state, whose = (

@@ -78,7 +78,7 @@ def _read(node: Node, name: str, shape: tuple[int, ...], field: str, default: fl
 
 
 def _decay(tau: np.ndarray, dt: float, method: str, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (d, g, tau'): what is left of a state after a step, what the input adds, and tau with exp(-dt/tau') = d."""
+    """Return (d, g, tau'): what a step leaves of a state, what the input adds, and tau with exp(-dt/tau') = d."""
     x = dt / tau
     if method == "euler":
         if np.any(x > 1.0 + 1e-9):

@@ -95,7 +95,8 @@ class Graph:
             for end in edge:
                 if end not in self.nodes and end.rpartition(".")[0] not in self.nodes:
                     raise InputError(
-                        f"the edge {edge[0]} -> {edge[1]} names '{end:.60}', which is no node.{nearest(end, self.nodes)}"
+                        f"the edge {edge[0]} -> {edge[1]} names '{end:.60}', which is no node."
+                        + nearest(end, self.nodes)
                     )
             if edge in seen:
                 raise InputError(f"the edge {edge[0]} -> {edge[1]} stands twice")

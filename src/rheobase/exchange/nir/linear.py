@@ -1,8 +1,8 @@
 """The stateless nodes of NIR as sparse matrices: what each does to a vector in C order.
 
 A convolution is PyTorch's (a cross-correlation, zeros outside); shapes are worked out here, from the real input: those
-of `nir` 1.0.8 take both sizes of a Conv2d's output from Ky, count a grouped convolution's channels wrongly, and keep the
-size under padding "same" for any stride.
+of `nir` 1.0.8 take both sizes of a Conv2d's output from Ky, count a grouped convolution's channels wrongly, and keep
+the size under padding "same" for any stride.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def numbers_of(d: Described, dt: float | None, convention: Convention, scale: st
 
 
 def _as_they_reset(made: Numbers, convention: Convention) -> Numbers | str:
-    """Return the fields with voltages counted from v_reset, where a program resets to 0; a text if it starts elsewhere."""
+    """Return the fields, voltages counted from v_reset where a program resets to 0; a text if it starts elsewhere."""
     fields, reset = made.fields, made.fields["v_reset"]
     if convention.reset not in ("value", "zero"):
         return f"its reset to a value, where the convention's is '{convention.reset}'"

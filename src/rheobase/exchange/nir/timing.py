@@ -1,9 +1,9 @@
 """Where the steps lie: each population's shift against the file's time, and the delay of each edge.
 
 In the other programs a spike passes all layers within the step in which it was fired; here it arrives a step later.
-A shift of whole steps a population ("retiming" of a synchronous circuit) makes the two the same: an edge on which the file
-has m steps takes m + shift(target) - shift(source) here, which must be 1 or more. Round a cycle the shifts cancel, so m
-steps in all must be as many as there are edges.
+A shift of whole steps a population ("retiming" of a synchronous circuit) makes the two the same: an edge on which the
+file has m steps takes m + shift(target) - shift(source) here, which must be 1 or more. Round a cycle the shifts cancel,
+so m steps in all must be as many as there are edges.
 """
 
 from __future__ import annotations

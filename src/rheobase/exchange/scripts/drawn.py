@@ -138,6 +138,11 @@ class Arrays:
             return f"np.full({len(x)}, {float(x[0])!r})"
         if x.size <= _INLINE:
             return f"np.array({x.tolist()!r})"
+        edges = np.flatnonzero(np.diff(x)) + 1 if x.ndim == 1 and x.dtype.kind == "f" else np.empty(0)
+        if x.ndim == 1 and x.dtype.kind == "f" and len(edges) < 20:  # constant in pieces
+            starts = np.concatenate([[0], edges]).astype(int)
+            lengths = np.diff(np.append(starts, len(x)))
+            return f"np.repeat({x[starts].tolist()!r}, {lengths.tolist()!r})"
         if self.path is None:
             raise InputError(
                 f"{name} has {x.size} numbers: give file=, and they are kept in an .npz file beside the script"
