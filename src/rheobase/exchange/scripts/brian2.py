@@ -78,8 +78,6 @@ def to_brian2(
     ''', threshold='v > theta', reset='v = v_r', method='exact')
     LIF.tau = 20.0
     LIF.theta = 1.0
-    LIF.v_r = 0.0
-    LIF.I = 0.0
     <BLANKLINE>
     """
     drawn = draw(net, until, dt, seed)
