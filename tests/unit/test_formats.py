@@ -119,6 +119,15 @@ def test_npz_and_recordings(run, single, tmp_path):
         np.testing.assert_array_equal(rb.read_trace(source, "v", population="E").values.T, kept["E"].v)
 
 
+def test_npz_of_a_network(run, tmp_path):
+    path = run.to_npz(tmp_path / "net.npz")
+    with np.load(path, allow_pickle=False) as data:
+        np.testing.assert_array_equal(data["a/spikes/times"], run["a"].spikes.times)
+        assert data["a/traces/v"].shape == (601, 2)
+    check(path, run)
+    check_trace(path, run)
+
+
 def test_sonata_by_its_layout(run, tmp_path):
     path = run.to_sonata(tmp_path / "spikes.h5")
     with h5py.File(path) as file:

@@ -329,6 +329,36 @@ def test_a_network_that_was_read_is_written_with_the_same_numbers(tmp_path):
     np.testing.assert_allclose(first.nodes["a"].fields["tau"], again.nodes["a"].fields["tau"], rtol=1e-12)
 
 
+def test_without_a_step_the_exact_engine_gives_the_same_spikes():
+    net, source = network(*ZOO["LIF"], "1.3 ms")
+    back = rb.from_nir(to_nir_graph(net), dt="0.1 ms", inputs={"source": source})
+    first, second = (rb.simulate(x, until="60 ms", engine=rb.Exact(), seed=1)["b"].spikes for x in (net, back))
+    np.testing.assert_array_equal(first.neurons, second.neurons)
+    np.testing.assert_allclose(first.times, second.times, rtol=0, atol=1e-9)
+
+
+def test_which_models_of_the_zoo_nir_can_say():
+    from rheobase.model import zoo
+
+    can = set()
+    for name in zoo.__all__:
+        make = getattr(zoo, name)
+        try:
+            neuron = make() if name not in ("fold_leak", "izhikevich_pattern") else None
+        except TypeError:
+            continue
+        if not isinstance(neuron, rb.Neuron):
+            continue
+        if neuron.refractory:
+            neuron = neuron.replace(refractory=None)
+        try:
+            to_nir_graph(neuron)
+        except NotExportable:
+            continue
+        can.add(name)
+    assert can == {"IF", "LIF", "LIFexp"}
+
+
 def test_times_are_in_seconds_and_voltages_as_they_are():
     graph = to_nir_graph(rb.LIF(refractory=None, tau="20 ms"))
     node = graph.nodes["LIF"]
@@ -507,6 +537,16 @@ def _huge(file):
     file.create_dataset("node/nodes/n0/tau", (1 << 40,), "f8", chunks=(1024,), compression="gzip")
 
 
+def _texts(file):
+    del file["node/nodes/n0/tau"]
+    file.create_dataset("node/nodes/n0/tau", (1 << 26,), h5py.string_dtype(), chunks=(1024,))
+
+
+def _edges(file):
+    del file["node/edges"]
+    file.create_dataset("node/edges", (1 << 25, 2), h5py.string_dtype(), chunks=(1024, 2))
+
+
 def _itself(file):
     file["node/nodes/again"] = file["node"]
 
@@ -537,7 +577,13 @@ BAD = {
     "wrong shape": (_set("node/nodes/n0/tau", np.array([0.1, 0.1, 0.1])), "shape|values"),
     "no graph": (lambda f: f.__delitem__("node"), "holds no NIR graph"),
     "input of no size": (_set("node/nodes/in/shape", np.array([0])), "wanted whole numbers"),
-    "input too large": (_set("node/nodes/in/shape", np.array([1 << 20, 1 << 20])), "more than 2"),
+    "a million texts": (
+        lambda f: f["node/nodes/n0"].create_dataset("v_leaks", (1 << 26,), h5py.string_dtype()),
+        "no field",
+    ),
+    "texts for numbers": (_texts, "not of numbers"),
+    "edges without end": (_edges, "up to 1000000"),
+    "input too large": (_set("node/nodes/in/shape", np.array([1 << 20, 1 << 20])), "more than 16777216 values"),
 }
 
 
@@ -599,3 +645,9 @@ def test_other_mistakes():
     wide = Node("Conv2d", {"weight": np.ones((64, 64, 15, 15)), "bias": np.zeros(64), **sizes})
     with pytest.raises(InputError, match="synapses"):
         rb.from_nir(chain(wide, shape=(64, 300, 300)), dt="1 ms")
+    pool = Node(
+        "SumPool2d",
+        {k: np.array([1 << 20, 1 << 20]) for k in ("kernel_size", "padding")} | {"stride": np.array([1, 1])},
+    )
+    with pytest.raises(InputError, match="synapses"):  # before anything of that size is made
+        rb.from_nir(chain(pool, shape=(1, 4096, 4096)), dt="1 ms")

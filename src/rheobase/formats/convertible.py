@@ -92,6 +92,15 @@ class Convertible(ABC):
 
         return to_csv(self.content(), path, state, overwrite)
 
+    def to_npz(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write NumPy's ``.npz``, and return its path: ``E/spikes/times`` (ms), ``E/spikes/neurons``, ``E/traces/v``.
+
+        Traces are (n_times, n_neurons); ``head`` is JSON. ``run.save`` keeps the model of a single population, too.
+        """
+        from rheobase.formats.npz import to_npz
+
+        return to_npz(self.content(), path, overwrite)
+
     def to_parquet(self, path: str | Path, state: str | None = None, overwrite: bool = False) -> Path:
         """Write a Parquet file, and return its path; the columns are those of `to_csv`. Needs pyarrow."""
         from rheobase.formats.tables import to_parquet

@@ -14,7 +14,7 @@ from rheobase.errors import InputError
 __all__ = ["MOST_BYTES", "check_size", "opened"]
 
 #: What all arrays of a file may take in memory together.
-MOST_BYTES: Final = 4 << 30
+MOST_BYTES: Final = 2 << 30
 _MOST_OBJECTS: Final = 100_000
 _MOST_DEPTH: Final = 40
 #: Deflate, shuffle, Fletcher32, scale-offset: what comes with HDF5. Others would load a library.

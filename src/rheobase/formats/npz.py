@@ -10,10 +10,31 @@ from typing import Any
 import numpy as np
 
 from rheobase.errors import InputError
-from rheobase.formats.content import Content, Group
+from rheobase.formats.content import Content, Group, writing
 from rheobase.formats.guard import MOST_BYTES, check_size
 
-__all__ = ["from_npz"]
+__all__ = ["from_npz", "to_npz"]
+
+
+def to_npz(content: Content, path: str | Path, overwrite: bool) -> Path:
+    """Write all spikes and traces, in the layout of `rheobase.recorded.convert_recording`; return the path."""
+    out = writing(path, overwrite)
+    arrays: dict[str, np.ndarray] = {}
+    told: dict[str, Any] = {}
+    for g in content.groups:
+        name = g.name.replace("/", "_")
+        told[name] = {"n": g.n, "units": dict(g.units)}
+        arrays |= {f"{name}/spikes/times": g.times, f"{name}/spikes/neurons": g.neurons}
+        arrays |= {f"{name}/traces/{s}": x.T for s, x in g.traces.items()}
+        arrays |= {f"{name}/t": g.t, f"{name}/neurons": np.asarray(g.whose)} if g.traces else {}
+        arrays |= {} if g.kept is None else {f"{name}/spiking": g.kept}
+    head = {**content.about, "until": content.until, "populations": told}
+    try:
+        with out.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from None
+    return out
 
 
 def from_npz(path: str | Path) -> Content:
@@ -44,7 +65,7 @@ def from_npz(path: str | Path) -> Content:
     names = sorted({k.partition("/")[0] for k in arrays if "/" in k})
     if not names:
         raise InputError(f"{path} holds {', '.join(sorted(arrays))[:200]}; wanted times and neurons")
-    return Content(tuple(_population(n, arrays, head) for n in names), float(head.get("until", 0.0)))
+    return Content(tuple(_population(n, arrays, head) for n in names), _number(head, "until", 0.0))
 
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> np.ndarray:
@@ -67,6 +88,13 @@ def _head(array: np.ndarray | None) -> dict[str, Any]:
     return head if isinstance(head, dict) else {}
 
 
+def _number(told: dict[str, Any], name: str, default: float) -> float:
+    """Return a number below 2**31 that the head tells, or the default where it tells something else."""
+    value = told.get(name)
+    plain = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**31
+    return float(value) if plain and value is not None else float(default)
+
+
 def _trains(times: Any, neurons: Any) -> tuple[np.ndarray, np.ndarray, int]:
     t, who = np.asarray(times, dtype=float), np.asarray(neurons)
     if t.ndim != 1 or t.shape != who.shape or who.dtype.kind not in "iu" or (len(who) and int(who.min()) < 0):
@@ -77,14 +105,14 @@ def _trains(times: Any, neurons: Any) -> tuple[np.ndarray, np.ndarray, int]:
 
 def _single(arrays: dict[str, np.ndarray], head: dict[str, Any]) -> Content:
     t, who, least = _trains(arrays["times"], arrays["neurons"])
-    n = int(head.get("n", least))
+    n = max(int(_number(head, "n", least)), least)
     model = head.get("model")
     name = str(model.get("name", "run")) if isinstance(model, dict) else "run"
     traces = {k.removeprefix("trace "): np.atleast_2d(x) for k, x in arrays.items() if k.startswith("trace ")}
     rows = max((len(x) for x in traces.values()), default=0)
     whose = arrays.get("recorded", np.arange(rows))
     group = Group(name, n, t, who, arrays.get("kept"), arrays.get("t", np.empty(0)), traces, {}, whose)
-    return Content((group,), float(head.get("until", t.max() if len(t) else 0.0)))
+    return Content((group,), _number(head, "until", float(t.max()) if len(t) else 0.0))
 
 
 def _population(name: str, arrays: dict[str, np.ndarray], head: dict[str, Any]) -> Group:
@@ -93,12 +121,11 @@ def _population(name: str, arrays: dict[str, np.ndarray], head: dict[str, Any]) 
         own.get("spikes/times", np.empty(0)), own.get("spikes/neurons", np.empty(0, dtype=np.int64))
     )
     told = head.get("populations")
-    n = (
-        int(told[name]["n"])
-        if isinstance(told, dict) and isinstance(told.get(name), dict) and "n" in told[name]
-        else least
-    )
+    mine = told.get(name) if isinstance(told, dict) else None
+    mine = mine if isinstance(mine, dict) else {}
+    n = max(int(_number(mine, "n", least)), least)
+    units = {str(k): str(x) for k, x in mine["units"].items()} if isinstance(mine.get("units"), dict) else {}
     traces = {k.removeprefix("traces/"): x.T for k, x in own.items() if k.startswith("traces/") and x.ndim == 2}
     rows = max((len(x) for x in traces.values()), default=0)
     whose = own.get("neurons", np.arange(rows))
-    return Group(name, n, t, who, own.get("spiking"), own.get("t", np.empty(0)), traces, {}, whose)
+    return Group(name, n, t, who, own.get("spiking"), own.get("t", np.empty(0)), traces, units, whose)

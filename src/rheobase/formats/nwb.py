@@ -114,6 +114,8 @@ def _read_units(table: Any, path: str | Path) -> dict[str, tuple[np.ndarray, np.
     ):
         raise InputError(f"{path}: units/spike_times_index does not fit spike_times")
     count = len(ends)
+    if any(c in table and table[c].shape != ends.shape for c in ("population", "neuron")) or count > 1 << 24:
+        raise InputError(f"{path}: the columns of units have different lengths, or more than 2**24 rows")
     names = (
         [x.decode() if isinstance(x, bytes) else str(x) for x in table["population"][()]]
         if "population" in table

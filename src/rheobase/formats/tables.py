@@ -15,7 +15,7 @@ from rheobase.formats.guard import MOST_BYTES, check_size
 
 __all__ = ["from_csv", "from_frame", "from_parquet", "is_frame", "to_csv", "to_parquet"]
 
-_SPIKES: Final = ("population", "neuron", "time")
+_MOST_TEXT: Final = 512 << 20  # bytes of a CSV file, which take six times as much while they are read
 
 
 def _spike_columns(content: Content) -> dict[str, np.ndarray]:
@@ -168,7 +168,7 @@ def from_csv(path: str | Path) -> Content:
     path = Path(path)
     try:
         size = path.stat().st_size
-        check_size((size,), 1, str(path))
+        check_size((size,), 1, str(path), _MOST_TEXT)
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             columns = _read_rows(csv.reader(file), path)
     except FileNotFoundError:

@@ -16,6 +16,7 @@ __all__ = ["read_graph"]
 
 _MOST_NODES: Final = 10_000
 _MOST_DEPTH: Final = 20
+_MOST_EDGES: Final = 1_000_000
 
 
 def read_graph(source: Any, most_bytes: int = MOST_BYTES) -> Graph:
@@ -76,6 +77,8 @@ def _read(group: Any, place: str, count: list[int], depth: int) -> Node | Graph:
             raise InputError(f"{place}: a node of type {kind} has no field '{name:.60}'")
         if data.shape is None:
             continue
+        if data.shape != () and data.dtype.kind not in "biuf":
+            raise InputError(f"{place}/{name} is an array of {data.dtype}, not of numbers")
         value = data[()]
         fields[name] = _text(value, f"{place}/{name}") if isinstance(value, bytes | str) else np.asarray(value)
     return Node(kind, fields, metadata)
@@ -94,8 +97,8 @@ def _read_edges(data: Any, place: str) -> tuple[tuple[str, str], ...]:
         return ()
     if data.shape == (0,):  # no edges at all
         return ()
-    if len(data.shape) != 2 or data.shape[1] != 2:
-        raise InputError(f"{place}/edges has shape {data.shape}; wanted (n_edges, 2)")
+    if len(data.shape) != 2 or data.shape[1] != 2 or data.shape[0] > _MOST_EDGES:
+        raise InputError(f"{place}/edges has shape {data.shape}; wanted (n_edges, 2), up to {_MOST_EDGES}")
     return tuple((_text(a, f"{place}/edges"), _text(b, f"{place}/edges")) for a, b in data[()])
 
 
@@ -108,6 +111,8 @@ def _metadata(group: Any, place: str, depth: int = 0) -> dict[str, Any]:
     for name, thing in group.items():
         if isinstance(thing, h5py.Group):
             out[name] = _metadata(thing, place, depth + 1)
+            continue
+        if thing.shape is None or (thing.shape != () and thing.dtype.kind not in "biuf"):
             continue
         value = thing[()]
         out[name] = value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value

@@ -19,7 +19,7 @@ from rheobase.exchange.nir.timing import Timing, find_timing
 from rheobase.formats.guard import MOST_BYTES
 from rheobase.network.inputs import sampled, step
 from rheobase.network.network import Network
-from rheobase.network.sources import SpikeSource, spikes
+from rheobase.network.sources import SpikeSource, SpikeTrains, spikes
 from rheobase.network.stimulus import Stimulus
 from rheobase.units import to_number
 
@@ -220,7 +220,8 @@ def _read_inputs(plan: Plan, given: Any) -> dict[str, np.ndarray | SpikeSource]:
 def _read_input(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray | SpikeSource:
     n = int(np.prod(shape))
     if value is None:
-        return spikes([np.empty(0)] * n)
+        none = np.empty(0)
+        return SpikeTrains(none, none.astype(np.int64), none, None, n)
     if isinstance(value, SpikeSource):
         return value
     if isinstance(value, Stimulus):

@@ -60,9 +60,11 @@ def _diagonal(values: np.ndarray) -> Any:
 def _dense(node: Node, name: str, shape: Shape) -> tuple[Any, np.ndarray | None, Shape]:
     from scipy import sparse
 
+    if np.ndim(node.fields["weight"]) < 2:
+        given = np.shape(node.fields["weight"])
+        raise InputError(f"node '{name}' ({node.kind}): weight has the shape {given}; wanted (out, in)")
+    _check_count(int(np.size(node.fields["weight"])), name, node)
     weight = node.number("weight")
-    if weight.ndim < 2:
-        raise InputError(f"node '{name}' ({node.kind}): weight has the shape {weight.shape}; wanted (out, in)")
     *batch, n_out, n_in = weight.shape
     if shape != (*batch, n_in):
         raise _misfit(name, node, shape, (*batch, n_in))
@@ -103,10 +105,15 @@ def _padding(node: Node, name: str, kernel: list[int], dilation: list[int]) -> l
     return [(p, p) for p in _sizes(node, "padding", len(kernel), 0, name)]
 
 
+def _places(size: int, kernel: int, stride: int, pad: tuple[int, int], dilation: int) -> int:
+    """Return how many outputs there are along an axis."""
+    return max((size + pad[0] + pad[1] - dilation * (kernel - 1) - 1) // stride + 1, 0)
+
+
 def _windows(size: int, kernel: int, stride: int, pad: tuple[int, int], dilation: int) -> np.ndarray:
     """Return the input place of each output and kernel place, (n_out, kernel); outside: negative or >= size."""
-    n_out = (size + pad[0] + pad[1] - dilation * (kernel - 1) - 1) // stride + 1
-    return np.arange(max(n_out, 0))[:, None] * stride - pad[0] + np.arange(kernel)[None, :] * dilation
+    n_out = _places(size, kernel, stride, pad, dilation)
+    return np.arange(n_out)[:, None] * stride - pad[0] + np.arange(kernel)[None, :] * dilation
 
 
 def _convolution(node: Node, name: str, shape: Shape) -> tuple[Any, np.ndarray | None, Shape]:
@@ -123,11 +130,12 @@ def _convolution(node: Node, name: str, shape: Shape) -> tuple[Any, np.ndarray |
     pads = _padding(node, name, kernel, dilation)
     if isinstance(node.fields["padding"], str) and node.fields["padding"] == "same" and max(stride) > 1:
         raise InputError(f"node '{name}' ({node.kind}): padding 'same' goes with a stride of 1, as in PyTorch")
-    windows = [_windows(*x) for x in zip(shape[1:], kernel, stride, pads, dilation, strict=True)]
-    out = (n_out, *(len(w) for w in windows))
+    axes_of = [*zip(shape[1:], kernel, stride, pads, dilation, strict=True)]
+    out = (n_out, *(_places(*x) for x in axes_of))
     if 0 in out:
         raise _misfit(name, node, shape, f"at least the kernel, {tuple(kernel)}")
     _check_count(math.prod(out) * per_group * math.prod(kernel), name, node)
+    windows = [_windows(*x) for x in axes_of]
     bias = node.number("bias", 0.0)
     if bias.shape not in ((), (n_out,)):
         raise InputError(f"node '{name}' ({node.kind}): bias has the shape {bias.shape}, wanted ({n_out},)")
@@ -142,11 +150,12 @@ def _pool(node: Node, name: str, shape: Shape) -> tuple[Any, np.ndarray | None, 
     pads = _padding(node, name, kernel, [1, 1])
     if len(shape) != 3:
         raise _misfit(name, node, shape, "(channels, height, width)")
-    windows = [_windows(*x, 1) for x in zip(shape[1:], kernel, stride, pads, strict=True)]
-    out = (shape[0], *(len(w) for w in windows))
+    axes_of = [*zip(shape[1:], kernel, stride, pads, [1, 1], strict=True)]
+    out = (shape[0], *(_places(*x) for x in axes_of))
     if 0 in out:
         raise _misfit(name, node, shape, f"at least the kernel, {tuple(kernel)}")
     _check_count(math.prod(out) * math.prod(kernel), name, node)
+    windows = [_windows(*x) for x in axes_of]
     value = 1.0 if node.kind == "SumPool2d" else 1.0 / math.prod(kernel)
     weight = np.full((shape[0], 1, *kernel), value)
     return _gather(weight, np.arange(shape[0])[:, None], windows, shape, out), None, out

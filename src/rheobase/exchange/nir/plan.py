@@ -21,6 +21,7 @@ __all__ = ["Flow", "Plan", "make_plan"]
 _SPIKING: Final = frozenset({"IF", "LIF", "CubaLIF", "Threshold"})
 _ANALOG: Final = STATEFUL - _SPIKING
 _MOST_DELAYS: Final = 1000
+_MOST_VALUES: Final = 1 << 24  # of an Input: it becomes as many sources
 
 
 @final
@@ -131,10 +132,13 @@ class _Planner:
         shape = known[0]
         try:
             self.made[name] = apply(node, name, shape)
-        except InputError:
+        except InputError as first:
             if len(shape) < 2 or shape[0] != 1:
                 raise
-            self.made[name] = apply(node, name, shape[1:])
+            try:
+                self.made[name] = apply(node, name, shape[1:])
+            except InputError:
+                raise first from None
             self.notes.append(f"'{name}': the first axis of {shape}, of size 1, is taken for a batch")
         self.shapes[name] = self.made[name][2]
         return True
@@ -304,8 +308,8 @@ def _shape(value: Any, name: str) -> Shape:
     sizes = np.atleast_1d(np.asarray(value))
     if sizes.dtype.kind not in "iuf" or sizes.ndim != 1 or np.any(sizes != np.floor(sizes)) or np.any(sizes < 1):
         raise InputError(f"node '{name}': the shape {value!r:.60} is none; wanted whole numbers from 1")
-    if np.prod(sizes.astype(float)) > 2**31:
-        raise InputError(f"node '{name}': the shape {tuple(sizes.tolist())} has more than 2**31 values")
+    if np.prod(sizes.astype(float)) > _MOST_VALUES:
+        raise InputError(f"node '{name}': the shape {tuple(sizes.tolist())} has more than {_MOST_VALUES} values")
     return tuple(int(n) for n in sizes)
 
 
