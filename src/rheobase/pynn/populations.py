@@ -147,7 +147,7 @@ class Population(_Parameters, common.Population):
         names = {*used.names(), *(table.clamp or ())}
         values: dict[str, Any] = {n: float(x[0]) for n, x in self.parameters.items() if n in names}
         clamp = {table.clamp[0]: table.clamp[1]} if table.clamp else None
-        return Neuron(**rows, refractory=clamp, name=type(self.celltype).__name__, **values, **dict(table.fixed))
+        return Neuron(**rows, refractory=clamp, name=type(self.celltype).__name__, **(values | dict(table.fixed)))
 
     @property
     def is_renewal(self) -> bool:

@@ -136,9 +136,9 @@ class State(common.control.BaseState):
         start = self._snapshot
         if start is not None:
             start = replace(start, recordings=recordings)
-        _, self._snapshot = run_network(
-            net, engine, stop * self.dt, recordings, self.seed + self.segment_counter, start, False, cast(Any, self.collector)
-        )
+        seed = self.seed + self.segment_counter
+        sink = cast(Any, self.collector)
+        _, self._snapshot = run_network(net, engine, stop * self.dt, recordings, seed, start, False, sink)
 
     def _describe(self) -> Network:
         """Return the network as it is described now."""
