@@ -57,7 +57,8 @@ def test_mistakes_in_rows_are_pointed_at(rows: dict[str, Any], message: str) -> 
     ("values", "message"),
     [
         ({"on_pre": "w <- w + c", "c": np.inf}, "not finite"),
-        ({"on_pre": "w <- w + c", "c": [1.0, 2.0]}, "must be one number"),
+        ({"on_pre": "w <- w + c", "c": [1.0, np.inf]}, "not finite"),
+        ({"evolve": "tau dx/dt = -x", "tau": rb.normal("5 ms", "1 ms")}, "bound it from below"),
         ({"on_pre": "w <- w + c", "c": 1, "d": 2}, "'d' stands in no row"),
         ({"evolve": "tau dx/dt = -x", "tau": -1}, "not positive"),
         ({"on_pre": "w <- w/2", "w": 1}, "leave w= out"),

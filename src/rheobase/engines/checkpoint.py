@@ -133,8 +133,13 @@ def _fingerprint(net: Network) -> str:
     for p in net.projections:
         for item in (p.source.indices, p.target.indices, p.rule, p.weight, p.delay):
             _add(digest, p.port, item)
-        if p.is_plastic:
+        if p.synapse is not None and p.is_plastic:
             _add(digest, p.port, p.synapse)
+            for name, q in {**p.synapse.parameters, **p.synapse.initial}.items():
+                _add(digest, name, q)
+        if p.is_plastic and p.normalise is not None:
+            _add(digest, "normalise", p.normalise.total)
+            _add(digest, "every", p.normalise.every)
         if p.is_plastic and p.reward is not None:
             _add(digest, "times", p.reward.times)
             _add(digest, "amounts", p.reward.amounts)

@@ -272,11 +272,13 @@ class _NetworkRun:
             self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
             self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
+        self._normalise()
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
             while self.k < until_step and not stopped:
                 before, since = self.k, perf_counter()
                 chunk = min(self.pace, _TRIAL) if self.team.is_trying else self.pace
-                self._run_chunk(min(self.k + chunk, until_step))
+                self._run_chunk(min([self.k + chunk, until_step, *(x.next for x in self.plastic)]))
+                self._normalise()
                 report((self.k - before) * self.engine.dt)
                 if self.sink is not self.memory:  # a kill loses one chunk
                     each = (perf_counter() - since) / (self.k - before)
@@ -287,6 +289,10 @@ class _NetworkRun:
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
+
+    def _normalise(self) -> None:
+        for synapses in self.plastic:
+            synapses.normalise(self.k)
 
     def _run_chunk(self, stop: int) -> None:
         k0, steps = self.k, stop - self.k
@@ -471,7 +477,7 @@ class _NetworkRun:
             raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
         self.k, arrays = start.k, start.arrays
         for synapses in self.plastic:
-            synapses.restore(arrays)
+            synapses.restore(arrays, self.k)
         for name, (cells, lo, hi) in self._places().items():
             r = cells.run
             for s, x in r.states.items():

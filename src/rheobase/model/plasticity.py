@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from rheobase.errors import InputError
+from rheobase.model.distribution import Distribution
 from rheobase.model.quantity import read_quantity
 from rheobase.model.synapse import Synapse
 
@@ -34,7 +37,7 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
 
     Parameters
     ----------
-    U : float
+    U : float, array or distribution
         The part of the resources x that a first spike uses, in 0 .. 1.
     tau_rec, tau_facil : time
         How fast resources recover, and facilitation is lost.
@@ -57,9 +60,17 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
       reference   Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323
     """
     share = read_quantity(U, "U")
-    if not isinstance(share.value, float) or not 0 <= share.value <= 1:
-        raise InputError(f"U = {share} must be a number from 0 to 1; it is the part of the resources that is used")
-    facilitates = read_quantity(tau_facil, "tau_facil").value != 0
+    if isinstance(share.value, Distribution):
+        inside = share.value.lowest >= 0 and share.value.highest <= 1
+    else:
+        inside = bool(np.all((np.asarray(share.value) >= 0) & (np.asarray(share.value) <= 1)))
+    if not inside:
+        bound = "; bound it by low=0, high=1" if isinstance(share.value, Distribution) else ""
+        raise InputError(
+            f"U = {share} must lie between 0 and 1; it is the part of the resources that is used{bound}"
+        )
+    late = read_quantity(tau_facil, "tau_facil").value
+    facilitates = not isinstance(late, float) or late != 0
     fields: dict[str, Any] = {
         "evolve": "tau_rec dx/dt = 1 - x" + ("\ntau_facil du/dt = -u" if facilitates else ""),
         "on_pre": "u <- u + U*(1 - u)\nw_i <- w*u*x\nx <- x - u*x" if facilitates else "w_i <- w*U*x\nx <- x - U*x",

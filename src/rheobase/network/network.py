@@ -46,6 +46,7 @@ class _How(TypedDict, total=False):
     synapse: Synapse | None
     plastic: bool
     reward: Any
+    normalise: Any
 
 
 @final
@@ -193,6 +194,7 @@ class Network:
         synapse: Synapse | None = None,
         plastic: bool = True,
         reward: Any = None,
+        normalise: Any = None,
     ) -> Projection | list[Projection]:
         """Return the projection from a source to a target, or a list of them for a list of targets.
 
@@ -243,6 +245,10 @@ class Network:
         reward : (times, amounts) or Part, optional
             For a synapse with an on_reward row: when (in ms, or a text with unit) and how much; or a population, each
             of whose spikes is a reward of 1 after the shortest delay of the projection.
+        normalise : (total, every), optional
+            Of plastic synapses: at t = 0 and then every so many ms (or a text with unit), after all that happens there,
+            the weights onto each target neuron are multiplied by one number, so that their sizes sum to `total`, a
+            number in the unit of the weight, or one for each target neuron.
 
         Raises
         ------
@@ -294,6 +300,7 @@ class Network:
                 synapse=synapse,
                 plastic=plastic,
                 reward=reward,
+                normalise=normalise,
             )
             for i, end in enumerate(ends)
         ]

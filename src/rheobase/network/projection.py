@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
+from rheobase.model.distribution import Distribution
 from rheobase.model.neuron import Neuron
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.model.synapse import Synapse
@@ -32,7 +33,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Options", "Projection", "Reward", "read_projection"]
+__all__ = ["Normalise", "Options", "Projection", "Reward", "read_projection"]
 
 
 @final
@@ -59,6 +60,15 @@ class Reward:
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Normalise:
+    """The sum of the weights' sizes that each target neuron is brought to, (n_target,), and how often, in ms."""
+
+    total: np.ndarray
+    every: float
+
+
+@final
 @dataclass(frozen=True, eq=False, repr=False)
 class Projection:
     """The synapses from one part of a network to another at one port, as a rule.
@@ -80,6 +90,7 @@ class Projection:
     synapse: Synapse | None = None
     plastic: bool = True
     reward: Reward | None = None
+    normalise: Normalise | None = None
 
     @property
     def is_plastic(self) -> bool:
@@ -134,6 +145,7 @@ def read_projection(
     synapse: Any = None,
     plastic: Any = True,
     reward: Any = None,
+    normalise: Any = None,
 ) -> Projection:
     """Return the projection that the arguments of `Network.connect` describe.
 
@@ -163,9 +175,13 @@ def read_projection(
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
     rows = _read_synapse(synapse, plastic, model, port, what)
+    if rows is not None:
+        for key, q in {**rows.parameters, **rows.initial}.items():
+            _check_length(q, rule, size, f"{what}: {key} of {rows.name}")
     rewards = _read_reward(reward, rows, source, what)
+    sums = _read_normalise(normalise, rows, target, model.dimensions.get(f"w_i:{port}"), what)
     projection = Projection(
-        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards
+        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards, sums
     )
     _check_distances(projection, what)
     _check_enough(projection, what)
@@ -240,6 +256,31 @@ def _read_reward(given: Any, synapse: Synapse | None, source: Part, what: str) -
     return Reward(times, np.broadcast_to(amounts, times.shape).copy())
 
 
+def _read_normalise(
+    given: Any, synapse: Synapse | None, target: Part, wanted: Dimension | None, what: str
+) -> Normalise | None:
+    if given is None:
+        return None
+    if synapse is None:
+        raise InputError(f"{what}: normalise= is given, but the synapses are static; give synapse=, or the right weights")
+    if any(f.value != 0 for f in synapse.rows.flows if f.state == "w"):
+        raise InputError(f"{what}: normalise= takes a weight that stays as it is between events; {synapse.name} has dw/dt")
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise InputError(f"{what}: normalise = {given!r:.60} must be (total, every), such as ('20 mV', '500 ms')")
+    total = read_weight(given[0], wanted, f"{what}: normalise")
+    if not isinstance(total, Quantity) or isinstance(total.value, Distribution):
+        raise InputError(f"{what}: normalise: the total must be a number, or one for each target neuron")
+    values = np.asarray(total.value, dtype=float)
+    if values.shape not in ((), (len(target),)) or not np.all(values > 0):
+        raise InputError(
+            f"{what}: normalise: the total = {total} must be positive, one number or {len(target)}, one a target neuron"
+        )
+    every = to_number(given[1], "ms", f"{what}: normalise, every")
+    if not 0 < every < float("inf"):
+        raise InputError(f"{what}: normalise: every = {every:g} ms is not positive")
+    return Normalise(np.broadcast_to(values, (len(target),)).copy(), every)
+
+
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
     """Return the weight, the matrix entries in its place, or 1 for a port whose row has no weight."""
     rows = model.rows
@@ -274,7 +315,7 @@ def _check_length(q: Quantity | DistanceFunction, rule: Rule, size: tuple[int, i
         case _:
             raise InputError(
                 f"{what} is an array, but the synapses are drawn at random ({rule}); give a"
-                " constant, a distribution or a function of distance"
+                " constant, a distribution or (of weight and delay) a function of distance"
             )
     if q.shape != (count,):
         raise InputError(f"{what} has {q.shape[0]} values, but there are {count} synapses; give one each")
