@@ -339,6 +339,10 @@ class NetworkRun:
             raise NotRecorded(f"a run that was read from a file holds no synapses: {self.path}")
         known = {p.name: p for p in self.network.projections}
         found = known.get(projection) if isinstance(projection, str) else projection
+        mine = self.network.projections
+        if not isinstance(projection, str) and found not in mine:  # of the network that this one was made of
+            at = getattr(projection, "index", len(mine))
+            found = mine[at] if at < len(mine) and mine[at].name == projection.name else found
         if found not in self.network.projections:
             name = getattr(projection, "name", projection)
             raise NotRecorded(

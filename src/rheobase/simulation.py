@@ -15,12 +15,14 @@ from rheobase.engines.result import Recording, Result
 from rheobase.errors import InputError, nearest
 from rheobase.model.neuron import Neuron
 from rheobase.run import NetworkRun, Run
+from rheobase.runs import NetworkRuns
 from rheobase.units import to_number
 
 if TYPE_CHECKING:  # what one neuron on a grid does not need is imported where it is used: a first run is waited for
     from rheobase.engines.checkpoint import Snapshot
     from rheobase.engines.exact import Exact
     from rheobase.engines.markov_run import MarkovRun
+    from rheobase.engines.shared import Shared
     from rheobase.engines.spikes import Spikes
     from rheobase.model.markov import MarkovNeuron
     from rheobase.network.network import Network
@@ -39,7 +41,9 @@ class Engine(Protocol):
 
 
 @overload
-def simulate(model: Network, until: Any = None, **options: Any) -> NetworkRun: ...
+def simulate(model: Network, until: Any = None, *, sweep: Mapping[str, Any], **options: Any) -> NetworkRuns: ...
+@overload
+def simulate(model: Network, until: Any = None, *, sweep: None = None, **options: Any) -> NetworkRun: ...
 @overload
 def simulate(model: MarkovNeuron, until: Any = None, **options: Any) -> MarkovRun: ...
 @overload
@@ -59,8 +63,9 @@ def simulate(
     overwrite: bool = False,
     n: int | None = None,
     progress: bool = False,
+    sweep: Mapping[str, Any] | None = None,
     **given: Any,
-) -> Run | NetworkRun | MarkovRun:
+) -> Run | NetworkRun | NetworkRuns | MarkovRun:
     """Return the `Run` of a neuron, of many at once, or of a network.
 
     Parameters
@@ -93,7 +98,10 @@ def simulate(
         How many equal neurons (for noise); arrays among the values set it too.
     progress : bool
         Of a network: show a bar with the time left.
-    **given
+    sweep : mapping, optional
+        Of a network: names as `Network.replace` takes them, each with a list of values, one a run; or ``"seed"``. The
+        result is a `NetworkRuns`, in which each run has the bits of a run alone. What joins the neurons is built once,
+        where it does not change. (Of neurons, arrays of values do the same.)
         Inputs (numbers, arrays with one value a neuron, stimuli such as `step`), spikes at a port
         (`spikes`, `poisson`, or a list of times), other values of parameters, initial values of states.
 
@@ -149,9 +157,15 @@ def simulate(
         from rheobase.engines.request import read_recordings
 
         recordings = read_recordings(model, record, record_every, record_neurons, end)
+        if sweep is not None:
+            if record_to is not None:
+                raise InputError("sweep= and record_to= do not go together; run one after the other, each into a file")
+            return _sweep_network(model, end, chosen, int(seed), recordings, progress, sweep)
         if record_to is None:
             return _run_network(model, end, chosen, int(seed), recordings, progress=progress)
         return _stream_network(model, end, chosen, int(seed), recordings, progress, record_to, overwrite)
+    if sweep is not None:
+        raise InputError("sweep= is for networks; of neurons give arrays of values, which makes one neuron of each")
     if record_to is not None:
         raise InputError("record_to= streams the run of a network; of neurons, write run.save(path) after the run")
     population = prepare(model, given, int(seed), None if n is None else int(n))
@@ -205,6 +219,28 @@ def _exact() -> type[Exact]:
     return Exact
 
 
+def _sweep_network(
+    net: Network,
+    until: float,
+    engine: Clock | Exact,
+    seed: int,
+    recordings: Mapping[str, Recording],
+    progress: bool,
+    sweep: Mapping[str, Any],
+) -> NetworkRuns:
+    """Return the runs of a sweep, one after the other."""
+    from rheobase.engines.shared import Shared
+    from rheobase.network.change import read_sweep
+
+    values, planned = read_sweep(net, sweep, seed)
+    shared, runs = Shared(), []
+    for changed, own in planned:
+        runs.append(_run_network(changed, until, engine, own, recordings, None, progress, shared))
+        if isinstance(engine, Clock) and runs[-1].until < (steps_until(until, engine.dt) - 0.5) * engine.dt:
+            break  # Ctrl-C
+    return NetworkRuns(tuple(runs), {name: given[: len(runs)] for name, given in values.items()})
+
+
 def _stream_network(
     net: Network,
     until: float,
@@ -249,13 +285,14 @@ def _run_network(
     recordings: Mapping[str, Recording],
     start: Snapshot | None = None,
     progress: bool = False,
+    shared: Shared | None = None,
 ) -> NetworkRun:
     """Return the run of a network, from the beginning or from a snapshot on."""
     snapshot = None
     if isinstance(engine, Clock):  # Exact does not go on from a snapshot yet
         from rheobase.engines.network import run_network
 
-        results, snapshot = run_network(net, engine, until, recordings, seed, start, progress)
+        results, snapshot = run_network(net, engine, until, recordings, seed, start, progress, None, shared)
         reached = steps_until(until, engine.dt) * engine.dt
         if snapshot.k * engine.dt < reached:
             reached = snapshot.k * engine.dt

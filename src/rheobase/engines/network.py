@@ -24,6 +24,7 @@ from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.shared import Shared
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
 from rheobase.engines.synapses import Bundle, Table, build_table
@@ -53,16 +54,18 @@ def run_network(
     start: Snapshot | None = None,
     progress: bool = False,
     stream: Stream | None = None,
+    shared: Shared | None = None,
 ) -> tuple[dict[str, Result], Snapshot]:
     """Return a result for each population of a network, and what is needed to go on.
 
     It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
-    With a `stream` spikes and traces go there; results and snapshot have none.
+    With a `stream` spikes and traces go there; results and snapshot have none. `shared` has what an earlier run of a
+    sweep has built.
     """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
-    run = _NetworkRun(net, engine, recordings, seed, total, stream)
+    run = _NetworkRun(net, engine, recordings, seed, total, stream, shared)
     if start is not None:
         run.restore(start)
     prepared = perf_counter() - begin
@@ -92,7 +95,9 @@ class _NetworkRun:
         seed: int,
         total: int,
         stream: Stream | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        self.shared = shared
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         self.recordings = recordings
         self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
@@ -161,13 +166,15 @@ class _NetworkRun:
                     which.append(i)
                 at += (self.groups[source] if source >= 0 else self.sources[-1 - source]).n
             bounds = self.groups[target].bounds
-            table = build_table(bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            how = (bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            table = build_table(*how) if self.shared is None else self.shared.table((target, port), *how)
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
             self.feeds.append(Feed(target, port, tuple(by_source), table.each))
         plastic = [p for p in self.net.projections if p.is_plastic]
         cuts = [g.bounds for g in self.groups]
-        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed)
+        share = self.shared and self.shared.plastic
+        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed, share)
 
     def _make_logs(self) -> None:
         """Make room for spikes: as far back as the longest delay, ahead as far as a chunk reaches."""

@@ -7,7 +7,9 @@ in the order of its events. Where it lies depends on the number of parts, what b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, final
 
 import numpy as np
@@ -61,7 +63,7 @@ class Plastic:
         self.projection, self.plan, self.rule, self.dt = projection, plan, rule, dt
         self.synapse: Synapse = projection.synapse
         made = build(projection, derive_key(seed, "projection", projection.index))
-        self.count = len(made)
+        self.count, self.weight = len(made), np.broadcast_to(made.weight, (len(made),))
         step = np.broadcast_to(steps_of(made.delay, dt, projection), (self.count,)).astype(np.int64)
         delays = np.unique(step)[::-1]
         column = np.searchsorted(-delays, -step)
@@ -91,8 +93,23 @@ class Plastic:
         self.given |= made.values
         _check_drawn(self.synapse, made.values, projection.name)
         self.powers, number = _powers(self.synapse, self.given, dt, projection.name)
-        self.held = self._begin(np.broadcast_to(made.weight, (self.count,)), number)
+        self.held = self._begin(self.weight, number)
         self._plan_sums(made.post)
+
+    def again(self, projection: Projection) -> Plastic:
+        """Return the same synapses as they begin, with another number as weight, or other numbers in their rows."""
+        out = copy.copy(self)
+        assert projection.synapse is not None
+        out.projection, out.synapse = projection, projection.synapse
+        weight = getattr(projection.weight, "value", None)
+        if projection.weight is not self.projection.weight and isinstance(weight, float):
+            out.weight = np.broadcast_to(weight, (self.count,))
+        if not out.synapse.varying:
+            out.given = {n: out.synapse.value(n) for n in out.synapse.parameters}
+        out.powers, number = _powers(out.synapse, out.given, out.dt, projection.name)
+        out.held = out._begin(out.weight, number)
+        out._plan_sums(self.post)
+        return out
 
     def _begin(self, weight: np.ndarray, number: np.ndarray) -> np.ndarray:
         """Return the numbers of each synapse, shape (n_synapses, n_columns); an event touches one or two lines."""
@@ -216,9 +233,7 @@ def _check_drawn(synapse: Synapse, values: Mapping[str, np.ndarray], what: str) 
             raise InputError(f"projection {what}: a value of {name} of {synapse.name} is not finite; bound it by high=")
 
 
-def _powers(
-    synapse: Synapse, values: Mapping[str, Any], dt: float, what: str
-) -> tuple[np.ndarray | None, np.ndarray]:
+def _powers(synapse: Synapse, values: Mapping[str, Any], dt: float, what: str) -> tuple[np.ndarray | None, np.ndarray]:
     """Return the step matrix of the coupled states to the power 1, 2, 4, ..., and which one each synapse has.
 
     Their shape is (31, n, n + 1), or (n_sets, 31, n, n + 1) where a parameter that differs is in them; None if no
@@ -259,6 +274,7 @@ def make_plastic(
     bounds: list[np.ndarray],
     dt: float,
     seed: int,
+    share: Callable[..., Plastic] | None = None,
 ) -> tuple[list[Plastic], list[Rule]]:
     """Return the plastic projections as the loop holds them, and their rules.
 
@@ -268,6 +284,8 @@ def make_plastic(
         Population -> (its group, or -1 - s for a source; the number of its first neuron there).
     bounds : list of arrays
         For each group, where it is cut into parts.
+    share : function, optional
+        `rheobase.engines.shared.Shared.plastic`, which takes over what an earlier run has made.
     """
     if not projections:
         return [], []
@@ -290,10 +308,18 @@ def make_plastic(
             bool(rows["on_reward"]),
             critic,
         )
-        plastic = Plastic(p, plan, rules[number], first=(lo, to), bounds=bounds[target], dt=dt, seed=seed)
+        how: dict[str, Any] = {"first": (lo, to), "bounds": bounds[target], "dt": dt, "seed": seed}
+        make = partial(Plastic, p, plan, rules[number], **how)
+        plastic = (
+            make() if share is None else share(p, make, plan, rules[number], lo, to, dt, seed, bounds[target].tobytes())
+        )
         if p.reward is not None and p.reward.critic is not None:
             part = p.reward.critic
-            plastic.arrays |= {"_critic": place[part.name][1], "_critics": part.n, "_late": plastic.shortest}
+            plastic.arrays = plastic.arrays | {
+                "_critic": place[part.name][1],
+                "_critics": part.n,
+                "_late": plastic.shortest,
+            }
         made.append(plastic)
     return made, rules
 

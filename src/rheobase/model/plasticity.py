@@ -66,9 +66,7 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
         inside = bool(np.all((np.asarray(share.value) >= 0) & (np.asarray(share.value) <= 1)))
     if not inside:
         bound = "; bound it by low=0, high=1" if isinstance(share.value, Distribution) else ""
-        raise InputError(
-            f"U = {share} must lie between 0 and 1; it is the part of the resources that is used{bound}"
-        )
+        raise InputError(f"U = {share} must lie between 0 and 1; it is the part of the resources that is used{bound}")
     late = read_quantity(tau_facil, "tau_facil").value
     facilitates = not isinstance(late, float) or late != 0
     fields: dict[str, Any] = {

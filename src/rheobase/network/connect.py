@@ -112,18 +112,22 @@ class Rows:
 
     def __init__(self, projection: Projection, key: int) -> None:
         self.projection = projection
-        self._key = key
+        self.key = key
         self._pieces = _split(projection, key) if projection.source.is_whole else []
         self._lock = threading.Lock()
         self._whole: Synapses | None = None
         self._left = projection.source.n
+
+    def relabel(self, weight: float) -> Rows:
+        """Return the same synapses, all with this weight."""
+        return Rows(dataclasses.replace(self.projection, weight=Quantity(weight)), self.key)
 
     def take(self, lo: int, hi: int) -> Synapses:
         """Return the synapses of neurons lo..hi-1 of the source population, lo a multiple of `SOURCES`; each once."""
         if len(self._pieces) > 1:
             return _build_one(*self._pieces[lo // SOURCES])
         with self._lock:
-            whole = self._whole = build(self.projection, self._key) if self._whole is None else self._whole
+            whole = self._whole = build(self.projection, self.key) if self._whole is None else self._whole
             self._left -= hi - lo
             if self._left <= 0:
                 self._whole = None

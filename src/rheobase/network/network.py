@@ -101,6 +101,38 @@ class Network:
 
         return write_tables(self)
 
+    def replace(self, values: Mapping[str, Any]) -> Network:
+        """Return another network, with some values changed; this one stays as it is.
+
+        Parameters
+        ----------
+        values : mapping
+            Names and values as `add` and `connect` take them: ``"E.tau"`` is a parameter, an initial value, an input
+            or the spikes at a port of population E, ``"drive.rate"`` the rate of a Poisson source; ``"E to I.weight"``
+            and ``.delay`` are those of the projections of that name, ``.p``, ``.indegree``, ``.outdegree``, ``.total``
+            the number of their rule, and ``"E to I.A_plus"`` a value of their synapse.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, or a value cannot be used.
+        UnitMismatch
+            If a value has another unit than the rows ask for.
+
+        Examples
+        --------
+        >>> from rheobase.model.zoo import LIF
+        >>> net = Network()
+        >>> E = net.add("E", 50, LIF(), I="0.3 nA")
+        >>> _ = net.connect(E, E, indegree=4, weight="0.5 mV", delay="1 ms", name="EE")
+        >>> other = net.replace({"E.tau": "10 ms", "EE.weight": "1 mV", "EE.indegree": 2})
+        >>> other.projections[0], str(other.projections[0].weight)
+        (<EE: random, fixed in-degree 2, multapses>, '1 mV')
+        """
+        from rheobase.network.change import change
+
+        return change(self, values)
+
     def add(self, name: str, n: int, model: Neuron | SpikeSource, positions: Any = None, **values: Any) -> Part:
         """Return the handle of a new population of `n` neurons.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from rheobase.network.rule import (
     OneToOne,
     OutDegree,
     Pairs,
+    Probability,
     Rule,
     Total,
     read_matrix,
@@ -33,7 +34,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Normalise", "Options", "Projection", "Reward", "read_projection"]
+__all__ = ["Normalise", "Options", "Projection", "Reward", "change_projection", "read_projection"]
 
 
 @final
@@ -188,6 +189,52 @@ def read_projection(
     return projection
 
 
+#: The number that a rule can be given anew by its keyword.
+_NUMBERS: Final = {Probability: "p", InDegree: "indegree", OutDegree: "outdegree", Total: "total"}
+
+
+def change_projection(projection: Projection, name: str, value: Any) -> Projection:
+    """Return a projection with another weight, delay, number of its rule, or value of its synapse.
+
+    Raises
+    ------
+    InputError
+        If it has no such value, or cannot have this one.
+    UnitMismatch
+        If it is in another unit.
+    """
+    p, rule = projection, projection.rule
+    size, what = (len(p.source), len(p.target)), f"connect {p.source} to {p.target}"
+    number = _NUMBERS.get(type(rule))
+    synapse = p.synapse
+    inside = () if synapse is None else (*synapse.parameters, *(s for s in synapse.states if s != "w"))
+    if name in ("weight", "delay"):
+        each = _one_each(value, rule, size)
+        read = read_weight(each, p.weight_dimension, what) if name == "weight" else read_delay(each, what)
+        _check_length(read, rule, size, f"{what}: {name}")
+        p = replace(p, weight=read) if name == "weight" else replace(p, delay=read)
+        _check_distances(p, what)
+    elif name == number:
+        again = getattr(rule, "multapses", None)
+        p = replace(p, rule=read_rule({name: value}, size, again, None, what))
+        _check_enough(p, what)
+    elif synapse is not None and name in inside:
+        try:
+            rows = synapse.replace(**{name: value})
+        except UnitMismatch as error:
+            raise UnitMismatch(f"{what}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{what}: {error}") from None
+        p = replace(p, synapse=_read_synapse(rows, p.plastic, *_read_port(p.target, p.port, what), what))
+        _check_length(({**rows.parameters, **rows.initial})[name], rule, size, f"{what}: {name} of {rows.name}")
+    else:
+        known = ["weight", "delay", *([number] if number else []), *inside]
+        raise InputError(
+            f"the projection {p.name} has no '{name!s:.60}'.{nearest(str(name), known)} It has: {', '.join(known)}"
+        )
+    return p
+
+
 def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
     if not isinstance(target.model, Neuron):
         raise InputError(f"{what}: {target} is a source of spikes; nothing can arrive there")
@@ -262,9 +309,13 @@ def _read_normalise(
     if given is None:
         return None
     if synapse is None:
-        raise InputError(f"{what}: normalise= is given, but the synapses are static; give synapse=, or the right weights")
+        raise InputError(
+            f"{what}: normalise= is given, but the synapses are static; give synapse=, or the right weights"
+        )
     if any(f.value != 0 for f in synapse.rows.flows if f.state == "w"):
-        raise InputError(f"{what}: normalise= takes a weight that stays as it is between events; {synapse.name} has dw/dt")
+        raise InputError(
+            f"{what}: normalise= takes a weight that stays as it is between events; {synapse.name} has dw/dt"
+        )
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise InputError(f"{what}: normalise = {given!r:.60} must be (total, every), such as ('20 mV', '500 ms')")
     total = read_weight(given[0], wanted, f"{what}: normalise")
