@@ -104,5 +104,7 @@ from rheobase.simulation import restore as restore
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live
+from rheobase.sweeps import Sweep as Sweep
+from rheobase.sweeps import sweep as sweep
 
 __version__: str
