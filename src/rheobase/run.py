@@ -283,6 +283,8 @@ class NetworkRun:
     def checkpoint(self, path: str | Path) -> Path:
         """Write all that is needed to go on bit for bit (``.npz``); `rheobase.restore` reads it, `resume` goes on.
 
+        Of a run that was recorded into a file it names that file, in which the run goes on.
+
         Raises
         ------
         InputError
@@ -290,14 +292,9 @@ class NetworkRun:
         """
         from rheobase.engines.checkpoint import write_snapshot
 
-        if self.path is not None:
-            raise InputError(
-                f"a run that was recorded into a file has no checkpoint: {self.path}; run without record_to=, or go on"
-                " by run.resume(until=) in the same process"
-            )
         if self._state is None or self.network is None:
             raise InputError(self._why_not())
-        return write_snapshot(self._state, self.network, path)
+        return write_snapshot(self._state, self.network, path, self.path)
 
     def _why_not(self) -> str:
         """Return why the run does not go on."""

@@ -1,4 +1,4 @@
-"""The runs of a sweep: one network, many values."""
+"""The runs of a batch: one network, many values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["NetworkRuns", "PopulationRuns"]
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class NetworkRuns(Sequence[NetworkRun]):
-    """The runs of a sweep, in the order of its values: ``runs[2]`` is a `NetworkRun`, with all that it has.
+    """The runs of a batch, in the order of its values: ``runs[2]`` is a `NetworkRun`, with all that it has.
 
     ``runs["E"]`` are those of a population: ``runs["E"].v`` has the shape (n_runs, n_neurons, n_times). After Ctrl-C
     there are as many runs as were begun.
@@ -31,12 +31,12 @@ class NetworkRuns(Sequence[NetworkRun]):
     Attributes
     ----------
     runs : tuple of NetworkRun
-    sweep : mapping
+    batch : mapping
         Name -> the value in each run.
     """
 
     runs: tuple[NetworkRun, ...]
-    sweep: Mapping[str, tuple[Any, ...]]
+    batch: Mapping[str, tuple[Any, ...]]
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -51,7 +51,7 @@ class NetworkRuns(Sequence[NetworkRun]):
         if isinstance(which, str):
             return PopulationRuns(which, tuple(run[which] for run in self.runs))
         if isinstance(which, slice):
-            return replace(self, runs=self.runs[which], sweep={k: v[which] for k, v in self.sweep.items()})
+            return replace(self, runs=self.runs[which], batch={k: v[which] for k, v in self.batch.items()})
         return self.runs[which]
 
     def __iter__(self) -> Iterator[NetworkRun]:
@@ -76,14 +76,14 @@ class NetworkRuns(Sequence[NetworkRun]):
         return np.stack(each)
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return all spikes as a table: run, the values of the sweep, population, neuron, time (ms). Needs pandas."""
+        """Return all spikes as a table: run, the values of the batch, population, neuron, time (ms). Needs pandas."""
         try:
             import pandas
         except ImportError:
             raise ImportError("to_pandas() needs pandas: pip install pandas") from None
         parts = []
         for i, run in enumerate(self.runs):
-            own = {"run": i} | {k: v[i] if np.ndim(v[i]) == 0 else str(v[i]) for k, v in self.sweep.items()}
+            own = {"run": i} | {k: v[i] if np.ndim(v[i]) == 0 else str(v[i]) for k, v in self.batch.items()}
             part = run.to_pandas()
             for at, (name, value) in enumerate(own.items()):
                 part.insert(at, name, value)
@@ -91,10 +91,10 @@ class NetworkRuns(Sequence[NetworkRun]):
         return pandas.concat(parts, ignore_index=True)
 
     def __repr__(self) -> str:
-        head = f"{len(self)} runs of a network: {', '.join(self.sweep)}"
+        head = f"{len(self)} runs of a network: {', '.join(self.batch)}"
         lines = []
         for i, run in enumerate(self.runs[:10]):
-            own = ", ".join(f"{k.rpartition('.')[2]} = {v[i]!s:.30}" for k, v in self.sweep.items())
+            own = ", ".join(f"{k.rpartition('.')[2]} = {v[i]!s:.30}" for k, v in self.batch.items())
             rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in run.rate().items()) if run.until else "no steps"
             lines.append(f"  {i}: {own}: {rates}")
         more = [f"  and {len(self) - 10} more"] if len(self) > 10 else []
@@ -104,7 +104,7 @@ class NetworkRuns(Sequence[NetworkRun]):
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class PopulationRuns(Sequence[Any]):
-    """A population in the runs of a sweep: ``[i]`` is its `Run`; recorded states have a leading axis (n_runs, ...)."""
+    """A population in the runs of a batch: ``[i]`` is its `Run`; recorded states have a leading axis (n_runs, ...)."""
 
     name: str
     runs: tuple[Run | Spikes, ...]

@@ -1,4 +1,4 @@
-"""What the runs of a sweep have in common: tables of synapses are built once, where nothing but weights changes."""
+"""What the runs of a batch have in common: tables of synapses are built once, where nothing but weights changes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from rheobase.engines.plastic import Plastic
 from rheobase.engines.synapses import Bundle, Table, build_table
 from rheobase.model.quantity import Quantity
+from rheobase.network.connect import Synapses, build
 from rheobase.network.projection import Projection
 
 __all__ = ["Shared", "fixed_parts", "same"]
@@ -42,6 +43,7 @@ class Shared:
     def __init__(self) -> None:
         self._tables: dict[Any, tuple[tuple[Any, ...], list[Any], Table]] = {}
         self._plastic: dict[int, tuple[tuple[Any, ...], list[Any], Plastic]] = {}
+        self._synapses: dict[int, tuple[int, list[Any], Synapses]] = {}
 
     def table(
         self, slot: Any, bundles: Sequence[Bundle], sources: Sequence[int], n: int, bounds: np.ndarray, *how: Any
@@ -75,6 +77,15 @@ class Shared:
                 weight[b.first : b.first + b.n] = _number(b.projections[0])
             return replace(table, weight=weight)
         return table
+
+    def synapses(self, projection: Projection, key: int) -> Synapses:
+        """Return `build(projection, key)`, taken over where it can be."""
+        number = _number(projection)
+        fixed = [*fixed_parts(projection), *([projection.weight] if number is None else [])]
+        known = self._synapses.get(projection.index)
+        if known is None or known[0] != key or not same(known[1], fixed):
+            known = self._synapses[projection.index] = (key, fixed, build(projection, key))
+        return known[2] if number is None else replace(known[2], weight=number)
 
     def plastic(self, projection: Projection, made: Any, *how: Any) -> Plastic:
         """Return `made()`, or the same synapses as in the latest run with other numbers."""

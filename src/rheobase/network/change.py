@@ -1,4 +1,4 @@
-"""Another network: one with some values changed, and several for a sweep."""
+"""Another network: one with some values changed, and several for a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rheobase.network.sources import Poisson, SpikeSource, poisson
 from rheobase.network.stimulus import Stimulus
 from rheobase.network.values import check_source, read_values
 
-__all__ = ["change", "read_sweep"]
+__all__ = ["change", "read_batch"]
 
 _SOURCE: Final = ("rate", "source")
 
@@ -112,8 +112,8 @@ def _rate(value: Any) -> Stimulus:
 
 
 # ------------------------------------------------------------------ several networks
-def read_sweep(net: Network, sweep: Any, seed: int) -> tuple[dict[str, tuple[Any, ...]], list[tuple[Network, int]]]:
-    """Return the values of a sweep by name, and for each of its runs the network and the seed.
+def read_batch(net: Network, batch: Any, seed: int) -> tuple[dict[str, tuple[Any, ...]], list[tuple[Network, int]]]:
+    """Return the values of a batch by name, and for each of its runs the network and the seed.
 
     Raises
     ------
@@ -122,14 +122,14 @@ def read_sweep(net: Network, sweep: Any, seed: int) -> tuple[dict[str, tuple[Any
     UnitMismatch
         If a value has another unit than the rows ask for.
     """
-    if not isinstance(sweep, Mapping) or not sweep:
-        raise InputError(f"sweep = {sweep!r:.60} must be a mapping of names to values, such as {{'E.tau': [10, 20]}}")
-    values = {str(key): _read_list(str(key), given) for key, given in sweep.items()}
+    if not isinstance(batch, Mapping) or not batch:
+        raise InputError(f"batch = {batch!r:.60} must be a mapping of names to values, such as {{'E.tau': [10, 20]}}")
+    values = {str(key): _read_list(str(key), given) for key, given in batch.items()}
     first = next(iter(values))
     for key, given in values.items():
         if len(given) != len(values[first]):
             raise InputError(
-                f"sweep: '{key}' has {len(given)} values, but '{first}' has {len(values[first])}; they are taken"
+                f"batch: '{key}' has {len(given)} values, but '{first}' has {len(values[first])}; they are taken"
                 " together, run by run: give one value each (for all combinations, such as itertools.product makes)"
             )
     runs = []
@@ -138,13 +138,13 @@ def read_sweep(net: Network, sweep: Any, seed: int) -> tuple[dict[str, tuple[Any
         if "seed" in values:
             own = values["seed"][i]
             if isinstance(own, bool) or not isinstance(own, int | np.integer) or own < 0:
-                raise InputError(f"sweep['seed'][{i}] = {own!r:.60} must be a whole number from 0")
+                raise InputError(f"batch['seed'][{i}] = {own!r:.60} must be a whole number from 0")
         try:
             changed = change(net, {key: given[i] for key, given in values.items() if key != "seed"})
         except UnitMismatch as error:
-            raise UnitMismatch(f"sweep, run {i}: {error}") from None
+            raise UnitMismatch(f"batch, run {i}: {error}") from None
         except InputError as error:
-            raise InputError(f"sweep, run {i}: {error}") from None
+            raise InputError(f"batch, run {i}: {error}") from None
         runs.append((changed, int(own)))
     return values, runs
 
@@ -159,8 +159,8 @@ def _read_list(key: str, given: Any) -> tuple[Any, ...]:
         isinstance(given, Iterable) and not isinstance(given, Mapping | Distribution | Stimulus | SpikeSource)
     )
     if not usable or isinstance(given, str | bytes) or (isinstance(given, np.ndarray) and given.ndim == 0):
-        raise InputError(f"sweep: '{key:.60}' = {given!r:.60} must be a list of values, one a run")
+        raise InputError(f"batch: '{key:.60}' = {given!r:.60} must be a list of values, one a run")
     out = tuple(given)
     if not out:
-        raise InputError(f"sweep: '{key:.60}' has no values")
+        raise InputError(f"batch: '{key:.60}' has no values")
     return out
