@@ -36,9 +36,13 @@ def batch_network(
 ) -> NetworkRuns:
     """Return the runs of a batch, one after the other."""
     from rheobase.engines.shared import Shared
+    from rheobase.engines.synapses import check_delays
     from rheobase.network.change import read_batch
 
     values, planned = read_batch(net, batch, seed)
+    if isinstance(engine, Clock):
+        for changed, _ in planned:
+            check_delays(changed.projections, engine.dt)
     shared, runs = Shared(), list[NetworkRun]()
 
     def gather() -> NetworkRuns:

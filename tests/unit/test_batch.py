@@ -133,6 +133,7 @@ def test_exact_networks_take_a_batch_too(monkeypatch: pytest.MonkeyPatch) -> Non
         ({"drive.source": [3]}, "drive.source = 3 is no source of spikes"),
         ({"s.tau_plus": [0]}, "tau_plus = 0 is not positive"),
         ({"s.q": [0]}, "s has no 'q'"),
+        ({"exc.delay": [1, 2, 0.01]}, "^projection exc: a delay of 0.01 ms is shorter than one step"),
         ({"seed": [-1]}, r"batch\['seed'\]\[0\] = -1"),
         ({}, "must be a mapping of names to values"),
         (3, "must be a mapping of names to values"),
@@ -153,10 +154,10 @@ def test_units_and_places_are_checked() -> None:
 
 
 def test_an_error_keeps_the_runs_before_it() -> None:
-    with pytest.raises(rb.InputError, match=r"batch, run 2: projection exc: a delay of 0.01 ms") as error:
-        rb.simulate(make(), until=2, seed=1, batch={"exc.delay": [1, 2, 0.01]})
+    with pytest.raises(rb.InputError, match=r"batch, run 2: projection s: a weight of 4 is above") as error:
+        rb.simulate(make(), until=2, seed=1, batch={"s.weight": [1, 2, 4]})
     assert len(error.value.done) == 2
-    assert error.value.done.batch == {"exc.delay": (1, 2)}
+    assert error.value.done.batch == {"s.weight": (1, 2)}
 
 
 def test_a_network_is_changed_without_changing_it() -> None:

@@ -27,7 +27,7 @@ from rheobase.engines.result import Recording, Result
 from rheobase.engines.shared import Shared
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
-from rheobase.engines.synapses import Bundle, Table, build_table
+from rheobase.engines.synapses import Bundle, Table, build_table, check_delays
 from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
 from rheobase.network.connect import Rows, expect_synapses
@@ -64,6 +64,7 @@ def run_network(
     """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
+    check_delays(net.projections, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
     run = _NetworkRun(net, engine, recordings, seed, total, stream, shared)
     if start is not None:
