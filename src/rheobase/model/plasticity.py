@@ -13,10 +13,10 @@ from rheobase.model.synapse import Synapse
 
 __all__ = ["reward_stdp", "static", "stdp", "triplet_stdp", "tsodyks_markram"]
 
-_REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3"
-_TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, eqs. 1-4"
+_REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152"
+_TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006"
 _SYMMETRIC: Final = (
-    "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1, sec. 4.1"
+    "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1"
 )
 
 
@@ -44,7 +44,7 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
 
     References
     ----------
-    Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323, eqs. 1-2. NEST's ``tsodyks2_synapse``.
+    Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323. NEST's ``tsodyks2_synapse``.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def stdp(
     References
     ----------
     Song, Miller & Abbott (2000) Nature Neurosci. 3: 919, doi:10.1038/78829 (additive); Morrison, Diesmann & Gerstner
-    (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1, eqs. 6-9 and fig. 7.
+    (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1.
 
     Examples
     --------
@@ -166,12 +166,12 @@ def triplet_stdp(
 
     With fast and slow traces r_1, r_2 of the presynaptic and o_1, o_2 of the postsynaptic spikes: a presynaptic spike
     changes w by ``-w_max*o_1*(A2_minus + A3_minus*r_2)``, a postsynaptic one by ``w_max*r_1*(A2_plus + A3_plus*o_2)``,
-    r_2 and o_2 as they were just before the spike. w stays in 0 .. w_max. The values are those of visual cortex
-    (table 4, full model, all-to-all).
+    r_2 and o_2 as they were just before the spike. w stays in 0 .. w_max. The values are those that the paper fitted
+    to visual cortex.
 
     References
     ----------
-    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, eqs. 1-4.
+    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, the full model. The values are those of NEST's ``stdp_triplet_synapse``.
 
     Examples
     --------
@@ -222,7 +222,7 @@ def reward_stdp(
 
     References
     ----------
-    Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3; all pairs, additive.
+    Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152; all pairs, additive.
 
     Examples
     --------
