@@ -15,9 +15,7 @@ __all__ = ["reward_stdp", "static", "stdp", "triplet_stdp", "tsodyks_markram"]
 
 _REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152"
 _TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006"
-_SYMMETRIC: Final = (
-    "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1"
-)
+_SYMMETRIC: Final = "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1"
 
 
 def static() -> Synapse:
@@ -171,7 +169,8 @@ def triplet_stdp(
 
     References
     ----------
-    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, the full model. The values are those of NEST's ``stdp_triplet_synapse``.
+    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, the full model. The
+    values are those of NEST's ``stdp_triplet_synapse``, too.
 
     Examples
     --------

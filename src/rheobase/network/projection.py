@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
-from rheobase.model.distribution import Distribution
 from rheobase.model.neuron import Neuron
-from rheobase.model.quantity import Quantity, read_quantity
+from rheobase.model.quantity import Quantity
 from rheobase.model.synapse import Synapse
+from rheobase.network.learning import Normalise, Reward, read_normalise, read_reward, read_synapse
 from rheobase.network.part import Part
 from rheobase.network.rule import (
     AllToAll,
@@ -34,7 +34,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Normalise", "Options", "Projection", "Reward", "change_projection", "read_projection"]
+__all__ = ["Options", "Projection", "change_projection", "read_projection"]
 
 
 @final
@@ -48,25 +48,6 @@ class Options:
 
     self_connections: bool = True
     periodic: tuple[float, ...] | None = None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Reward:
-    """Rewards for the synapses of a projection: given ones (times in ms, amounts), or the spikes of a population."""
-
-    times: np.ndarray
-    amounts: np.ndarray
-    critic: Part | None = None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Normalise:
-    """The sum of the weights' sizes that each target neuron is brought to, (n_target,), and how often, in ms."""
-
-    total: np.ndarray
-    every: float
 
 
 @final
@@ -175,12 +156,12 @@ def read_projection(
     _check_length(delays, rule, size, f"{what}: delay")
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
-    rows = _read_synapse(synapse, plastic, model, port, what)
+    rows = read_synapse(synapse, plastic, model, port, what)
     if rows is not None:
         for key, q in {**rows.parameters, **rows.initial}.items():
             _check_length(q, rule, size, f"{what}: {key} of {rows.name}")
-    rewards = _read_reward(reward, rows, source, what)
-    sums = _read_normalise(normalise, rows, target, model.dimensions.get(f"w_i:{port}"), what)
+    rewards = read_reward(reward, rows, source, what)
+    sums = read_normalise(normalise, rows, target, model.dimensions.get(f"w_i:{port}"), what)
     projection = Projection(
         source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards, sums
     )
@@ -225,7 +206,7 @@ def change_projection(projection: Projection, name: str, value: Any) -> Projecti
             raise UnitMismatch(f"{what}: {error}") from None
         except InputError as error:
             raise InputError(f"{what}: {error}") from None
-        p = replace(p, synapse=_read_synapse(rows, p.plastic, *_read_port(p.target, p.port, what), what))
+        p = replace(p, synapse=read_synapse(rows, p.plastic, *_read_port(p.target, p.port, what), what))
         _check_length(({**rows.parameters, **rows.initial})[name], rule, size, f"{what}: {name} of {rows.name}")
     else:
         known = ["weight", "delay", *([number] if number else []), *inside]
@@ -253,83 +234,6 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
             f" Ports: {', '.join(ports)}"
         )
     return target.model, to
-
-
-def _read_synapse(given: Any, plastic: Any, model: Neuron, port: str, what: str) -> Synapse | None:
-    if not isinstance(plastic, bool | np.bool_):
-        raise InputError(f"{what}: plastic = {plastic!r:.40} must be True or False")
-    if given is None:
-        return None
-    if not isinstance(given, Synapse):
-        called = f"; write {given.__name__}()" if callable(given) and hasattr(given, "__name__") else ""
-        raise InputError(f"{what}: synapse = {given!r:.60} is no Synapse, such as rb.stdp(...){called}")
-    if all("w_i" not in j.right.names for j in model.rows.receive[port]):
-        raise InputError(f"{what}: the row at port {port} has no w_i, so a synapse that changes it has no effect there")
-    wanted = model.dimensions.get(f"w_i:{port}")
-    for name in ("w", "w_i"):
-        unit = given.dimensions.get(name)
-        if unit is not None and wanted is not None and unit != wanted:
-            raise UnitMismatch(
-                f"{what}: {name} of {given.name} is in {unit.unit}, but the row at port {port} wants {wanted.unit}"
-            )
-    return given
-
-
-def _read_reward(given: Any, synapse: Synapse | None, source: Part, what: str) -> Reward | None:
-    wanted = synapse is not None and bool(synapse.rows.receive["on_reward"])
-    if given is None and not wanted:
-        return None
-    if not wanted:
-        raise InputError(f"{what}: reward= is given, but the synapse has no on_reward row; leave it out")
-    if given is None:
-        raise InputError(
-            f"{what}: what is the reward? give reward=(times, amounts), or the population whose spikes are rewards"
-        )
-    none = np.empty(0)
-    if isinstance(given, Part):
-        if given.network is not source.network:
-            raise InputError(f"{what}: reward = {given} belongs to another network; add it to this one")
-        if not given.is_whole:
-            raise InputError(f"{what}: reward = {given} is a part of a population; give the whole one")
-        return Reward(none, none, given)
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise InputError(f"{what}: reward = {given!r:.60} must be (times, amounts), or a population")
-    times = np.atleast_1d(np.asarray(read_quantity(given[0], f"{what}: reward times").value, dtype=float))
-    amounts = np.atleast_1d(np.asarray(read_quantity(given[1], f"{what}: rewards").value, dtype=float))
-    if times.ndim != 1 or amounts.shape not in ((1,), times.shape):
-        raise InputError(f"{what}: reward has {times.size} times and {amounts.size} amounts; give one each")
-    if not (np.all(np.isfinite(times)) and np.all(np.isfinite(amounts)) and np.all(times > 0)):
-        raise InputError(f"{what}: rewards must be finite, and their times later than 0")
-    return Reward(times, np.broadcast_to(amounts, times.shape).copy())
-
-
-def _read_normalise(
-    given: Any, synapse: Synapse | None, target: Part, wanted: Dimension | None, what: str
-) -> Normalise | None:
-    if given is None:
-        return None
-    if synapse is None:
-        raise InputError(
-            f"{what}: normalise= is given, but the synapses are static; give synapse=, or the right weights"
-        )
-    if any(f.value != 0 for f in synapse.rows.flows if f.state == "w"):
-        raise InputError(
-            f"{what}: normalise= takes a weight that stays as it is between events; {synapse.name} has dw/dt"
-        )
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise InputError(f"{what}: normalise = {given!r:.60} must be (total, every), such as ('20 mV', '500 ms')")
-    total = read_weight(given[0], wanted, f"{what}: normalise")
-    if not isinstance(total, Quantity) or isinstance(total.value, Distribution):
-        raise InputError(f"{what}: normalise: the total must be a number, or one for each target neuron")
-    values = np.asarray(total.value, dtype=float)
-    if values.shape not in ((), (len(target),)) or not np.all(values > 0):
-        raise InputError(
-            f"{what}: normalise: the total = {total} must be positive, one number or {len(target)}, one a target neuron"
-        )
-    every = to_number(given[1], "ms", f"{what}: normalise, every")
-    if not 0 < every < float("inf"):
-        raise InputError(f"{what}: normalise: every = {every:g} ms is not positive")
-    return Normalise(np.broadcast_to(values, (len(target),)).copy(), every)
 
 
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:

@@ -10,7 +10,7 @@ from rheobase.errors import InputError
 from rheobase.model.distribution import uniform
 from rheobase.model.neuron import Neuron
 from rheobase.model.synapse import Synapse
-from rheobase.network.inputs import sampled
+from rheobase.network.inputs import frequency_in_khz, sampled
 from rheobase.network.network import Network
 from rheobase.network.sources import poisson
 from rheobase.network.values import read_count
@@ -116,11 +116,11 @@ def diehl_cook(
     on, off = to_number(present, "ms", "present"), to_number(rest, "ms", "rest")
     if not (on > 0 and off >= 0 and np.isfinite(on + off)):
         raise InputError(f"present = {on:g} ms must be positive, and rest = {off:g} ms not negative")
-    hertz = to_number(rate, "Hz", "rate")
-    if not 0 <= hertz < np.inf:
-        raise InputError(f"rate = {hertz:g} Hz must be a rate from 0")
+    hertz = 1000.0 * np.asarray(frequency_in_khz(rate).value, dtype=float)
+    if hertz.ndim or not 0 <= hertz < np.inf:
+        raise InputError(f"rate = {rate!r:.40} must be one rate from 0, such as '63.75 Hz'")
     net = Network()
-    source = net.add("input", pixels, poisson(_course(shown, hertz, on, off)))
+    source = net.add("input", pixels, poisson(_course(shown, float(hertz), on, off)))
     E = net.add("E", count, _excitatory(), **_adapting(learn, theta, delta, tau_theta))
     I = net.add("I", count, _inhibitory())
     how: dict[str, Any] = {"weight": uniform(0.003, 0.303) if weights is None else weights, "name": "input to E"}
