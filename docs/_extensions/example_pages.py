@@ -67,7 +67,7 @@ def page(path: Path, pictures: Path, drawn: bool) -> str:
                 plot.save(figure, pictures / f"{name}.png")
             if (pictures / f"{name}.png").exists():
                 parts.append(f"![{module.FIGURES[name].__doc__}](pictures/{name}.png)")
-    parts.append(f"*The whole script: `examples/{path.name}`.*")
+    parts.append(f"*The whole script: `{path.relative_to(ROOT).as_posix()}`.*")
     return "\n\n".join(parts) + "\n"
 
 
@@ -78,15 +78,22 @@ def write_pages(app: Sphinx) -> None:
     pictures = folder / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     library = max(p.stat().st_mtime for p in (ROOT / "src" / "rheobase").rglob("*.py"))
-    scripts = sorted((ROOT / "examples").glob("*.py"), key=lambda p: (not p.stem.startswith("first"), p.stem))
+    examples, course = (sorted((ROOT / "examples" / f).glob("*.py")) for f in ("", "course"))
+    scripts = [*sorted(examples, key=lambda p: not p.stem.startswith("first")), *course]
     for path in status_iterator(scripts, "drawing examples... ", length=len(scripts), stringify_func=lambda p: p.stem):
         target = folder / f"{path.stem}.md"
         if target.exists() and target.stat().st_mtime > max(path.stat().st_mtime, library):
             continue
         target.write_text(page(path, pictures, path.stem not in SLOW), encoding="utf-8")
-    listed = "\n".join(p.stem for p in scripts)
     head = "# Examples\n\nEach page is a script of `examples/`; its numbers were checked when this page was built."
-    index = f"{head}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+    parts = [head]
+    for title, paths in (
+        ("A course in five chapters, with exercises", course),
+        ("Tutorials and published models", examples),
+    ):
+        listed = "\n".join(p.stem for p in paths)
+        parts.append(f"## {title}\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```")
+    index = "\n\n".join(parts) + "\n"
     (folder / "index.md").write_text(index, encoding="utf-8")
 
 
