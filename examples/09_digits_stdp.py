@@ -26,7 +26,7 @@ CLOCK = rb.Clock(dt="0.5 ms")
 # images are brighter, synapses learn faster, thresholds rise faster.
 SHOWN: dict[str, Any] = {"n": NEURONS, "present": PRESENT, "rest": REST, "rate": "128 Hz"}
 STAGES: list[dict[str, Any]] = [
-    {"A_plus": 0.1, "A_minus": 0.001, "delta": "0.1 mV", "total": 20},
+    {"A_plus": 0.1, "A_minus": 0.001, "delta": "0.1 mV", "total": 25},
 ]
 
 # %% [markdown]

@@ -216,7 +216,7 @@ def check_same_run(stored: Stored, net: Network, dt: float, seed: int) -> None:
     InputError
         If it is one.
     """
-    if (stored.dt, stored.seed) != (dt, seed) or stored.head.get("network", known := fingerprint(net)) != known:
+    if (stored.dt, stored.seed, stored.head.get("network")) != (dt, seed, fingerprint(net)):
         raise InputError(f"{stored.path} is the recording of another run; it cannot go on there")
 
 
