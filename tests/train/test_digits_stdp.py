@@ -30,4 +30,4 @@ def test_four_of_five_digits_are_told_right(example: ModuleType, seed: int) -> N
     found = example.learn(seed)
     assert found["accuracy"] > 0.80
     assert np.all(np.bincount(found["said"], minlength=10) > 20)
-    assert np.allclose(found["weights"].sum(axis=0), example.STAGES[-1]["total"], rtol=1e-9)
+    assert np.allclose(found["weights"].sum(axis=0), example.LEARNED["total"], rtol=1e-9)
