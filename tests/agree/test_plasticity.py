@@ -389,14 +389,16 @@ AMOUNTS = np.array([0.1, 0.2, 0.1, 0.25, 0.3])
     "synapse",
     [
         rb.stdp(A_plus=AMOUNTS, tau_plus=100 * AMOUNTS, w_max=30 + AMOUNTS),
-        rb.reward_stdp(A_plus=AMOUNTS, tau_c=[1000, 300, 300, 500, 700], w_max=1e5, D=AMOUNTS),  # coupled states
+        rb.reward_stdp(
+            AMOUNTS / 100, 0.001, tau_c=[1000, 300, 300, 500, 700], w_max=1000.0, D=AMOUNTS / 10
+        ),  # coupled states
         rb.tsodyks_markram(U=AMOUNTS, tau_facil=1000 * AMOUNTS),
     ],
     ids=lambda s: s.name,
 )
 def test_arrays_of_values_are_synapses_of_their_own(synapse: rb.Synapse, until: float) -> None:
     """Five synapses that differ: in one projection, and each in one."""
-    more: dict[str, Any] = {"reward": ([30.0, 50.0], [1.0, 2.0])} if synapse.rows.receive["on_reward"] else {}
+    more: dict[str, Any] = {"reward": ([30.0, 50.0], [0.1, 0.2])} if synapse.rows.receive["on_reward"] else {}
 
     def ends() -> tuple[rb.Network, Any, Any]:
         net = rb.Network()
@@ -417,7 +419,7 @@ def test_arrays_of_values_are_synapses_of_their_own(synapse: rb.Synapse, until: 
         want = [alone.weights(f"s{i}", state)[0] for i in range(5)]
         assert np.allclose(together.weights(made, state), want, rtol=1e-13, atol=0), state
     if "A_plus" in synapse.parameters:
-        assert np.array_equal(together.weights(made, "A_plus"), AMOUNTS)
+        assert np.array_equal(together.weights(made, "A_plus"), synapse.parameters["A_plus"].value)
         assert len({*together.weights(made)}) > 2
 
 
