@@ -111,7 +111,8 @@ from rheobase.recorded import convert_recording as convert_recording
 from rheobase.recorded import load as load
 from rheobase.run import NetworkRun as NetworkRun
 from rheobase.run import Run as Run
-from rheobase.simulation import restore as restore
+from rheobase.running import restore as restore
+from rheobase.runs import NetworkRuns as NetworkRuns
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live
