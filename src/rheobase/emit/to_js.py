@@ -1,0 +1,340 @@
+"""The rows as JavaScript: translated, node by node, from the very Python text that the clock engine runs.
+
+So the order of every floating-point operation is the engine's, and a run in the browser or in Node gives its spike
+steps. What is not arithmetic (the loop over steps, deliveries, refractoriness) is written here once more, in the
+order of operations of `rheobase.engines.reference`.
+
+Names of ours begin with ``_`` or ``$``, which no user's name does; a user's name that JavaScript keeps for itself
+gets a ``$`` at its end.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from rheobase.derive.additive import additive_ports
+from rheobase.derive.facts import rest_facts, step_facts
+from rheobase.derive.integrate import derive_step
+from rheobase.derive.propagate import clamp_sets, clamp_tag
+from rheobase.derive.structure import analyse
+from rheobase.emit.to_python import row_functions
+from rheobase.model.neuron import Neuron
+
+__all__ = ["print_program", "translate"]
+
+#: Words that cannot be names of variables in JavaScript, and globals whose loss would be felt.
+_TAKEN: Final = frozenset(
+    "abstract arguments async await boolean break byte case catch char class const continue debugger default delete do"
+    " double else enum eval export extends false final finally float for function get goto if implements import in"
+    " instanceof int interface let long native new null of package private protected public return set short static"
+    " super switch synchronized this throw throws transient true try typeof undefined var void volatile while with"
+    " yield NaN Infinity Math Array Float64Array Object Number isNaN globalThis self window".split()
+)
+
+#: functions of the notation and of generated Python -> what the page's engine calls them (see page/arithmetic.js)
+_FUNCTIONS: Final = {
+    "exp": "$exp",
+    "exprel": "$exprel",
+    "log": "Math.log",
+    "sqrt": "Math.sqrt",
+    "abs": "Math.abs",
+    "sin": "Math.sin",
+    "cos": "Math.cos",
+    "tan": "Math.tan",
+    "sinh": "Math.sinh",
+    "cosh": "Math.cosh",
+    "tanh": "Math.tanh",
+    "atan": "Math.atan",
+    "arctan": "Math.atan",
+    "sign": "$sign",
+    "floor": "Math.floor",
+    "min": "Math.min",
+    "max": "Math.max",
+}
+_OPERATORS: Final[dict[type, tuple[str, int]]] = {
+    ast.Add: ("+", 11),
+    ast.Sub: ("-", 11),
+    ast.Mult: ("*", 12),
+    ast.Div: ("/", 12),
+}
+_COMPARE: Final[dict[type, str]] = {
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Eq: "===",
+    ast.NotEq: "!==",
+}
+_CHOICE, _OR, _AND, _EQUAL, _UNARY, _ATOM = 2, 3, 4, 8, 14, 18
+
+Namer = Callable[[str], str]
+
+
+def mangle(name: str) -> str:
+    """Return a name as a variable of JavaScript."""
+    return f"{name}$" if name in _TAKEN else name
+
+
+def translate(text: str, rename: Namer = mangle) -> str:
+    """Return a Python expression that rheobase wrote as JavaScript, grouped as it is.
+
+    >>> translate("(0.5)*(v*v) if v > -1.0 else exp(-(v + 1.0)/2.0)")
+    'v > -1.0 ? 0.5 * (v * v) : $exp(-(v + 1.0) / 2.0)'
+    """
+    return _write(ast.parse(text, mode="eval").body, rename)[0]
+
+
+def _write(node: ast.expr, rename: Namer) -> tuple[str, int]:
+    """Return the text of a node and how strongly it binds."""
+
+    def at(child: ast.expr, least: int) -> str:
+        text, binds = _write(child, rename)
+        return text if binds >= least else f"({text})"
+
+    match node:
+        case ast.Constant(value=bool(truth)):
+            return ("true" if truth else "false"), _ATOM
+        case ast.Constant(value=int() | float() as number):
+            return repr(float(number)), _ATOM
+        case ast.Name(id="pi"):
+            return "Math.PI", _ATOM
+        case ast.Name(id="True" | "False" as name):
+            return name.lower(), _ATOM
+        case ast.Name(id=name):
+            return rename(name), _ATOM
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return f"-{at(inner, _UNARY + 1)}", _UNARY
+        case ast.UnaryOp(op=ast.UAdd(), operand=inner):
+            return _write(inner, rename)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return f"!{at(inner, _UNARY)}", _UNARY
+        case ast.BinOp(left=left, op=ast.Pow(), right=right):
+            return f"Math.pow({at(left, 0)}, {at(right, 0)})", _ATOM
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+            sign, binds = _OPERATORS[type(op)]
+            return f"{at(left, binds)} {sign} {at(right, binds + 1)}", binds
+        case ast.BoolOp(op=op, values=parts):
+            sign, binds = ("&&", _AND) if isinstance(op, ast.And) else ("||", _OR)
+            return f" {sign} ".join(at(p, binds + 1) for p in parts), binds
+        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
+            return f"{at(left, _EQUAL + 2)} {_COMPARE[type(op)]} {at(right, _EQUAL + 2)}", _EQUAL
+        case ast.IfExp(test=test, body=yes, orelse=no):
+            return f"{at(test, _CHOICE + 1)} ? {at(yes, _CHOICE + 1)} : {at(no, _CHOICE)}", _CHOICE
+        case ast.Call(func=ast.Name(id="where"), args=[test, yes, no]):
+            return f"{at(test, _CHOICE + 1)} ? {at(yes, _CHOICE + 1)} : {at(no, _CHOICE)}", _CHOICE
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _FUNCTIONS:
+            return f"{_FUNCTIONS[name]}({', '.join(at(a, 0) for a in arguments)})", _ATOM
+    raise TypeError(f"no way to write {ast.dump(node):.80} in JavaScript")
+
+
+def _names_in(text: str) -> set[str]:
+    tree = ast.parse(text, mode="eval")
+    called = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
+    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called} - {"pi"}
+
+
+def _take(neuron: Neuron, texts: Collection[str], states: bool) -> str:
+    """Return the declarations of what stands in some texts: states from the array $s, all else from the object $p."""
+    found = set().union(*(_names_in(t) for t in texts)) - {"t"}
+    parts = [f"{mangle(s)} = $s[{i}]" for i, s in enumerate(neuron.states) if states and s in found]
+    parts += [f"{mangle(n)} = $p.{n}" for n in sorted(found - set(neuron.states if states else ()))]
+    return f"const {', '.join(parts)}; " if parts else ""
+
+
+def _matrix(rows: Collection[Collection[str]]) -> str:
+    return "[" + ", ".join("[" + ", ".join(translate(t) for t in row) + "]" for row in rows) + "]"
+
+
+class _Rows:
+    """The row functions of a neuron as Python's syntax trees, to be put into a loop."""
+
+    def __init__(self, neuron: Neuron, lines: list[str]) -> None:
+        self.states = neuron.states
+        tree = ast.parse("\n".join(lines))
+        self.functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
+
+    def used(self) -> set[str]:
+        """Return the names of what the functions are given besides the states."""
+        return {a.arg for f in self.functions.values() for a in f.args.args} - set(self.states)
+
+    def statements(self, name: str, rename: Namer) -> list[str]:
+        """Return a function's statements, and what it returns assigned to the states."""
+        out: list[str] = []
+        declared: set[str] = set()
+        for line in self.functions[name].body:
+            match line:
+                case ast.Assign(targets=[ast.Name(id=target)], value=value):
+                    new = target not in self.states and target not in declared
+                    declared.add(target)
+                    out.append(f"{'let ' if new else ''}{rename(target)} = {_write(value, rename)[0]};")
+                case ast.Return(value=ast.Tuple(elts=values)):
+                    pairs = zip(self.states, (_write(v, rename)[0] for v in values), strict=True)
+                    out += [f"{rename(s)} = {text};" for s, text in pairs if text != rename(s)]
+        return out
+
+    def value(self, name: str, rename: Namer) -> str:
+        """Return what a function of one line returns."""
+        last = self.functions[name].body[-1]
+        assert isinstance(last, ast.Return)
+        assert last.value is not None
+        return _write(last.value, rename)[0]
+
+
+def _later(name: str) -> str:
+    """Name what holds at the end of a step, where all but the flow happens."""
+    return {"t": "$after", "w_i": "$w"}.get(name) or mangle(name)
+
+
+def _flow(neuron: Neuron, rows: _Rows) -> list[str]:
+    lines: list[str] = []
+    for clamped in reversed(clamp_sets(neuron)):
+        tail = "_clamped_" + "__".join(sorted(clamped)) if clamped else ""
+        test = " && ".join(f"$left_{s}[$i] > 0" for s in sorted(clamped))
+        head = f"if ({test}) {{" if clamped else "{"
+        lines += [("else " if lines else "") + head, *_indent(rows.statements(f"_flow{tail}", mangle)), "}"]
+    return lines
+
+
+def _deliver(neuron: Neuron, rows: _Rows, port: str, additive: bool) -> list[str]:
+    """Return the lines that act on what arrives at a port, clamped states kept."""
+    moved = [j.state for j in neuron.rows.receive[port]]
+    held = [s for s in neuron.refractory if s in moved]
+    act = [f"const $old_{s} = {mangle(s)};" for s in held] + rows.statements(f"_receive_{port}", _later)
+    act += [f"if ($left_{s}[$i] > 0) {mangle(s)} = $old_{s};" for s in held]
+    if additive:
+        return [
+            f"if ($sum_{port} !== null) {{",
+            *_indent([f"const $w = $sum_{port}[$row * $n + $i];", "if ($w !== 0) {", *_indent(act), "}"]),
+            "}",
+        ]
+    return [
+        f"if ($turn_{port} !== null) {{",
+        *_indent(
+            [
+                f"for (let $e = $turn_{port}.edges[$row * $n + $i]; $e < $turn_{port}.edges[$row * $n + $i + 1]; $e++) {{",
+                *_indent([f"const $w = $turn_{port}.weights[$e];", *act]),
+                "}",
+            ]
+        ),
+        "}",
+    ]
+
+
+def _advance(neuron: Neuron, rows: _Rows, varying: Collection[str], normals: int) -> list[str]:
+    """Return the loop over steps and neurons."""
+    states, targets, additive = neuron.states, list(neuron.refractory), additive_ports(neuron)
+    held = sorted(rows.used() - {*varying, "t", "dt", "w_i"} - {f"_z_{j}" for j in range(normals)})
+    inputs = sorted(set(varying) & rows.used())
+    take = ["$n = $.n", "dt = $.dt", "$keep = $.keep", "$spikes = $.spikes"]
+    take += [f"$at_{s} = $.at.{s}" for s in states] + [f"$trace_{s} = $.traces.{s}" for s in states]
+    take += [f"$left_{s} = $.left.{s}" for s in targets] + [f"$steps_{s} = $.held._steps_{s}" for s in targets]
+    take += [f"{mangle(p)} = $.held.{p}" for p in held]
+    take += [f"$in_{u} = $.inputs.{u}.data, $step_{u} = $.inputs.{u}.step, $each_{u} = $.inputs.{u}.each" for u in inputs]
+    take += [f"$sum_{p} = $.sums.{p} ?? null" if p in additive else f"$turn_{p} = $.turns.{p} ?? null" for p in neuron.ports]
+    take += [f"$z_{j} = $.normals[{j}]" for j in range(normals)]
+    take += ["$u = $.uniforms"] if neuron.rows.hazard is not None else []
+    body = [f"let {', '.join(f'{mangle(s)} = $at_{s}[$i]' for s in states)};"]
+    body += [f"const {mangle(u)} = $in_{u}[$row * $step_{u} + $i * $each_{u}];" for u in inputs]
+    body += [f"const _z_{j} = $z_{j}[$row * $n + $i];" for j in range(normals)]
+    body += _flow(neuron, rows)
+    for port in neuron.ports:
+        body += _deliver(neuron, rows, port, port in additive)
+    test = None
+    if neuron.rows.threshold is not None:
+        test = rows.value("_fires", _later)
+    elif neuron.rows.hazard is not None:
+        test = f"$u[$row * $n + $i] < 1 - $exp(-({rows.value('_hazard', _later)}) * dt)"
+    count_down = [f"if ($left_{s}[$i] > 0) $left_{s}[$i]--;" for s in targets]
+    if test is not None:
+        quiet = "".join(f"$left_{s}[$i] === 0 && " for s in targets)
+        after = ["$spikes.push($k + 1, $i);", *rows.statements("_reset", _later)]
+        after += [f"$left_{s}[$i] = $steps_{s};" for s in targets]
+        body += [f"if ({quiet}({test})) {{", *_indent(after), "}"]
+        body += [f"else {{ {' '.join(count_down)} }}"] if count_down else []
+    body += [f"$at_{s}[$i] = {mangle(s)};" for s in states]
+    body += ["if ($keep) {", *_indent([f"$trace_{s}[($row + 1) * $n + $i] = {mangle(s)};" for s in states]), "}"]
+    steps = ["const $row = $k - $.from, t = $k * dt, $after = ($k + 1) * dt;"]
+    steps += ["for (let $i = 0; $i < $n; $i++) {", *_indent(body), "}"]
+    return [
+        "($) => {",
+        *_indent([f"const {', '.join(take)};", "for (let $k = $.from; $k < $.to; $k++) {", *_indent(steps), "}"]),
+        "}",
+    ]
+
+
+def _coefficients(neuron: Neuron, names: Collection[str]) -> list[list[Any]]:
+    """Return name, number of the clamped set, row and column of each coefficient of the exact method."""
+    tags = {clamp_tag(neuron.states, c): i for i, c in enumerate(clamp_sets(neuron))}
+    out = []
+    for name in names:
+        head, _, rest = name.partition("__")
+        row, _, column = rest.partition("_")
+        out.append([name, tags[head], int(row), column])
+    return out
+
+
+def print_program(neuron: Neuron, varying: Collection[str], method: str = "auto") -> str:
+    """Return a neuron as the text of a JavaScript object that page/engine.js runs.
+
+    Parameters
+    ----------
+    varying : collection of str
+        Inputs, and parameters, that may change in time.
+    method : str
+        As for `Clock`.
+
+    Examples
+    --------
+    >>> from rheobase.model.zoo import LIF
+    >>> text = print_program(LIF(), ["I"])
+    >>> [line.strip() for line in text.splitlines() if "_P__0_u0" in line][-1]
+    'let _new_v = I * _P__0_u0 + _P__0_0 * v + _P__0_c;'
+    """
+    facts = step_facts(neuron, varying, method)
+    structure = analyse(neuron, sorted(varying))
+    step = derive_step(neuron, structure, facts.method)
+    lines, _ = row_functions(neuron, step)
+    rows = _Rows(neuron, lines)
+    rest = rest_facts(neuron)
+    flat = [text for row in rest.jacobian for text in row]
+    told: Mapping[str, Any] = {
+        "states": list(neuron.states),
+        "varying": sorted(varying),
+        "ports": list(neuron.ports),
+        "additive": sorted(additive_ports(neuron)),
+        "method": facts.method,
+        "order": facts.order,
+        "normals": facts.normals,
+        "hazard": neuron.rows.hazard is not None,
+        "refractory": dict(neuron.refractory),
+        "clamps": [sorted(c) for c in clamp_sets(neuron)],
+        "coefficients": _coefficients(neuron, facts.coefficients),
+        "noisy": list(facts.noisy),
+        "moved": sorted({j.state for j in neuron.rows.reset}),
+    }
+    parts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in told.items()]
+    parts.append(
+        f"drift: ($s, $p, t) => {{ {_take(neuron, rest.drift, True)}return [{', '.join(map(translate, rest.drift))}]; }}"
+    )
+    parts.append(f"jacobian: ($s, $p, t) => {{ {_take(neuron, flat, True)}return {_matrix(rest.jacobian)}; }}")
+    if rest.threshold is not None:
+        take = _take(neuron, [rest.threshold], True)
+        parts.append(f"fires: ($s, $p, t) => {{ {take}return {translate(rest.threshold)}; }}")
+    constant = [(s, text) for s, text in rest.reset if text is not None]
+    take = _take(neuron, [text for _, text in constant], False)
+    pairs = ", ".join(f"[{json.dumps(s)}, {translate(text)}]" for s, text in constant)
+    parts.append(f"restart: ($p, t) => {{ {take}return [{pairs}]; }}")
+    if facts.coefficients:
+        every = [t for part in (facts.a, facts.b, facts.c, facts.noise) for row in part for t in row]
+        fields = ", ".join(f"{n}: {_matrix(m)}" for n, m in zip("abcg", (facts.a, facts.b, facts.c, facts.noise), strict=True))
+        parts.append(f"matrices: ($p) => {{ {_take(neuron, every, False)}return {{{fields}}}; }}")
+    loop = _advance(neuron, rows, varying, facts.normals)
+    parts.append("\n".join(["advance: " + loop[0], *loop[1:]]))
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
+def _indent(lines: list[str]) -> list[str]:
+    return ["  " + line for line in lines]
