@@ -19,8 +19,10 @@ from rheobase.derive.additive import additive_ports
 from rheobase.derive.facts import rest_facts, step_facts
 from rheobase.derive.integrate import derive_step
 from rheobase.derive.propagate import clamp_sets, clamp_tag
-from rheobase.derive.structure import analyse
+from rheobase.derive.structure import analyse, threshold_function
+from rheobase.derive.write import write_expression
 from rheobase.emit.to_python import row_functions
+from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 
 __all__ = ["print_program", "translate"]
@@ -265,6 +267,19 @@ def _advance(neuron: Neuron, rows: _Rows, varying: Collection[str], normals: int
     ]
 
 
+def _level(neuron: Neuron) -> tuple[str, str] | None:
+    """Return a state and the text of the level that it has to cross to fire: v and theta of ``v > theta``."""
+    found = threshold_function(neuron)
+    if found is None:
+        return None
+    for name in neuron.states:
+        x = symbol(name)
+        slope = found[0].diff(x)
+        if slope in (1, -1):
+            return name, write_expression((x - found[0] / slope).expand())
+    return None
+
+
 def _coefficients(neuron: Neuron, names: Collection[str]) -> list[list[Any]]:
     """Return name, number of the clamped set, row and column of each coefficient of the exact method."""
     tags = {clamp_tag(neuron.states, c): i for i, c in enumerate(clamp_sets(neuron))}
@@ -323,6 +338,10 @@ def print_program(neuron: Neuron, varying: Collection[str], method: str = "auto"
     if rest.threshold is not None:
         take = _take(neuron, [rest.threshold], True)
         parts.append(f"fires: ($s, $p, t) => {{ {take}return {translate(rest.threshold)}; }}")
+    if (level := _level(neuron)) is not None:
+        state, text = level
+        take = _take(neuron, [text], True)
+        parts.append(f"level: {{state: {json.dumps(state)}, at: ($s, $p, t) => {{ {take}return {translate(text)}; }}}}")
     constant = [(s, text) for s, text in rest.reset if text is not None]
     take = _take(neuron, [text for _, text in constant], False)
     pairs = ", ".join(f"[{json.dumps(s)}, {translate(text)}]" for s, text in constant)

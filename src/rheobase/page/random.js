@@ -88,7 +88,17 @@ function $stepHalves(key, k0, k1) {
   return out;
 }
 
-const neuronHalves = (key, n) => $halves(n, (i) => neuronKey(key, i));
+// The keys of n neurons; those used last are kept, since a run asks for them in every piece.
+const $kept = new Map();
+
+function neuronHalves(key, n) {
+  const known = `${key} ${n}`;
+  if (!$kept.has(known)) {
+    if ($kept.size > 24) $kept.clear();
+    $kept.set(known, $halves(n, (i) => neuronKey(key, i)));
+  }
+  return $kept.get(known);
+}
 
 // Numbers in (0, 1) for steps k0..k1-1 and n neurons, row by row; the neurons' keys are made from `neurons`.
 function uniforms(key, n, k0, k1, neurons = key) {

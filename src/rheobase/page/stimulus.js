@@ -56,7 +56,15 @@ const SAMPLERS = {
   ramp: (s, dt) => $sampler(dt, (t) => s.first + (s.last - s.first) * Math.min(Math.max((t - s.on) / (s.off - s.on), 0), 1)),
   noise: $noiseSampler,
   drawn: $drawnSampler,
-  samples: (s, dt) => $sampler(dt, (t, k) => (k < s.values.length ? s.values[k] : s.values[s.values.length - 1])),
+  pieces: (s, dt) => {
+    // [first step, start, value, slope], see rheobase/explorer/catalogue.py
+    return $sampler(dt, (t, k) => {
+      let i = s.pieces.length - 1;
+      while (i > 0 && s.pieces[i][0] > k) i--;
+      const [, start, value, slope] = s.pieces[i];
+      return value + slope * (t - start);
+    });
+  },
 };
 
 // The key of the input `name` of a run with that seed (a single population has no name).

@@ -1,0 +1,481 @@
+// The tab of one neuron: what is set on the left, what it does on the right.
+
+const $GROUPS = [["own", "Your own"], ["zoo", "The zoo"], ["pattern", "Twenty firing patterns (Izhikevich 2004)"]];
+
+class NeuronTab {
+  constructor(host, catalogue, onchange) {
+    Object.assign(this, { host, catalogue, onchange, updates: 0, latency: 0, dirty: false, job: null });
+    this.side = el("div", { className: "side" });
+    this.main = el("div", { className: "main" });
+    host.append(this.side, this.main);
+    this.picker = el("select", { id: "model", "aria-label": "Model", onchange: () => this.choose(this.picker.value) });
+    this.fillPicker();
+    this.buildMain();
+  }
+
+  fillPicker() {
+    const groups = $GROUPS.map(([group, text]) => {
+      const models = this.catalogue.models.filter((m) => m.group === group);
+      return models.length ? el("optgroup", { label: text }, models.map((m) => el("option", { value: m.id }, m.label ?? m.title))) : null;
+    });
+    this.picker.replaceChildren(...groups.filter(Boolean));
+  }
+
+  choose(id, settings = null) {
+    const model = this.catalogue.models.find((m) => m.id === id && m.group !== "hidden") ?? this.catalogue.models[0];
+    this.setup = new Setup(model, this.catalogue.programs[model.program]);
+    if (settings) applyLink(this.setup, settings);
+    this.picker.value = model.id;
+    this.buildSide();
+    this.buildTraces();
+    this.update(true);
+  }
+
+  // ---------------------------------------------------------------- left
+
+  buildSide() {
+    const { setup } = this, { model } = setup;
+    const table = el("table", { className: "rows" }, el("tbody", {}, model.table.map(([heading, lines]) => el("tr", {}, el("th", { scope: "row" }, heading), el("td", {}, lines.map((tree) => el("div", {}, math(tree, true))))))));
+    const about = [model.about, model.criterion ? `To be seen: ${model.criterion}.` : ""].filter(Boolean).map((text) => el("p", { className: "about" }, text));
+    const source = model.reference ? el("details", { className: "source" }, el("summary", {}, "Source"), el("p", {}, model.reference)) : null;
+    this.parameterHost = el("div", { className: "sliders" });
+    this.compareBox = el("input", { type: "checkbox", id: "compare", checked: setup.compare, onchange: () => {
+      setup.compare = this.compareBox.checked;
+      this.buildParameters();
+      this.buildTraces();
+      this.update(true);
+    } });
+    const stimulus = this.stimulusHost = el("div", { className: "sliders" });
+    this.kindChoice = segmented("Stimulus", setup.kinds.map((k) => [k, STIMULI[k].text]), setup.kind, (kind) => {
+      setup.kind = kind;
+      this.buildStimulus();
+      this.update(true);
+    });
+    this.side.replaceChildren(
+      el("section", { className: "card" }, el("label", { className: "field", for: "model" }, el("span", {}, "Model"), this.picker), ...about, el("div", { className: "scroll" }, table), source),
+      el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "Parameters"), button("Reset", () => this.resetParameters(), "quiet", "Back to the published values")), el("label", { className: "switch", for: "compare" }, this.compareBox, el("span", { className: "track" }), "Compare two sets, A and B"), this.parameterHost),
+      el("section", { className: "card" }, el("h2", {}, "Stimulus"), this.kindChoice.node, stimulus),
+      el("section", { className: "card" }, el("h2", {}, "Run"), this.buildRun()),
+    );
+    this.buildParameters();
+    this.buildStimulus();
+  }
+
+  buildParameters() {
+    const { setup } = this;
+    this.parameterHost.classList.toggle("pair", setup.compare);
+    this.controls = {};
+    this.parameterHost.replaceChildren(...setup.model.parameters.flatMap((p) => {
+      const a = slider(p, setup.A[p.name], (x) => {
+        setup.A[p.name] = x;
+        this.update();
+      });
+      this.controls[p.name] = { A: a };
+      if (!setup.compare) return [a.node];
+      const b = slider(p, setup.B[p.name], (x) => {
+        setup.B[p.name] = x;
+        this.update();
+      }, { tone: "b", label: false });
+      this.controls[p.name].B = b;
+      return [el("div", { className: "both" }, a.node, b.node)];
+    }));
+  }
+
+  resetParameters() {
+    const { setup } = this;
+    for (const p of setup.model.parameters) setup.A[p.name] = setup.B[p.name] = p.value;
+    this.buildParameters();
+    this.update(true);
+  }
+
+  buildStimulus() {
+    const { setup } = this, { model, scale } = setup, unit = model.drive?.unit ?? "", nodes = [];
+    const change = (object, key) => (x) => {
+      object[key] = x;
+      this.update();
+    };
+    const reach = Math.max(4 * scale, Math.abs(setup.present) * 1.5), rounded = (x) => Number(x.toPrecision(2));
+    const current = (name, text) => ({ name, text, unit, low: -rounded(reach / 4), high: rounded(reach) });
+    for (const [name, text, of, what] of STIMULI[setup.kind].fields) {
+      const spec = {
+        current: current(name, text),
+        spread: { name, text, unit, low: 0, high: rounded(reach / 2), least: 0 },
+        time: { name, text, unit: "ms", low: 0, high: setup.until, least: 0 },
+        width: { name, text, unit: "ms", low: 0.1, high: rounded(setup.until / 2), log: true, open: true },
+        count: { name, text, unit: of, low: 0, high: 20, least: 0, most: 100, whole: true },
+      }[what];
+      nodes.push(slider(spec, setup.stimulus[name], change(setup.stimulus, name)).node);
+    }
+    if (setup.kind === "poisson") {
+      for (const p of model.ports) {
+        const port = setup.ports[p.name], size = Math.abs(p.weight) * 5 || 1;
+        nodes.push(el("h3", {}, model.ports.length > 1 ? `Port ${p.name}` : "Arriving spikes"));
+        nodes.push(slider({ name: "rate", text: "rate", unit: "Hz", low: 0, high: 4000, least: 0 }, port.rate, change(port, "rate")).node);
+        nodes.push(slider({ name: "weight", tree: ["msub", ["mi", "w"], ["mi", "i"]], unit: p.unit, low: p.weight < 0 ? -size : 0, high: p.weight < 0 ? 0 : size }, port.weight, change(port, "weight")).node);
+      }
+      if (model.drive) nodes.push(el("h3", {}, "and a steady current"), slider({ ...current(model.drive.name, ""), tree: model.drive.tree }, setup.steady, change(setup, "steady")).node);
+    }
+    for (const o of model.others) nodes.push(slider({ ...o, low: -1, high: 1 }, setup.others[o.name], change(setup.others, o.name)).node);
+    if (setup.kind === "drawn") nodes.push(el("p", { className: "hint" }, "Draw in the plot of the current, by mouse or finger. With the keyboard: arrow keys move a point, Tab goes to the next."), this.drawnFields());
+    if (setup.kind === "pieces") nodes.push(el("p", { className: "hint" }, "The current of the published figure."));
+    this.stimulusHost.replaceChildren(...nodes);
+  }
+
+  // Eight points of the drawn current as sliders for the keyboard.
+  drawnFields() {
+    const { setup } = this, row = el("div", { className: "points", role: "group", "aria-label": "Points of the drawn current" });
+    const s = setup.stimuli.drawn, high = Math.max(4 * setup.scale, ...s.points.map((p) => p[1])), low = Math.min(-setup.scale, ...s.points.map((p) => p[1]));
+    const shown = s.points.length <= 12 ? s.points : s.points.filter((_, i) => i % Math.ceil(s.points.length / 12) === 0);
+    for (const point of shown) {
+      row.append(el("input", { type: "range", min: low, max: high, step: (high - low) / 100, value: point[1], title: `at ${short(point[0])} ms`, "aria-label": `current at ${short(point[0])} ms`, oninput: (event) => {
+        point[1] = Number(Number(event.target.value).toPrecision(4));
+        this.update();
+      } }));
+    }
+    return row;
+  }
+
+  buildRun() {
+    const { setup } = this;
+    const steps = [0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1].filter((x) => setup.until / x <= 400000);
+    if (!steps.includes(setup.dt)) steps.push(setup.dt);
+    const dt = el("select", { id: "dt", onchange: () => {
+      setup.dt = Number(dt.value);
+      this.update(true);
+    } }, steps.sort((a, b) => a - b).map((x) => el("option", { value: x, selected: x === setup.dt }, `${x} ms`)));
+    const until = slider({ name: "until", text: "duration", unit: "ms", low: 20, high: 2000, log: true, least: 1, most: 10000 }, setup.until, (x) => {
+      setup.until = x;
+      this.update();
+    });
+    const seed = setup.model.random || setup.kinds.includes("noise") || setup.kinds.includes("poisson");
+    return el("div", { className: "sliders" }, until.node, el("label", { className: "field inline", for: "dt" }, el("span", {}, "time step"), dt), el("p", { className: "hint" }, `Method: ${setup.program.method}`, setup.program.order === "exact" ? "" : `, order ${setup.program.order}`), seed ? button("Other random numbers", () => {
+      setup.seed = (setup.seed % 999) + 1;
+      this.update(true);
+    }, "quiet") : null);
+  }
+
+  // ---------------------------------------------------------------- right
+
+  buildMain() {
+    this.numbers = el("div", { className: "numbers", "aria-live": "off" });
+    this.traceHost = el("div", { className: "traces" });
+    this.curveHost = el("div");
+    this.phaseCanvas = el("canvas", { className: "phase", role: "img", "aria-label": "Phase plane" });
+    this.phaseHead = el("h2", {}, "Phase plane");
+    this.phaseKey = el("div", { className: "key" });
+    this.curve = new Plot(this.curveHost, {
+      series: [{ label: "A", stroke: "a", width: 2 }, { label: "B", stroke: "b", width: 2, show: false }],
+      height: 15, xLabel: "current", label: "Firing rate against a constant current", marks: (context, u) => this.markPresent(context, u),
+      readout: (i) => this.readCurve(i),
+    });
+    this.curveNote = el("span", { className: "readout" });
+    this.curveCard = el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "f–I curve"), this.curveNote), this.curveHost);
+    this.phaseCard = el("section", { className: "card" }, el("div", { className: "head" }, this.phaseHead, this.phaseKey), this.phaseCanvas);
+    const save = el("div", { className: "tools" },
+      button("Copy Python", () => copyText(pythonText(this.setup), "The Python is in your clipboard"), "primary", "The Python that does the same"),
+      button("Copy link", () => copyText(location.href.split("#")[0] + writeLink("neuron", this.setup), "The link is in your clipboard"), "", "A link that keeps model and parameters"),
+      button("PNG", () => savePng(this), "", "The traces as a picture"), button("SVG", () => saveSvg(this), "", "The traces as a drawing"), button("CSV", () => saveCsv(this), "", "Traces and spikes as a table"));
+    this.main.append(el("section", { className: "card" }, el("div", { className: "head" }, this.numbers, save), this.traceHost), el("div", { className: "columns" }, this.curveCard, this.phaseCard));
+    new ResizeObserver(() => this.drawPhase()).observe(this.phaseCanvas);
+    document.addEventListener("look", () => this.setup && this.update(true));
+  }
+
+  // Groups of states that share a plot: v with its threshold, then the others by unit.
+  groups() {
+    const { model, program } = this.setup, [first, ...rest] = model.states, out = [{ states: [first], unit: first.unit }];
+    const onLevel = program.level?.state === first.name ? rest.filter((s) => s.name.startsWith("theta") && s.unit === first.unit && rest.length === 1) : [];
+    for (const s of rest.filter((r) => !onLevel.includes(r))) {
+      const last = out.slice(1).find((g) => g.unit === s.unit);
+      if (last) last.states.push(s);
+      else out.push({ states: [s], unit: s.unit });
+    }
+    return out;
+  }
+
+  buildTraces() {
+    const { setup } = this, { model, compare } = setup;
+    this.plots = [];
+    this.traceHost.replaceChildren();
+    const tones = ["a", "c", "e", "d", "b"];
+    const add = (names, unit, options) => {
+      const host = el("div"), readout = el("span", { className: "readout" });
+      const several = names.length > 1 && !compare;
+      const title = el("span", { className: "axis" }, names.flatMap((s, i) => [i ? ", " : null, several ? el("span", { className: `tone-${tones[i % 5]}` }, math(s.tree)) : math(s.tree)]), unit ? ` (${unitText(unit)})` : null);
+      this.traceHost.append(el("div", { className: "head slim" }, title, readout), host);
+      const plot = new Plot(host, { ...options, sync: "time", readout: (i) => (readout.textContent = i === null || i === undefined ? "" : this.read(i, options.at)) });
+      this.plots.push({ plot, ...options });
+      return host;
+    };
+    this.groups().forEach((group, g) => {
+      const series = [];
+      group.states.forEach((s, i) => {
+        const level = g === 0 && setup.program.level?.state === s.name;
+        if (level) series.push({ label: "threshold", stroke: "soft", width: 1.2, dash: [4, 4] });
+        series.push({ label: s.name, stroke: compare ? "a" : tones[i % 5], width: 1.7 });
+        if (compare) series.push({ label: `${s.name} B`, stroke: "b", width: 1.7, dash: group.states.length > 1 && i ? [6, 3] : undefined });
+      });
+      add(group.states, group.unit, {
+        series, height: g === 0 ? 13 : 6.5, xLabel: null, label: `${group.states.map((s) => plainName(s.name)).join(", ")} over time`, group, first: g === 0,
+        marks: g === 0 ? (context, u) => this.markSpikes(context, u) : null, at: (k) => group.states.map((s) => [s, k]),
+      });
+    });
+    const drive = model.drive;
+    if (drive) {
+      const host = add([drive], drive.unit, { series: [{ label: drive.name, stroke: "ink", width: 1.5, stepped: true }], height: 7, xLabel: "time (ms)", label: "The current over time", current: true, at: null, marks: (context, u) => this.markDrawn(context, u) });
+      this.enableDrawing(host, this.plots.at(-1).plot);
+    } else {
+      this.plots.at(-1).plot.xLabel = "time (ms)";
+      this.plots.at(-1).plot.build();
+    }
+  }
+
+  read(k, at) {
+    const { setup } = this, t = k * setup.dt, run = this.results?.A;
+    if (!run || k > setup.total) return "";
+    if (at === null) return `${short(t)} ms   ${short(run.current[k])} ${unitText(setup.model.drive.unit)}`;
+    const one = (r) => at(k).map(([s]) => `${plainName(s.name)} = ${short(r.traces[s.name][k])}`).join("  ");
+    return `${short(t)} ms   ${one(run)}${this.results.B ? `   B: ${one(this.results.B)}` : ""}`;
+  }
+
+  // Run again at the next frame; once a frame, however often a slider moves. `now`: at once.
+  update(now = false) {
+    this.asked ??= performance.now();
+    if (now) this.refresh();
+    else if (!this.dirty) {
+      this.dirty = true;
+      requestAnimationFrame(() => this.dirty && this.refresh());
+    }
+  }
+
+  refresh() {
+    this.dirty = false;
+    const { setup } = this, sets = setup.compare ? ["A", "B"] : ["A"];
+    if (setup.total > 400000) setup.until = 400000 * setup.dt;
+    this.results = Object.fromEntries(sets.map((which) => [which, setup.run(which)]));
+    this.drawTraces();
+    this.showNumbers();
+    this.updates++;
+    this.latency = performance.now() - this.asked;
+    this.asked = undefined;
+    clearTimeout(this.later);
+    this.later = setTimeout(() => this.refine(), 0);
+    this.onchange(setup);
+  }
+
+  drawTraces() {
+    const { setup, results } = this, n = setup.total + 1, { dt } = setup;
+    // no more points than can be told apart
+    const every = Math.max(1, Math.floor(n / 6000)), count = Math.floor((n - 1) / every) + 1;
+    const thin = (x) => (every === 1 ? x : Float64Array.from({ length: count }, (_, i) => x[i * every]));
+    const t = Float64Array.from({ length: count }, (_, i) => i * every * dt);
+    this.every = every;
+    for (const { plot, group, current, first } of this.plots) {
+      if (current) {
+        plot.set([t, thin(results.A.current)], { x: [0, setup.until], y: this.drawRange ?? spread(results.A.current, setup.scale) });
+        continue;
+      }
+      const data = [t];
+      for (const s of group.states) {
+        if (first && setup.program.level?.state === s.name) data.push(thin(results.A.level));
+        data.push(thin(results.A.traces[s.name]));
+        if (results.B) data.push(thin(results.B.traces[s.name]));
+      }
+      plot.set(data, { x: [0, setup.until], y: first ? $withRoom(data.slice(1)) : null });
+    }
+  }
+
+  markSpikes(context, u) {
+    if (!this.results) return;
+    drawSpikes(context, u, Object.entries(this.results).map(([which, r]) => [r.spikes, which === "A" ? "a" : "b"]));
+  }
+
+  showNumbers() {
+    const { results } = this, hz = (x) => `${short(x, 3)} Hz`;
+    const item = (text, of) => el("div", {}, el("span", { className: "what" }, text), ...Object.entries(results).map(([which, r]) => el("output", { className: `figure tone-${which === "A" ? "a" : "b"}`, "data-of": `${text} ${which}` }, of(r))));
+    const broken = Object.values(results).some((r) => r.broken);
+    this.numbers.replaceChildren(...[
+      item("spikes", (r) => String(r.count)),
+      item("rate", (r) => hz(r.rate)),
+      item("mean interval", (r) => (Number.isFinite(r.interval) ? `${short(r.interval, 4)} ms` : "–")),
+      item("CV", (r) => (Number.isFinite(r.cv) ? r.cv.toFixed(2) : "–")),
+      broken ? el("p", { className: "problem", role: "alert" }, "The numbers overflowed: choose a smaller time step, or other parameters.") : null,
+    ].filter(Boolean));
+  }
+
+  // ---------------------------------------------------------------- f-I curve and phase plane, after the traces
+
+  refine() {
+    this.refinePhase();
+    const { setup } = this, { drive } = setup.model;
+    this.curveCard.hidden = !drive;
+    if (!drive) return;
+    const key = JSON.stringify([setup.model.id, setup.A, setup.compare && setup.B, setup.others, setup.dt, setup.kind === "poisson" ? 0 : setup.present > 3 * setup.scale ? setup.present : 0]);
+    if (key === this.curveKey) return this.curve.u.redraw(false);
+    this.curveKey = key;
+    const high = Math.max(3 * setup.scale, 1.15 * setup.present), low = Math.min(0, 1.15 * setup.present, setup.model.random ? -setup.scale : 0);
+    const currents = $line(61, low, high), duration = Math.min(Math.max(setup.until, 400), 1000);
+    const token = (this.token = {}), sets = setup.compare ? ["A", "B"] : ["A"];
+    const curves = sets.map((which) => new Curve(setup, which, currents, duration));
+    const go = () => {
+      if (token !== this.token) return;
+      const rest = curves.find((c) => !c.done);
+      rest?.work(10);
+      if (curves.some((c) => !c.done)) return setTimeout(go, 0);
+      const rates = curves.map((c) => c.rates);
+      this.curves = { currents, rates };
+      this.curve.xLabel = withUnit(drive.name, drive.unit);
+      this.curve.spec[1].show = setup.compare;
+      this.curve.data = [currents, rates[0], rates[1] ?? rates[0].map(() => null)];
+      this.curve.ranges = { x: [low, high], y: [0, Math.max(10, ...rates.flat()) * 1.08] };
+      this.curve.build();
+      this.curveNote.textContent = "";
+    };
+    go();
+  }
+
+  markPresent(context, u) {
+    if (!this.results || !this.curves) return;
+    const { setup } = this, c = colours(), x = u.valToPos(setup.present, "x", true);
+    context.save();
+    context.beginPath();
+    context.rect(u.bbox.left - 6, u.bbox.top - 6, u.bbox.width + 12, u.bbox.height + 12);
+    context.clip();
+    for (const [which, r] of Object.entries(this.results)) {
+      const at = setup.kind === "step" ? $interpolate(this.curves.currents, this.curves.rates[which === "A" ? 0 : 1], setup.present) : r.rate;
+      const y = u.valToPos(at, "y", true);
+      context.beginPath();
+      context.arc(x, y, 0.38 * rem() * devicePixelRatio, 0, 7);
+      context.fillStyle = which === "A" ? c.a : c.b;
+      context.fill();
+      context.lineWidth = 2 * devicePixelRatio;
+      context.strokeStyle = c.card;
+      context.stroke();
+    }
+    context.restore();
+  }
+
+  readCurve(i) {
+    if (i === null || i === undefined || !this.curves) return void (this.curveNote.textContent = "");
+    const { currents, rates } = this.curves, unit = unitText(this.setup.model.drive.unit);
+    this.curveNote.textContent = `${short(currents[i], 3)} ${unit}   ${rates.map((r) => `${short(r[i], 3)} Hz`).join("   B: ")}`;
+  }
+
+  refinePhase() {
+    const { setup, results } = this, { model, program } = setup, n = model.states.length;
+    this.phaseCard.hidden = n > 2 || !model.drive;
+    if (this.phaseCard.hidden) return void (this.phase = null);
+    const [x, y] = program.states, all = Object.values(results), noisy = program.normals > 0;
+    const [x0, x1] = $reach(all.map((r) => r.traces[x]), program.level?.state === x ? all.map((r) => r.level) : []);
+    const env = { ...results.A.values, [model.drive.name]: 0 }, driven = { ...env, [model.drive.name]: setup.present };
+    let box;
+    if (n === 2) box = [x0, x1, ...$reach(all.map((r) => r.traces[y]), [])];
+    else {
+      const slopes = $line(60, x0, x1).flatMap((v) => [env, driven].map((e) => program.drift([v], e, 0)[0])).filter(Number.isFinite).sort((a, b) => a - b);
+      const low = slopes[Math.floor(slopes.length * 0.02)], high = slopes[Math.floor(slopes.length * 0.93)];
+      box = [x0, x1, ...padded(Math.min(low, 0), Math.max(high, 0))];
+    }
+    this.phase = phaseOf(program, env, driven, box);
+    const paths = n === 1 ? [] : Object.entries(results).map(([which, r]) => ({
+      colour: which === "A" ? "a" : "b", jumps: new Set(r.steps),
+      points: Array.from(r.traces[x], (v, k) => [v, r.traces[y][k]]),
+    }));
+    const at = program.level?.state === x && !(n === 2 && y.startsWith("theta")) ? results.A.level[0] : null;
+    this.phaseHead.textContent = n === 1 ? "Slope against state" : "Phase plane";
+    const states = model.states.map((s) => withUnit(s.name, s.unit));
+    this.phaseArguments = { paths, threshold: at, names: [states[0]] };
+    const key = (tone, ...text) => el("span", { className: `tone-${tone}` }, ...text);
+    const zero = (s) => math(["mrow", ["mi", "d"], s.tree, ["mo", "/"], ["mi", "d"], ["mi", "t"], ["mo", "="], ["mn", "0"]]);
+    this.phaseKey.replaceChildren(...(n === 1
+      ? [key("d", math(["mrow", ["mi", "d"], model.states[0].tree, ["mo", "/"], ["mi", "d"], ["mi", "t"]]), ` with the current`), key("soft", "dashed: without")]
+      : [key("d", zero(model.states[0])), key("c", zero(model.states[1])), key("soft", "upwards: ", math(model.states[1].tree))]));
+    void noisy;
+    this.drawPhase();
+  }
+
+  drawPhase() {
+    if (this.phase) drawPhase(this.phaseCanvas, { phase: this.phase, ...this.phaseArguments });
+  }
+
+  // ---------------------------------------------------------------- drawing a current by hand
+
+  markDrawn(context, u) {
+    if (this.setup.kind !== "drawn") return;
+    context.fillStyle = colours().ink;
+    for (const [t, i] of this.setup.stimulus.points) {
+      context.beginPath();
+      context.arc(u.valToPos(t, "x", true), u.valToPos(i, "y", true), (this.setup.stimulus.points.length > 30 ? 0.12 : 0.25) * rem() * devicePixelRatio, 0, 7);
+      context.fill();
+    }
+  }
+
+  enableDrawing(host, plot) {
+    const place = (event) => {
+      const box = plot.u.over.getBoundingClientRect();
+      const t = Math.min(Math.max(plot.u.posToVal(event.clientX - box.left, "x"), 0), this.setup.until);
+      const [low, high] = this.drawRange;
+      return [t, Math.min(Math.max(plot.u.posToVal(event.clientY - box.top, "y"), low), high)];
+    };
+    let last = null;
+    host.addEventListener("pointerdown", (event) => {
+      if (this.setup.kind !== "drawn" || event.button > 0) return;
+      event.preventDefault();
+      host.setPointerCapture(event.pointerId);
+      this.drawRange = [...(plot.ranges.y ?? [0, 1])];
+      last = place(event);
+      this.putPoint(last, last);
+    });
+    host.addEventListener("pointermove", (event) => {
+      if (last === null) return;
+      const here = place(event);
+      this.putPoint(last, here);
+      last = here;
+    });
+    const end = () => {
+      if (last === null) return;
+      last = null;
+      this.drawRange = null;
+      this.buildStimulus();
+      this.update();
+    };
+    host.addEventListener("pointerup", end);
+    host.addEventListener("pointercancel", end);
+    host.classList.toggle("drawable", this.setup.kind === "drawn");
+  }
+
+  // Replace the points between two places of the pointer by the line that was drawn.
+  putPoint(from, to) {
+    const s = this.setup.stimuli.drawn, gap = this.setup.until / 120, [low, high] = [Math.min(from[0], to[0]), Math.max(from[0], to[0])];
+    const tidy = ([t, i]) => [Number(t.toPrecision(5)), Number(i.toPrecision(3))];
+    const kept = s.points.filter(([t]) => t < low - gap * 0.5 || t > high + gap * 0.5);
+    const points = [...kept, tidy(to)].sort((a, b) => a[0] - b[0]);
+    s.points = points.filter((p, i) => !i || p[0] > points[i - 1][0]);
+    this.update();
+  }
+}
+
+const $withRoom = (rows) => {
+  const [low, high] = $extent(rows);
+  return low < high ? [low - (high - low) * 0.06, high + (high - low) * 0.16] : padded(low, high);
+};
+
+function $extent(rows) {
+  let low = Infinity, high = -Infinity;
+  for (const row of rows) for (const x of row) if (Number.isFinite(x)) [low, high] = [Math.min(low, x), Math.max(high, x)];
+  return low <= high ? [low, high] : [0, 1];
+}
+
+const $reach = (rows, more) => {
+  const [low, high] = $extent([...rows, ...more]), pad = (high - low || 1) * 0.12;
+  return [low - pad, high + pad];
+};
+
+function spread(current, scale) {
+  const [low, high] = $extent([current]);
+  return padded(Math.min(low, 0), Math.max(high, 0, low === high ? scale : 0));
+}
+
+function $interpolate(xs, ys, x) {
+  const i = xs.findIndex((at) => at >= x);
+  if (i <= 0) return ys[i === 0 ? 0 : ys.length - 1];
+  return ys[i - 1] + ((ys[i] - ys[i - 1]) * (x - xs[i - 1])) / (xs[i] - xs[i - 1]);
+}
