@@ -44,6 +44,8 @@ from rheobase.errors import NotRecorded as NotRecorded
 from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
 from rheobase.errors import UnitMismatch as UnitMismatch
+from rheobase.explorer import Explorer as Explorer
+from rheobase.explorer import explore as explore
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma

@@ -49,6 +49,7 @@ _EXTRAS: Final = {
     "mpi": ("mpi4py", "several machines"),
     "dask": ("dask", "sweeps over several machines"),
     "pandas": ("pandas", "runs as tables"),
+    "explore": ("starlette", "rows of your own on the page"),
 }
 
 app = typer.Typer(
@@ -198,6 +199,35 @@ def _describe(runs: list[Any]) -> str:
         where = engines[0] if len(engines) == 1 else f"{engines[0].split('(')[0]}, {len(engines)} steps"
         texts.append(f"{where}: {method}")
     return "; ".join(dict.fromkeys(texts))
+
+
+# ------------------------------------------------------------------ explore
+@app.command(
+    epilog="Examples:  rheobase explore   |   rheobase explore AdEx   |   rheobase explore C --out bursting.html"
+)
+def explore(
+    model: Annotated[
+        str | None, typer.Argument(help="A neuron of the zoo (AdEx), or a firing pattern (A to T).", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Write the page to this file, and open nothing: it can be mailed.", show_default=False),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Where it is served, on this machine only; any free port without it.", min=0, max=65535),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Tell the address, and leave the rest to you.")
+    ] = False,
+) -> None:
+    """Open the page on which neurons are played with: buckets, sliders, your own rows, networks."""
+    try:
+        page = rheobase.explore(model, out=out, port=port, browser=not no_browser, wait=True)
+    except RheobaseError as error:
+        raise _fail(str(error)) from None
+    if isinstance(page, Path):
+        typer.echo(f"{page}: {page.stat().st_size / 1e3:.0f} kB")
 
 
 # ------------------------------------------------------------------ doctor

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from rheobase.derive.additive import additive_ports
 from rheobase.derive.facts import rest_facts, step_facts
@@ -21,115 +21,12 @@ from rheobase.derive.integrate import derive_step
 from rheobase.derive.propagate import clamp_sets, clamp_tag
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.derive.write import write_expression
+from rheobase.emit.js_expression import Namer, mangle, translate, translate_node
 from rheobase.emit.to_python import row_functions
 from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 
-__all__ = ["print_program", "translate"]
-
-#: Words that cannot be names of variables in JavaScript, and globals whose loss would be felt.
-_TAKEN: Final = frozenset(
-    "abstract arguments async await boolean break byte case catch char class const continue debugger default delete do"
-    " double else enum eval export extends false final finally float for function get goto if implements import in"
-    " instanceof int interface let long native new null of package private protected public return set short static"
-    " super switch synchronized this throw throws transient true try typeof undefined var void volatile while with"
-    " yield NaN Infinity Math Array Float64Array Object Number isNaN globalThis self window".split()
-)
-
-#: functions of the notation and of generated Python -> what the page's engine calls them (see page/arithmetic.js)
-_FUNCTIONS: Final = {
-    "exp": "$exp",
-    "exprel": "$exprel",
-    "log": "Math.log",
-    "sqrt": "Math.sqrt",
-    "abs": "Math.abs",
-    "sin": "Math.sin",
-    "cos": "Math.cos",
-    "tan": "Math.tan",
-    "sinh": "Math.sinh",
-    "cosh": "Math.cosh",
-    "tanh": "Math.tanh",
-    "atan": "Math.atan",
-    "arctan": "Math.atan",
-    "sign": "$sign",
-    "floor": "Math.floor",
-    "min": "Math.min",
-    "max": "Math.max",
-}
-_OPERATORS: Final[dict[type, tuple[str, int]]] = {
-    ast.Add: ("+", 11),
-    ast.Sub: ("-", 11),
-    ast.Mult: ("*", 12),
-    ast.Div: ("/", 12),
-}
-_COMPARE: Final[dict[type, str]] = {
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Eq: "===",
-    ast.NotEq: "!==",
-}
-_CHOICE, _OR, _AND, _EQUAL, _UNARY, _ATOM = 2, 3, 4, 8, 14, 18
-
-Namer = Callable[[str], str]
-
-
-def mangle(name: str) -> str:
-    """Return a name as a variable of JavaScript."""
-    return f"{name}$" if name in _TAKEN else name
-
-
-def translate(text: str, rename: Namer = mangle) -> str:
-    """Return a Python expression that rheobase wrote as JavaScript, grouped as it is.
-
-    >>> translate("(0.5)*(v*v) if v > -1.0 else exp(-(v + 1.0)/2.0)")
-    'v > -1.0 ? 0.5 * (v * v) : $exp(-(v + 1.0) / 2.0)'
-    """
-    return _write(ast.parse(text, mode="eval").body, rename)[0]
-
-
-def _write(node: ast.expr, rename: Namer) -> tuple[str, int]:
-    """Return the text of a node and how strongly it binds."""
-
-    def at(child: ast.expr, least: int) -> str:
-        text, binds = _write(child, rename)
-        return text if binds >= least else f"({text})"
-
-    match node:
-        case ast.Constant(value=bool(truth)):
-            return ("true" if truth else "false"), _ATOM
-        case ast.Constant(value=int() | float() as number):
-            return repr(float(number)), _ATOM
-        case ast.Name(id="pi"):
-            return "Math.PI", _ATOM
-        case ast.Name(id="True" | "False" as name):
-            return name.lower(), _ATOM
-        case ast.Name(id=name):
-            return rename(name), _ATOM
-        case ast.UnaryOp(op=ast.USub(), operand=inner):
-            return f"-{at(inner, _UNARY + 1)}", _UNARY
-        case ast.UnaryOp(op=ast.UAdd(), operand=inner):
-            return _write(inner, rename)
-        case ast.UnaryOp(op=ast.Not(), operand=inner):
-            return f"!{at(inner, _UNARY)}", _UNARY
-        case ast.BinOp(left=left, op=ast.Pow(), right=right):
-            return f"Math.pow({at(left, 0)}, {at(right, 0)})", _ATOM
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            sign, binds = _OPERATORS[type(op)]
-            return f"{at(left, binds)} {sign} {at(right, binds + 1)}", binds
-        case ast.BoolOp(op=op, values=parts):
-            sign, binds = ("&&", _AND) if isinstance(op, ast.And) else ("||", _OR)
-            return f" {sign} ".join(at(p, binds + 1) for p in parts), binds
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            return f"{at(left, _EQUAL + 2)} {_COMPARE[type(op)]} {at(right, _EQUAL + 2)}", _EQUAL
-        case ast.IfExp(test=test, body=yes, orelse=no):
-            return f"{at(test, _CHOICE + 1)} ? {at(yes, _CHOICE + 1)} : {at(no, _CHOICE)}", _CHOICE
-        case ast.Call(func=ast.Name(id="where"), args=[test, yes, no]):
-            return f"{at(test, _CHOICE + 1)} ? {at(yes, _CHOICE + 1)} : {at(no, _CHOICE)}", _CHOICE
-        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _FUNCTIONS:
-            return f"{_FUNCTIONS[name]}({', '.join(at(a, 0) for a in arguments)})", _ATOM
-    raise TypeError(f"no way to write {ast.dump(node):.80} in JavaScript")
+__all__ = ["print_program"]
 
 
 def _names_in(text: str) -> set[str]:
@@ -171,9 +68,9 @@ class _Rows:
                 case ast.Assign(targets=[ast.Name(id=target)], value=value):
                     new = target not in self.states and target not in declared
                     declared.add(target)
-                    out.append(f"{'let ' if new else ''}{rename(target)} = {_write(value, rename)[0]};")
+                    out.append(f"{'let ' if new else ''}{rename(target)} = {translate_node(value, rename)[0]};")
                 case ast.Return(value=ast.Tuple(elts=values)):
-                    pairs = zip(self.states, (_write(v, rename)[0] for v in values), strict=True)
+                    pairs = zip(self.states, (translate_node(v, rename)[0] for v in values), strict=True)
                     out += [f"{rename(s)} = {text};" for s, text in pairs if text != rename(s)]
         return out
 
@@ -182,7 +79,7 @@ class _Rows:
         last = self.functions[name].body[-1]
         assert isinstance(last, ast.Return)
         assert last.value is not None
-        return _write(last.value, rename)[0]
+        return translate_node(last.value, rename)[0]
 
 
 def _later(name: str) -> str:
@@ -216,8 +113,9 @@ def _deliver(neuron: Neuron, rows: _Rows, port: str, additive: bool) -> list[str
         f"if ($turn_{port} !== null) {{",
         *_indent(
             [
-                f"for (let $e = $turn_{port}.edges[$row * $n + $i]; $e < $turn_{port}.edges[$row * $n + $i + 1]; $e++) {{",
-                *_indent([f"const $w = $turn_{port}.weights[$e];", *act]),
+                f"const {{edges: $from_{port}, weights: $weight_{port}}} = $turn_{port}, $at_{port} = $row * $n + $i;",
+                f"for (let $e = $from_{port}[$at_{port}]; $e < $from_{port}[$at_{port} + 1]; $e++) {{",
+                *_indent([f"const $w = $weight_{port}[$e];", *act]),
                 "}",
             ]
         ),
@@ -234,8 +132,12 @@ def _advance(neuron: Neuron, rows: _Rows, varying: Collection[str], normals: int
     take += [f"$at_{s} = $.at.{s}" for s in states] + [f"$trace_{s} = $.traces.{s}" for s in states]
     take += [f"$left_{s} = $.left.{s}" for s in targets] + [f"$steps_{s} = $.held._steps_{s}" for s in targets]
     take += [f"{mangle(p)} = $.held.{p}" for p in held]
-    take += [f"$in_{u} = $.inputs.{u}.data, $step_{u} = $.inputs.{u}.step, $each_{u} = $.inputs.{u}.each" for u in inputs]
-    take += [f"$sum_{p} = $.sums.{p} ?? null" if p in additive else f"$turn_{p} = $.turns.{p} ?? null" for p in neuron.ports]
+    take += [
+        f"$in_{u} = $.inputs.{u}.data, $step_{u} = $.inputs.{u}.step, $each_{u} = $.inputs.{u}.each" for u in inputs
+    ]
+    take += [
+        f"$sum_{p} = $.sums.{p} ?? null" if p in additive else f"$turn_{p} = $.turns.{p} ?? null" for p in neuron.ports
+    ]
     take += [f"$z_{j} = $.normals[{j}]" for j in range(normals)]
     take += ["$u = $.uniforms"] if neuron.rows.hazard is not None else []
     body = [f"let {', '.join(f'{mangle(s)} = $at_{s}[$i]' for s in states)};"]
@@ -331,9 +233,8 @@ def print_program(neuron: Neuron, varying: Collection[str], method: str = "auto"
         "moved": sorted({j.state for j in neuron.rows.reset}),
     }
     parts = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in told.items()]
-    parts.append(
-        f"drift: ($s, $p, t) => {{ {_take(neuron, rest.drift, True)}return [{', '.join(map(translate, rest.drift))}]; }}"
-    )
+    flow = ", ".join(map(translate, rest.drift))
+    parts.append(f"drift: ($s, $p, t) => {{ {_take(neuron, rest.drift, True)}return [{flow}]; }}")
     parts.append(f"jacobian: ($s, $p, t) => {{ {_take(neuron, flat, True)}return {_matrix(rest.jacobian)}; }}")
     if rest.threshold is not None:
         take = _take(neuron, [rest.threshold], True)
@@ -347,8 +248,9 @@ def print_program(neuron: Neuron, varying: Collection[str], method: str = "auto"
     pairs = ", ".join(f"[{json.dumps(s)}, {translate(text)}]" for s, text in constant)
     parts.append(f"restart: ($p, t) => {{ {take}return [{pairs}]; }}")
     if facts.coefficients:
-        every = [t for part in (facts.a, facts.b, facts.c, facts.noise) for row in part for t in row]
-        fields = ", ".join(f"{n}: {_matrix(m)}" for n, m in zip("abcg", (facts.a, facts.b, facts.c, facts.noise), strict=True))
+        named = dict(zip("abcg", (facts.a, facts.b, facts.c, facts.noise), strict=True))
+        every = [text for part in named.values() for row in part for text in row]
+        fields = ", ".join(f"{name}: {_matrix(part)}" for name, part in named.items())
         parts.append(f"matrices: ($p) => {{ {_take(neuron, every, False)}return {{{fields}}}; }}")
     loop = _advance(neuron, rows, varying, facts.normals)
     parts.append("\n".join(["advance: " + loop[0], *loop[1:]]))

@@ -57,7 +57,8 @@ _RELIABILITY: Final = {
 
 def describe_catalogue() -> dict[str, Any]:
     """Return all models that every page offers: ``models`` (plain JSON) and ``programs`` (texts, by number)."""
-    return remember("page", [], _describe)  # type: ignore[no-any-return]
+    found: dict[str, Any] = remember("page", [], _describe)
+    return found
 
 
 def _describe() -> dict[str, Any]:
@@ -68,7 +69,13 @@ def _describe() -> dict[str, Any]:
         described, program = describe_neuron(neuron, method)
         if program not in programs:
             programs.append(program)
-        models.append({"id": identifier, "group": group, "python": python, "program": programs.index(program), **described, **more})
+        like = next(
+            (m for m in models if group == "pattern" == m["group"] and m.get("table") == described["table"]), None
+        )
+        if like is not None:  # the rows of a pattern are said once
+            described = {k: x for k, x in described.items() if like.get(k) != x} | {"like": like["id"]}
+        known = {"id": identifier, "group": group, "python": python, "program": programs.index(program)}
+        models.append({**described, **known, **more})
 
     for name, (python, label, dt, until) in ZOO.items():
         add(name, "zoo", python, _MAKE[name](), label=label, dt=dt, until=until)

@@ -10,7 +10,7 @@ import numpy as np
 from rheobase.derive.rest import is_current
 from rheobase.emit.to_js import print_program
 from rheobase.errors import InputError
-from rheobase.explorer.mathematics import name_tree, typeset
+from rheobase.explorer.mathematics import typeset
 from rheobase.model.neuron import Neuron
 
 __all__ = ["describe_neuron", "find_drive"]
@@ -35,16 +35,17 @@ def describe_neuron(neuron: Neuron, method: str = "auto") -> tuple[dict[str, Any
             raise InputError(f"the page shows one neuron, but {name} = {q} describes several; give {name} one number")
     drive = find_drive(neuron)
     varying = sorted({*neuron.inputs, *([drive] if drive else [])})
+    shown = [n for n in neuron.parameters if n != drive]
     described = {
         "title": neuron.name,
         "about": neuron.about,
         "reference": neuron.reference,
         "states": [_describe_state(neuron, s) for s in neuron.states],
-        "parameters": [_describe_parameter(neuron, n) for n in neuron.parameters if n != drive and not _is_unit(neuron, n)],
-        "fixed": {n: neuron.parameters[n].value for n in neuron.parameters if n != drive and _is_unit(neuron, n)},
-        "drive": None if drive is None else {"name": drive, "tree": name_tree(drive), "unit": neuron.unit(drive)},
+        "parameters": [_describe_parameter(neuron, n) for n in shown if not _is_unit(neuron, n)],
+        "fixed": {n: neuron.parameters[n].value for n in shown if _is_unit(neuron, n)},
+        "drive": None if drive is None else {"name": drive, "unit": neuron.unit(drive)},
         "currents": {n: q.value for n, q in neuron.parameters.items() if is_current(n)},
-        "others": [{"name": u, "tree": name_tree(u), "unit": neuron.unit(u)} for u in neuron.inputs if u != drive],
+        "others": [{"name": u, "unit": neuron.unit(u)} for u in neuron.inputs if u != drive],
         "ports": [_describe_port(neuron, p) for p in neuron.ports],
         "table": [[heading, lines] for heading, lines in typeset(neuron)],
         "rows": {
@@ -67,7 +68,7 @@ def _is_unit(neuron: Neuron, name: str) -> bool:
 
 def _describe_state(neuron: Neuron, name: str) -> dict[str, Any]:
     q = neuron.initial.get(name)
-    return {"name": name, "tree": name_tree(name), "unit": neuron.unit(name), "initial": None if q is None else q.value}
+    return {"name": name, "unit": neuron.unit(name), "initial": None if q is None else q.value}
 
 
 def _describe_port(neuron: Neuron, port: str) -> dict[str, Any]:
@@ -102,7 +103,6 @@ def _describe_parameter(neuron: Neuron, name: str) -> dict[str, Any]:
         low, high = -_scale(neuron, unit), _scale(neuron, unit)
     return {
         "name": name,
-        "tree": name_tree(name),
         "unit": unit,
         "value": value,
         "low": _shorten(low),

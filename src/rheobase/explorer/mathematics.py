@@ -7,6 +7,7 @@ of it is ever read as HTML.
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any, Final
 
 from rheobase.model.neuron import Neuron
@@ -38,7 +39,7 @@ def name_tree(name: str) -> Tree:
     >>> name_tree("tau_m")
     ['msub', ['mi', 'τ'], ['mi', 'm']]
     """
-    head, _, tail = name.partition("_")
+    head, _, tail = re.sub(r"^([A-Za-z]+)(\d+)$", r"\1_\2", name).partition("_")
     first: Tree = ["mi", _GREEK.get(head, head)]
     if not tail:
         return first
@@ -93,7 +94,7 @@ def _tree(node: ast.expr) -> Tree:
         case ast.UnaryOp(op=ast.USub(), operand=inner):
             return _row(_operator("−"), _inside(inner, _PRODUCT))
         case ast.UnaryOp(op=ast.Not(), operand=inner):
-            return _row(["mtext", "not "], _inside(inner, 1))
+            return _row(["mtext", "not\u00a0"], _inside(inner, 1))
         case ast.UnaryOp(operand=inner):
             return _tree(inner)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
@@ -115,7 +116,7 @@ def _tree(node: ast.expr) -> Tree:
         case ast.BoolOp(op=op, values=parts):
             out: Tree = ["mrow", _inside(parts[0], 1)]
             for part in parts[1:]:
-                out += [["mtext", f" {_SIGNS[type(op)]} "], _inside(part, 1)]
+                out += [["mtext", f"\u00a0{_SIGNS[type(op)]}\u00a0"], _inside(part, 1)]
             return out
         case ast.Call(func=ast.Name(id="exp"), args=[inner]) if not isinstance(inner, ast.Constant):
             return ["msup", ["mi", "e"], _tree(inner)]
@@ -124,10 +125,9 @@ def _tree(node: ast.expr) -> Tree:
         case ast.Call(func=ast.Name(id="abs"), args=[inner]):
             return _row(_operator("|"), _tree(inner), _operator("|"))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            parts = [_tree(a) for a in arguments]
             between: Tree = []
-            for i, part in enumerate(parts):
-                between += [_operator(","), part] if i else [part]
+            for i, a in enumerate(arguments):
+                between += [_operator(","), _tree(a)] if i else [_tree(a)]
             return _row(["mi", name], _operator("("), *between, _operator(")"))
     raise TypeError(f"no way to typeset {ast.dump(node):.60}")
 
@@ -165,7 +165,8 @@ def typeset(neuron: Neuron) -> list[tuple[str, list[Tree]]]:
             parts: Tree = ["mrow"]
             for i, s in enumerate(held):
                 parts += [_operator(",")] if i else []
-                parts.append(["mtext", "threshold "] if s == "threshold" else name_tree(s))
-            lines.append(_row(parts, ["mtext", " off for " if held == ["threshold"] else " held for "], name_tree(time)))
+                parts.append(["mtext", "threshold"] if s == "threshold" else name_tree(s))
+            means = "off" if held == ["threshold"] else "held"
+            lines.append(_row(parts, ["mtext", f"\u00a0{means} for\u00a0"], name_tree(time)))
         out.append(("refractory", lines))
     return out

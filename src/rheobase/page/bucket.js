@@ -6,9 +6,8 @@ function drawBucket(canvas, { level, leak = 0, pour = false, hole = false, fired
   const [context, w, h] = prepare(canvas);
   if (w < 20) return;
   const c = colours(), r = rem(), calm = isCalm(), middle = w / 2;
-  const top = 2.6 * r, base = h - 6.2 * r, half = Math.min(w * 0.36, 6.4 * r), foot = half * 0.76, full = level / 100;
+  const top = 2.2 * r, base = h - 5 * r, half = Math.min(w * 0.36, 6.4 * r), foot = half * 0.76, full = level / 100;
   const sag = (0.35 + 3.1 * full * stretch) * r;
-  const edge = (y) => foot + (half - foot) * ((base - y) / (base - top));
   const outline = () => {
     context.beginPath();
     context.moveTo(middle - half, top);
@@ -106,7 +105,6 @@ function drawBucket(canvas, { level, leak = 0, pour = false, hole = false, fired
     context.fillStyle = c.ink;
     context.fillText("Fired", middle, 1.1 * r);
   }
-  void edge;
 }
 
 // A button that is pressed by mouse, finger, space or enter, for as long as it is held.
@@ -188,7 +186,7 @@ class BucketTab {
     this.card(1, "A bucket with a rubber bottom", [
       el("p", {}, "A neuron keeps a running total: its potential ", math(["mi", "v"]), ". Think of water in a bucket. The more there is in it, the further the bottom stretches."),
       control.node,
-    ], canvas);
+    ], canvas, el("table", { className: "rows meaning" }, el("tbody", {}, [["water in the bucket", ["potential ", math(["mi", "v"])]], ["water poured in", ["input current ", math(["mi", "I"])]], ["the hole", ["the leak"]], ["how little it stretches", ["time constant ", math(["mi", "τ"])]], ["the rim", ["threshold ", math(["msub", ["mi", "v"], ["mi", "th"]])]]].map(([bucket, neuron]) => el("tr", {}, el("th", { scope: "row" }, bucket), el("td", {}, neuron))))));
     return { frame: () => {
       if (drawn === level && canvas.width > 1) return;
       drawBucket(canvas, { level });
@@ -198,7 +196,7 @@ class BucketTab {
 
   one() {
     const canvas = el("canvas", { className: "bucket", role: "img", "aria-label": "A leaking bucket" });
-    const water = new Water({ tau: 2000 }), trail = new Trail(10000, 1);
+    const water = new Water({ tau: 2000, level: 60 }), trail = new Trail(10000, 1);
     const plotHost = el("div"), plot = new Plot(plotHost, { series: [{ label: "v", stroke: "a", width: 2 }], height: 12, xLabel: "seconds ago", label: "Level of the bucket over the last ten seconds" });
     const level = el("output", { className: "figure" }), slope = el("output", { className: "figure" });
     const add = tap("Add water", (now) => water.press(now), (now) => water.release(now));
@@ -209,20 +207,21 @@ class BucketTab {
       el("div", { className: "actions" }, add),
       el("p", { className: "hint" }, "Click for a splash, hold to keep pouring. Space and Enter do the same."),
       tau.node,
-    ], canvas, el("div", { className: "trace" }, el("div", { className: "figures" }, el("div", {}, math(["mi", "v"]), level), el("div", {}, math(["msup", ["mi", "v"], ["mo", "′"]]), slope)), plotHost));
+    ], canvas, el("div", { className: "trace" }, el("div", { className: "figures" }, el("div", {}, math(["mi", "v"]), "(%)", level), el("div", {}, math(["msup", ["mi", "v"], ["mo", "′"]]), slope)), plotHost));
     this.leaky = water;
     return { frame: (now) => {
       water.frame(now);
       trail.add(now, [water.level]);
       drawBucket(canvas, { level: water.level, hole: true, leak: water.adding ? 0 : (water.level / 100) * Math.min(1.5, 2000 / water.tau), pour: water.adding, now });
       plot.set(trail.data(now), { x: [-10, 0], y: [0, 105] });
-      level.textContent = `${water.level.toFixed(1)} %`;
-      slope.textContent = water.adding ? "filling" : `−${((1000 * water.level) / water.tau).toFixed(1)} % per s`;
+      level.textContent = water.level.toFixed(1);
+      const falls = ((1000 * water.level) / water.tau).toFixed(1);
+      slope.textContent = water.adding ? "filling" : `${falls === "0.0" ? "" : "−"}${falls} %/s`;
     } };
   }
 
   three() {
-    const taus = [500, 1000, 3000], waters = taus.map((tau) => new Water({ tau })), trail = new Trail(10000, 3), tones = ["a", "b", "c"];
+    const taus = [500, 1000, 3000], waters = taus.map((tau) => new Water({ tau, level: 100 })), trail = new Trail(10000, 3), tones = ["a", "b", "c"];
     const canvases = taus.map((tau) => el("canvas", { className: "bucket", role: "img", "aria-label": `Bucket with tau ${tau} ms` }));
     const outputs = taus.map(() => el("output", { className: "figure" }));
     const plotHost = el("div"), plot = new Plot(plotHost, { series: taus.map((tau, i) => ({ label: `${tau}`, stroke: tones[i], width: 2 })), height: 11, xLabel: "seconds ago", label: "Levels of the three buckets over the last ten seconds" });
@@ -231,7 +230,7 @@ class BucketTab {
     this.card(3, "How stretchy is the hole?", [
       el("p", {}, "The time constant ", math(["mi", "τ"]), " says how fast a bucket forgets: within ", math(["mi", "τ"]), " the level falls to 37 %. The three get the same water."),
       el("div", { className: "actions" }, add),
-    ], el("div", { className: "three" }, ...taus.map((tau, i) => el("figure", {}, canvases[i], el("figcaption", { className: `tone-${tones[i]}` }, math(["mrow", ["mi", "τ"], ["mo", "="], ["mn", String(tau)]]), " ms", outputs[i])))), el("div", { className: "trace wide" }, plotHost));
+    ], el("div", { className: "three" }, ...taus.map((tau, i) => el("figure", {}, canvases[i], el("figcaption", { className: `tone-${tones[i]}` }, math(["mrow", ["mi", "τ"], ["mo", "="], ["mn", String(tau)]]), " ms", outputs[i])))), el("div", { className: "trace wide" }, el("span", { className: "axis" }, math(["mi", "v"]), " (%)"), plotHost));
     this.waters = waters;
     return { frame: (now) => {
       waters.forEach((w, i) => {
@@ -282,7 +281,7 @@ class BucketTab {
       el("div", { className: "actions" }, add),
       tau.node,
       pause.node,
-    ], canvas, el("div", { className: "trace" }, el("div", { className: "figures" }, el("div", {}, "spikes", count), el("div", {}, state)), plotHost));
+    ], canvas, el("div", { className: "trace" }, el("div", { className: "figures" }, el("div", {}, math(["mi", "v"]), "(%)"), el("div", {}, "spikes", count), el("div", {}, state)), plotHost));
     this.fires = water;
     return { frame: (t) => {
       now = t;

@@ -30,8 +30,35 @@ function math(tree, display = false) {
   return root;
 }
 
+// A line of the table: a formula that may be broken before the terms of its outermost sum.
+function formula(tree) {
+  const flat = (part) => (part[0] === "mrow" && part[1]?.[1] !== "(" ? part.slice(1).flatMap(flat) : [part]);
+  const pieces = [["mrow"]];
+  let before = null;
+  for (const part of flat(tree)) {
+    const sum = part[0] === "mo" && (part[1] === "+" || part[1] === "−");
+    if (sum && before !== null && before[0] !== "mo") pieces.push(["mrow"]);
+    pieces.at(-1).push(part);
+    before = part;
+  }
+  return el("div", { className: "formula" }, pieces.map((piece) => math(piece, true)));
+}
+
+// The table of a neuron, typeset.
+function rowTable(table) {
+  return el("table", { className: "rows" }, el("tbody", {}, table.map(([heading, lines]) => el("tr", {}, el("th", { scope: "row" }, heading), el("td", {}, lines.map(formula))))));
+}
+
+// A name as mathematics: Greek letters, what follows an underscore below the line.
+function nameTree(name) {
+  const [head, ...tail] = name.replace(/^([A-Za-z]+)(\d+)$/, "$1_$2").split("_"), first = ["mi", $SHOWN[head] ?? head];
+  if (!tail.length) return first;
+  const below = tail.map((part) => $SHOWN[part] ?? part).join(",");
+  return ["msub", first, [/^\d+$/.test(below) ? "mn" : "mi", below]];
+}
+
 // A name as plain text, for canvas, files and screen readers.
-const $SHOWN = { alpha: "α", beta: "β", gamma: "γ", delta: "δ", Delta: "Δ", eta: "η", theta: "ϑ", mu: "μ", nu: "ν", rho: "ρ", sigma: "σ", tau: "τ", omega: "ω" };
+const $SHOWN = Object.assign(Object.create(null), { alpha: "α", beta: "β", gamma: "γ", delta: "δ", Delta: "Δ", epsilon: "ε", eta: "η", theta: "ϑ", lambda_: "λ", mu: "μ", nu: "ν", rho: "ρ", sigma: "σ", Sigma: "Σ", tau: "τ", phi: "φ", chi: "χ", psi: "ψ", omega: "ω", Omega: "Ω", Gamma: "Γ", xi: "ξ" });
 const $UNITS = { MOhm: "MΩ", uS: "µS", uA: "µA" };
 
 function plainName(name) {
@@ -106,7 +133,7 @@ function slider(spec, value, onchange, { tone = "a", label = true } = {}) {
   field.addEventListener("blur", () => show(now));
   show(value);
   const unit = el("span", { className: "unit" }, unitText(spec.unit ?? ""));
-  const name = label ? el("label", { for: id, className: "name", title: `${short(spec.low)} to ${short(spec.high)} ${unitText(spec.unit ?? "")}` }, spec.tree ? math(spec.tree) : spec.text ?? spec.name) : null;
+  const name = label ? el("label", { for: id, className: "name", title: `${short(spec.low)} to ${short(spec.high)} ${unitText(spec.unit ?? "")}` }, spec.text ?? math(spec.tree ?? nameTree(spec.name))) : null;
   const node = el("div", { className: `slider${label ? "" : " second"}` }, name, range, el("span", { className: "value" }, field, unit), problem);
   node.dataset.name = spec.name;
   return { node, show, range, field };

@@ -3,6 +3,8 @@
 const TABS = { bucket: "Bucket", neuron: "Neuron", rows: "Your rows", timing: "Timing" };
 
 function startPage(catalogue, told) {
+  const known = new Map(catalogue.models.map((m) => [m.id, m]));
+  catalogue.models = catalogue.models.map((m) => (m.like ? { ...known.get(m.like), ...m } : m));
   const begin = performance.now(), main = document.getElementById("main"), nav = document.getElementById("tabs");
   const panels = {}, links = {};
   for (const [name, text] of Object.entries(TABS)) {

@@ -14,7 +14,8 @@ function spikeCounts(run, n) {
   return out;
 }
 
-// The steady rate of each neuron in Hz: from its last intervals in the second half of the run, or 0.
+// The steady rate of each neuron in Hz: from the intervals in the second half of the run where they fill it, else from
+// the number of spikes in it.
 function steadyRates(spikes, n, dt, total) {
   const first = new Float64Array(n).fill(-1), last = new Float64Array(n), counts = new Int32Array(n);
   for (let i = 0; i < spikes.length; i += 2) {
@@ -24,7 +25,7 @@ function steadyRates(spikes, n, dt, total) {
     last[j] = k;
     counts[j]++;
   }
-  return Array.from(counts, (c, j) => (c > 1 ? (1000 * (c - 1)) / ((last[j] - first[j]) * dt) : (1000 * c) / ((total * dt) / 2)));
+  return Array.from(counts, (c, j) => (last[j] - first[j] > total / 4 ? (1000 * (c - 1)) / ((last[j] - first[j]) * dt) : (1000 * c) / ((total * dt) / 2)));
 }
 
 // Schreiber's reliability, as rheobase.schreiber computes it: the mean correlation of all pairs of spike trains smoothed

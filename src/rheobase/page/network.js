@@ -5,43 +5,37 @@ class SmallNetwork {
   constructor(program, { values, nE = 400, nI = 100, cE = 40, cI = 10, J = 0.5, g = 5, drive = 2, delay = 1.5, dt = 0.1, seed = 1 }) {
     const n = nE + nI;
     Object.assign(this, { n, nE, nI, dt, k: 0, times: [], neurons: [] });
-    this.slots = Math.round(delay / dt);
-    this.ring = { exc: new Float64Array(n * (this.slots + 1)), inh: new Float64Array(n * (this.slots + 1)) };
-    this.weights = { exc: J, inh: -g * J };
+    this.window = Math.round(delay / dt); // within a delay all neurons are independent
+    this.weights = { exc: J, inh: -g * J, ext: J };
     const threshold = (1000 * values.theta) / (J * cE * values.tau); // Hz, of each of cE outer sources
     this.expected = (drive * threshold * 1e-3 * cE) * dt;
     this.outer = deriveKey(seed, "outside");
     this.targets = connect(nE, nI, cE, cI, deriveKey(seed, "synapses"));
-    const take = (port) => (k) => this.due(port, k);
-    const ports = { exc: take("exc"), inh: take("inh"), ext: (k) => this.ext.subarray((k - this.extFrom) * n, (k - this.extFrom + 1) * n) };
+    this.due = this.empty();
+    const ports = Object.fromEntries(["exc", "inh", "ext"].map((port) => [port, () => this.due[port]]));
     const start = uniforms(deriveKey(seed, "start"), n, 0, 1).map((u) => u * values.theta);
     this.simulation = new Simulation(program, { values, initial: { v: start }, ports, dt, n, seed, keep: false });
-    this.J = J;
   }
 
-  due(port, k) {
-    const { n } = this, at = ((k + 1) % (this.slots + 1)) * n, ring = this.ring[port], out = ring.slice(at, at + n);
-    ring.fill(0, at, at + n);
-    return out;
+  empty() {
+    const size = this.window * this.n;
+    return { exc: new Float64Array(size), inh: new Float64Array(size), ext: new Float64Array(size) };
   }
 
-  advance(steps) {
-    const { n, expected } = this, to = this.k + steps;
+  // Carry on by one delay: what is sent in it arrives in the next.
+  advance() {
+    const { n, nE, expected, due, weights, targets } = this, to = this.k + this.window, next = this.empty();
     const u = uniforms(this.outer, n, this.k, to), least = Math.exp(-expected);
-    this.extFrom = this.k;
-    this.ext = new Float64Array(u.length);
-    for (let i = 0; i < u.length; i++) if (u[i] > least) this.ext[i] = this.J * poissonCount(expected, u[i]);
-    while (this.k < to) {
-      const { spikes } = this.simulation.advance(this.k + 1);
-      this.k++;
-      const at = ((this.k + this.slots) % (this.slots + 1)) * n;
-      for (let j = 1; j < spikes.length; j += 2) {
-        const i = spikes[j], port = i < this.nE ? "exc" : "inh", ring = this.ring[port], w = this.weights[port];
-        for (let e = this.targets.edges[i]; e < this.targets.edges[i + 1]; e++) ring[at + this.targets.list[e]] += w;
-        this.times.push(this.k * this.dt);
-        this.neurons.push(i);
-      }
+    for (let i = 0; i < u.length; i++) if (u[i] > least) due.ext[i] = weights.ext * poissonCount(expected, u[i]);
+    const { spikes } = this.simulation.advance(to);
+    for (let j = 0; j < spikes.length; j += 2) {
+      const i = spikes[j + 1], port = i < nE ? "exc" : "inh", sums = next[port], w = weights[port], at = (spikes[j] - this.k - 1) * n;
+      for (let e = targets.edges[i]; e < targets.edges[i + 1]; e++) sums[at + targets.list[e]] += w;
+      this.times.push(spikes[j] * this.dt);
+      this.neurons.push(i);
     }
+    this.due = next;
+    this.k = to;
   }
 
   // Rates of both populations in Hz, and the mean CV of intervals, from `start` ms on.
@@ -60,20 +54,23 @@ class SmallNetwork {
 // Who sends to whom: every neuron gets cE excitatory and cI inhibitory sources, all different, none itself.
 function connect(nE, nI, cE, cI, key) {
   const n = nE + nI, pairs = [];
-  const draw = (i, first, count, wanted, stream) => {
-    const chosen = new Set(), halves = deriveKey(0, `${key}`, stream, i);
-    let taken = 0, u = uniforms(halves, 1, 0, 4 * wanted);
-    while (chosen.size < wanted) {
-      if (taken === u.length) [u, taken] = [uniforms(halves, 1, u.length, 2 * u.length), 0];
-      const source = first + Math.floor(u[taken++] * count);
-      if (source !== i) chosen.add(source);
+  const draw = (first, count, wanted, stream) => {
+    const own = deriveKey(0, String(key), stream);
+    const chosen = Array.from({ length: n }, () => new Set());
+    for (let k = 0, missing = n; missing; k += wanted) {
+      const u = uniforms(own, n, k, k + wanted);
+      for (let j = 0; j < wanted; j++) {
+        for (let i = 0; i < n; i++) {
+          const source = first + Math.floor(u[j * n + i] * count);
+          if (source !== i && chosen[i].size < wanted) chosen[i].add(source);
+        }
+      }
+      missing = chosen.filter((c) => c.size < wanted).length;
     }
-    for (const source of chosen) pairs.push([source, i]);
+    chosen.forEach((sources, i) => sources.forEach((source) => pairs.push([source, i])));
   };
-  for (let i = 0; i < n; i++) {
-    draw(i, 0, nE, cE, "exc");
-    draw(i, nE, nI, cI, "inh");
-  }
+  draw(0, nE, cE, "exc");
+  draw(nE, nI, cI, "inh");
   const edges = new Int32Array(n + 1), list = new Int32Array(pairs.length);
   for (const [source] of pairs) edges[source + 1]++;
   for (let i = 0; i < n; i++) edges[i + 1] += edges[i];

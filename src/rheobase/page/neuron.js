@@ -35,7 +35,7 @@ class NeuronTab {
 
   buildSide() {
     const { setup } = this, { model } = setup;
-    const table = el("table", { className: "rows" }, el("tbody", {}, model.table.map(([heading, lines]) => el("tr", {}, el("th", { scope: "row" }, heading), el("td", {}, lines.map((tree) => el("div", {}, math(tree, true))))))));
+    const table = rowTable(model.table);
     const about = [model.about, model.criterion ? `To be seen: ${model.criterion}.` : ""].filter(Boolean).map((text) => el("p", { className: "about" }, text));
     const source = model.reference ? el("details", { className: "source" }, el("summary", {}, "Source"), el("p", {}, model.reference)) : null;
     this.parameterHost = el("div", { className: "sliders" });
@@ -113,7 +113,7 @@ class NeuronTab {
         nodes.push(slider({ name: "rate", text: "rate", unit: "Hz", low: 0, high: 4000, least: 0 }, port.rate, change(port, "rate")).node);
         nodes.push(slider({ name: "weight", tree: ["msub", ["mi", "w"], ["mi", "i"]], unit: p.unit, low: p.weight < 0 ? -size : 0, high: p.weight < 0 ? 0 : size }, port.weight, change(port, "weight")).node);
       }
-      if (model.drive) nodes.push(el("h3", {}, "and a steady current"), slider({ ...current(model.drive.name, ""), tree: model.drive.tree }, setup.steady, change(setup, "steady")).node);
+      if (model.drive) nodes.push(el("h3", {}, "and a steady current"), slider(current(model.drive.name, undefined), setup.steady, change(setup, "steady")).node);
     }
     for (const o of model.others) nodes.push(slider({ ...o, low: -1, high: 1 }, setup.others[o.name], change(setup.others, o.name)).node);
     if (setup.kind === "drawn") nodes.push(el("p", { className: "hint" }, "Draw in the plot of the current, by mouse or finger. With the keyboard: arrow keys move a point, Tab goes to the next."), this.drawnFields());
@@ -169,7 +169,7 @@ class NeuronTab {
       readout: (i) => this.readCurve(i),
     });
     this.curveNote = el("span", { className: "readout" });
-    this.curveCard = el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "f–I curve"), this.curveNote), this.curveHost);
+    this.curveCard = el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "f–I curve ", el("small", {}, "firing rate (Hz)")), this.curveNote), this.curveHost);
     this.phaseCard = el("section", { className: "card" }, el("div", { className: "head" }, this.phaseHead, this.phaseKey), this.phaseCanvas);
     const save = el("div", { className: "tools" },
       button("Copy Python", () => copyText(pythonText(this.setup), "The Python is in your clipboard"), "primary", "The Python that does the same"),
@@ -200,7 +200,7 @@ class NeuronTab {
     const add = (names, unit, options) => {
       const host = el("div"), readout = el("span", { className: "readout" });
       const several = names.length > 1 && !compare;
-      const title = el("span", { className: "axis" }, names.flatMap((s, i) => [i ? ", " : null, several ? el("span", { className: `tone-${tones[i % 5]}` }, math(s.tree)) : math(s.tree)]), unit ? ` (${unitText(unit)})` : null);
+      const title = el("span", { className: "axis" }, names.flatMap((s, i) => [i ? ", " : null, several ? el("span", { className: `tone-${tones[i % 5]}` }, math(nameTree(s.name))) : math(nameTree(s.name))]), unit ? ` (${unitText(unit)})` : null);
       this.traceHost.append(el("div", { className: "head slim" }, title, readout), host);
       const plot = new Plot(host, { ...options, sync: "time", readout: (i) => (readout.textContent = i === null || i === undefined ? "" : this.read(i, options.at)) });
       this.plots.push({ plot, ...options });
@@ -364,11 +364,12 @@ class NeuronTab {
     const { setup, results } = this, { model, program } = setup, n = model.states.length;
     this.phaseCard.hidden = n > 2 || !model.drive;
     if (this.phaseCard.hidden) return void (this.phase = null);
-    const [x, y] = program.states, all = Object.values(results), noisy = program.normals > 0;
-    const [x0, x1] = $reach(all.map((r) => r.traces[x]), program.level?.state === x ? all.map((r) => r.level) : []);
+    const [x, y] = program.states, all = Object.values(results);
+    const level = program.level?.state === x ? all.map((r) => r.level) : [];
+    const [x0, x1] = n === 1 ? $reach(all.map((r) => r.traces[x]), level) : $bulk(all.map((r) => r.traces[x]), level);
     const env = { ...results.A.values, [model.drive.name]: 0 }, driven = { ...env, [model.drive.name]: setup.present };
     let box;
-    if (n === 2) box = [x0, x1, ...$reach(all.map((r) => r.traces[y]), [])];
+    if (n === 2) box = [x0, x1, ...$reach(all.map((r) => r.traces[y]), [], 0.3)];
     else {
       const slopes = $line(60, x0, x1).flatMap((v) => [env, driven].map((e) => program.drift([v], e, 0)[0])).filter(Number.isFinite).sort((a, b) => a - b);
       const low = slopes[Math.floor(slopes.length * 0.02)], high = slopes[Math.floor(slopes.length * 0.93)];
@@ -380,15 +381,15 @@ class NeuronTab {
       points: Array.from(r.traces[x], (v, k) => [v, r.traces[y][k]]),
     }));
     const at = program.level?.state === x && !(n === 2 && y.startsWith("theta")) ? results.A.level[0] : null;
-    this.phaseHead.textContent = n === 1 ? "Slope against state" : "Phase plane";
+    const { unit } = model.states[0];
+    this.phaseHead.replaceChildren(...(n === 1 ? ["Slope ", el("small", {}, `of ${plainName(x)} (${unit ? `${unitText(unit)}/ms` : "per ms"})`)] : ["Phase plane"]));
     const states = model.states.map((s) => withUnit(s.name, s.unit));
     this.phaseArguments = { paths, threshold: at, names: [states[0]] };
     const key = (tone, ...text) => el("span", { className: `tone-${tone}` }, ...text);
-    const zero = (s) => math(["mrow", ["mi", "d"], s.tree, ["mo", "/"], ["mi", "d"], ["mi", "t"], ["mo", "="], ["mn", "0"]]);
+    const zero = (s) => math(["mrow", ["mi", "d"], nameTree(s.name), ["mo", "/"], ["mi", "d"], ["mi", "t"], ["mo", "="], ["mn", "0"]]);
     this.phaseKey.replaceChildren(...(n === 1
-      ? [key("d", math(["mrow", ["mi", "d"], model.states[0].tree, ["mo", "/"], ["mi", "d"], ["mi", "t"]]), ` with the current`), key("soft", "dashed: without")]
-      : [key("d", zero(model.states[0])), key("c", zero(model.states[1])), key("soft", "upwards: ", math(model.states[1].tree))]));
-    void noisy;
+      ? [key("d", math(["mrow", ["mi", "d"], nameTree(model.states[0].name), ["mo", "/"], ["mi", "d"], ["mi", "t"]]), ` with the current`), key("soft", "dashed: without")]
+      : [key("d", zero(model.states[0])), key("c", zero(model.states[1])), key("soft", "upwards: ", math(nameTree(model.states[1].name)))]));
     this.drawPhase();
   }
 
@@ -464,8 +465,17 @@ function $extent(rows) {
   return low <= high ? [low, high] : [0, 1];
 }
 
-const $reach = (rows, more) => {
-  const [low, high] = $extent([...rows, ...more]), pad = (high - low || 1) * 0.12;
+// Where a state spends its time, with some room: the upswing of a spike is left out.
+function $bulk(rows, level) {
+  const all = Float64Array.from(rows.flatMap((r) => Array.from(r))).filter(Number.isFinite).sort();
+  if (!all.length) return [0, 1];
+  const low = all[0], high = all[Math.floor(0.97 * (all.length - 1))], room = 0.35 * (high - low || 1);
+  const near = level.map((r) => r[0]).filter((x) => x < high + 3 * room);
+  return [low - room, Math.max(high + room, ...near.map((x) => x + 0.2 * room))];
+}
+
+const $reach = (rows, more, room = 0.12) => {
+  const [low, high] = $extent([...rows, ...more]), pad = (high - low || 1) * room;
   return [low - pad, high + pad];
 };
 

@@ -113,6 +113,7 @@ function drawPhase(canvas, { phase, paths, threshold, names }) {
     points.forEach(([x, y], i) => (i && !jumps.has(i) ? context.lineTo(px(x), py(y)) : context.moveTo(px(x), py(y))));
     context.stroke();
     context.setLineDash([1.5, 3]);
+    context.globalAlpha = 0.45;
     context.beginPath();
     for (const i of jumps) {
       if (!i || !points[i]) continue;
@@ -121,6 +122,7 @@ function drawPhase(canvas, { phase, paths, threshold, names }) {
     }
     context.stroke();
     context.setLineDash([]);
+    context.globalAlpha = 1;
   }
   for (const { x, stable } of phase.points) {
     context.beginPath();

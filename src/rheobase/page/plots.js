@@ -6,7 +6,7 @@ function $axes(xLabel) {
   const c = colours(), line = { stroke: c.line, width: 1 };
   const common = { font: font(0.74), stroke: c.soft, ticks: { ...line, size: 4 } };
   return [
-    { ...common, grid: { show: false }, gap: 3, size: xLabel === null ? 6 : rem() * 1.5, values: xLabel === null ? () => [] : undefined, space: rem() * 4, label: xLabel ?? undefined, labelSize: rem() * 1.15, labelGap: 0, labelFont: font(0.74) },
+    { ...common, grid: { show: false }, gap: 3, size: xLabel === null ? 6 : rem() * 1.5, values: (_, at) => (xLabel === null ? [] : at.map((x) => short(x))), space: rem() * 4, label: xLabel ?? undefined, labelSize: rem() * 1.15, labelGap: 0, labelFont: font(0.74) },
     { ...common, grid: line, size: rem() * GUTTER, gap: 3, space: rem() * 2, values: (_, ticks) => ticks.map((x) => short(x)) },
   ];
 }

@@ -28,37 +28,37 @@ function deriveKey(seed, ...names) {
 const stepKey = (key, step) => mix(((key ^ 0xd1b54a32d192ed03n) + BigInt(step + 1) * $GOLDEN) & $MASK);
 const neuronKey = (key, i) => mix((key + BigInt(i + 1) * $GOLDEN) & $MASK);
 
-// ---------------------------------------------------------------- many at once, in halves: upper in $hi, lower in $lo
+// ---------------------------------------------------------------- many at once, in halves: upper in $word[0], lower in $word[1]
 
-let $hi = 0;
-let $lo = 0;
+const $word = new Uint32Array(2);
 
-function $multiply(bh, bl) {
-  const ah = $hi;
-  const al = $lo;
-  const a0 = al & 0xffff, a1 = al >>> 16, b0 = bl & 0xffff, b1 = bl >>> 16;
-  const low = a0 * b0;
-  const middle = a0 * b1 + a1 * b0 + (low >>> 16);
-  $lo = (((middle % 65536) << 16) | (low & 0xffff)) >>> 0;
-  $hi = (a1 * b1 + Math.floor(middle / 65536) + Math.imul(ah, bl) + Math.imul(al, bh)) >>> 0;
-}
-
-function $xorShift(s) {
-  const h = $hi;
-  $lo = ($lo ^ (($lo >>> s) | (h << (32 - s)))) >>> 0;
-  $hi = (h ^ (h >>> s)) >>> 0;
-}
-
-// Hash the sum of a neuron's and a step's key.
+// Hash the sum of two keys, a neuron's and a step's, into $word. All in local whole numbers of 32 bits: products of
+// two of them are put together from halves of 16.
 function $hash(kh, kl, sh, sl) {
-  const low = kl + sl;
-  $lo = low >>> 0;
-  $hi = (kh + sh + (low > 0xffffffff ? 1 : 0)) >>> 0;
-  $xorShift(30);
-  $multiply(0xbf58476d, 0x1ce4e5b9);
-  $xorShift(27);
-  $multiply(0x94d049bb, 0x133111eb);
-  $xorShift(31);
+  const sum = kl + sl;
+  let l = sum >>> 0, h = (kh + sh + (sum > 4294967295 ? 1 : 0)) >>> 0, t = 0, low = 0, carry = 0;
+  l = (l ^ ((l >>> 30) | (h << 2))) >>> 0;
+  h = (h ^ (h >>> 30)) >>> 0;
+  // times 0xbf58476d1ce4e5b9
+  t = Math.imul(l & 0xffff, 0xe5b9) >>> 0;
+  low = t & 0xffff;
+  t = (Math.imul(l >>> 16, 0xe5b9) >>> 0) + (t >>> 16);
+  carry = t >>> 16;
+  t = (Math.imul(l & 0xffff, 0x1ce4) >>> 0) + (t & 0xffff);
+  h = (Math.imul(l >>> 16, 0x1ce4) + carry + (t >>> 16) + Math.imul(h, 0x1ce4e5b9) + Math.imul(l, 0xbf58476d)) >>> 0;
+  l = ((t << 16) | low) >>> 0;
+  l = (l ^ ((l >>> 27) | (h << 5))) >>> 0;
+  h = (h ^ (h >>> 27)) >>> 0;
+  // times 0x94d049bb133111eb
+  t = Math.imul(l & 0xffff, 0x11eb) >>> 0;
+  low = t & 0xffff;
+  t = (Math.imul(l >>> 16, 0x11eb) >>> 0) + (t >>> 16);
+  carry = t >>> 16;
+  t = (Math.imul(l & 0xffff, 0x1331) >>> 0) + (t & 0xffff);
+  h = (Math.imul(l >>> 16, 0x1331) + carry + (t >>> 16) + Math.imul(h, 0x133111eb) + Math.imul(l, 0x94d049bb)) >>> 0;
+  l = ((t << 16) | low) >>> 0;
+  $word[1] = l ^ ((l >>> 31) | (h << 1));
+  $word[0] = h ^ (h >>> 31);
 }
 
 // The keys of `count` steps from k0 (or of neurons) as a list of halves.
@@ -79,8 +79,8 @@ function $stepHalves(key, k0, k1) {
   const out = new Uint32Array(2 * Math.max(k1 - k0, 0));
   for (let i = 0; i < k1 - k0; i++) {
     $hash(bh, bl, 0, 0);
-    out[2 * i] = $hi;
-    out[2 * i + 1] = $lo;
+    out[2 * i] = $word[0];
+    out[2 * i + 1] = $word[1];
     const low = bl + 0x7f4a7c15;
     bl = low >>> 0;
     bh = (bh + 0x9e3779b9 + (low > 0xffffffff ? 1 : 0)) >>> 0;
@@ -107,7 +107,7 @@ function uniforms(key, n, k0, k1, neurons = key) {
   for (let k = 0, at = 0; k < k1 - k0; k++) {
     for (let i = 0; i < n; i++, at++) {
       $hash(keys[2 * i], keys[2 * i + 1], steps[2 * k], steps[2 * k + 1]);
-      out[at] = ($hi * 1048576 + ($lo >>> 12) + 0.5) * 2 ** -52;
+      out[at] = ($word[0] * 1048576 + ($word[1] >>> 12) + 0.5) * 2 ** -52;
     }
   }
   return out;
@@ -147,8 +147,8 @@ function normals(key, n, k0, k1, neurons = key) {
     const even = (2 * j - k0) * n, odd = even + n;
     for (let i = 0; i < n; i++) {
       $hash(keys[2 * i], keys[2 * i + 1], steps[2 * (j - first)], steps[2 * (j - first) + 1]);
-      const low = $lo;
-      let r = Math.sqrt(-2 * $logUnit($hi + 0.5));
+      const low = $word[1];
+      let r = Math.sqrt(-2 * $logUnit($word[0] + 0.5));
       if (low & 2) r = -r;
       const x = ((low >>> 2) - 536870911.5) * (1.5707963267948966 * 2 ** -30);
       const q = x * x;

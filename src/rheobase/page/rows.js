@@ -113,9 +113,9 @@ class RowsTab {
     const t = run.current.map((_, k) => k * setup.dt);
     this.plot.set([t, run.traces[first.name]], { x: [0, setup.until], y: $withRoom([run.traces[first.name]]) });
     this.preview.replaceChildren(
-      el("table", { className: "rows" }, el("tbody", {}, model.table.map(([heading, lines]) => el("tr", {}, el("th", { scope: "row" }, heading), el("td", {}, lines.map((tree) => el("div", {}, math(tree, true)))))))),
-      el("p", { className: "hint" }, `Method: ${setup.program.method}. `, model.drive ? ["Driven by ", math(model.drive.tree), ` = ${short(setup.present)} ${unitText(model.drive.unit)}, `] : "Driven by Poisson spikes, ", `${run.count} spikes in ${short(setup.until)} ms.`),
-      el("div", { className: "axis" }, math(first.tree), first.unit ? ` (${unitText(first.unit)})` : ""),
+      rowTable(model.table),
+      el("p", { className: "hint" }, `Method: ${setup.program.method}. `, model.drive ? ["Driven by ", math(nameTree(model.drive.name)), ` = ${short(setup.present)} ${unitText(model.drive.unit)}, `] : "Driven by Poisson spikes, ", `${run.count} spikes in ${short(setup.until)} ms.`),
+      el("div", { className: "axis" }, math(nameTree(first.name)), first.unit ? ` (${unitText(first.unit)})` : ""),
     );
     this.go.disabled = false;
   }

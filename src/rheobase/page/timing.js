@@ -162,7 +162,7 @@ class TimingTab {
       net = this.net = new SmallNetwork(program, { values, g: settings.g, drive: settings.drive, seed: settings.seed, dt });
       let drawn = 0;
       this.slices("network", () => {
-        net.advance(20);
+        net.advance();
         const done = net.k * dt >= until - 1e-9;
         if (done || performance.now() - drawn > 60) {
           drawn = performance.now();

@@ -10,6 +10,7 @@ class Water {
     this.last = null;
     this.pressed = null;
     this.fillUntil = -Infinity;
+    this.splashes = 0; // frames of a click still to come, so that a click fills the bucket on slow screens, too
     this.firedAt = -Infinity;
     this.spikes = [];
   }
@@ -28,7 +29,9 @@ class Water {
   }
 
   click(now) {
-    if (!this.isRefractory(now)) this.fillUntil = now + CLICK.lasts;
+    if (this.isRefractory(now)) return;
+    this.fillUntil = now + CLICK.lasts;
+    this.splashes = 100 / CLICK.adds;
   }
 
   // Carry on to the time of a frame; returns whether the bucket fires in it.
@@ -40,11 +43,14 @@ class Water {
       this.level = 0;
       this.pressed = null;
       this.fillUntil = -Infinity;
+      this.splashes = 0;
       return false;
     }
-    if (now < this.fillUntil || this.pressed !== null) {
+    const splash = now < this.fillUntil || this.splashes > 0;
+    if (splash || this.pressed !== null) {
       this.adding = true;
-      this.level = Math.min(100, this.level + (now < this.fillUntil ? CLICK.adds : 1));
+      this.splashes--;
+      this.level = Math.min(100, this.level + (splash ? CLICK.adds : 1));
     } else this.level *= Math.exp(-dt / this.tau);
     if (!this.fires || this.level < this.rim) return false;
     this.firedAt = now;
