@@ -35,6 +35,7 @@ _PAGE: Final = (
     "bucket.js",
     "export.js",
     "neuron.js",
+    "curves.js",
     "rows.js",
     "timing.js",
     "main.js",

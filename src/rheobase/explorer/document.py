@@ -34,13 +34,26 @@ def build_page(model: Neuron | str | None = None, served: dict[str, Any] | None 
     return build_document(models, programs, told, title)
 
 
+def _fields(model: Neuron) -> dict[str, str]:
+    """Return a neuron as the texts of the page's fields (see `rheobase.explorer.worker.read_rows`)."""
+    receive = [f"{port}: {line}" for port, text in model.receive.items() for line in text.splitlines()]
+    return {
+        "evolve": model.evolve,
+        "receive": model.receive["spikes"] if model.ports == ("spikes",) else "\n".join(receive),
+        "threshold": model.threshold or "",
+        "hazard": model.hazard or "",
+        "reset": model.reset or "",
+        "refractory": "\n".join(f"{state}: {time}" for state, time in model.refractory.items()),
+        "values": "\n".join(f"{n} = {q}" for n, q in [*model.parameters.items(), *model.initial.items()]),
+    }
+
+
 def _add(model: Neuron, models: list[dict[str, Any]], programs: list[str]) -> str:
     """Add a model of the caller's to those of the page; return its identifier."""
     if not isinstance(model, Neuron):
         raise InputError(f"explore wants a Neuron, not {type(model).__name__}; take one such as rb.LIF()")
     described, program = describe_neuron(model)
-    values = "\n".join(f"{n} = {q}" for n, q in [*model.parameters.items(), *model.initial.items()])
-    described |= {"id": "own", "group": "own", "python": "", "label": model.name, "given": values}
+    described |= {"id": "own", "group": "own", "python": "", "label": model.name, "given": _fields(model)}
     if program not in programs:
         programs.append(program)
     models.insert(0, described | {"program": programs.index(program)})

@@ -15,7 +15,7 @@ from rheobase.model.neuron import Neuron
 
 __all__ = ["answer", "read_rows"]
 
-_ROWS: Final = ("evolve", "receive", "threshold", "reset", "refractory", "values")
+_ROWS: Final = ("evolve", "receive", "threshold", "hazard", "reset", "refractory", "values")
 _MEMORY: Final = 4 << 30
 _NAME: Final = re.compile(r"^([A-Za-z_]\w*)\s*:(?!=)\s*(.*)$")
 
@@ -29,7 +29,7 @@ def read_rows(data: Any) -> Neuron:
         As `Neuron` does; also where a line of values is not ``name = value``.
     """
     if not isinstance(data, Mapping) or not all(isinstance(data.get(k, ""), str) for k in _ROWS):
-        raise InputError("rows are texts: evolve, receive, threshold, reset, refractory, values")
+        raise InputError("rows are texts: evolve, receive, threshold, hazard, reset, refractory, values")
     text = {k: str(data.get(k, "")).strip() for k in _ROWS}
     if not text["evolve"]:
         raise RowError("evolve", "nothing is written here; write for example  tau dv/dt = E_L - v + R*I")
@@ -39,6 +39,7 @@ def read_rows(data: Any) -> Neuron:
         text["threshold"] or None,
         text["reset"] or None,
         _read_refractory(text["refractory"]),
+        text["hazard"] or None,
         name="your neuron",
         **_read_values(text["values"]),
     )

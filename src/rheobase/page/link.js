@@ -3,7 +3,7 @@
 function writeLink(tab, setup) {
   const out = new URLSearchParams(), { model } = setup;
   out.set("m", model.id);
-  if (model.group === "own") out.set("rows", JSON.stringify({ rows: model.rows, values: model.given, name: model.title }));
+  if (model.group === "own") out.set("rows", JSON.stringify(model.given));
   for (const which of setup.compare ? ["A", "B"] : ["A"]) {
     for (const p of model.parameters) if (setup[which][p.name] !== p.value) out.set(`${which}.${p.name}`, String(setup[which][p.name]));
   }

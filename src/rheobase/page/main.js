@@ -38,7 +38,7 @@ function startPage(catalogue, told) {
   const rows = new RowsTab(panels.rows, { served: told.served, onmodel: (id, show, model, program) => {
     if (model) {
       const old = catalogue.models.findIndex((m) => m.id === id);
-      model.given = rows.fields.values.value;
+      model.given = JSON.parse(rows.last);
       model.program = program;
       catalogue.programs[program] = LOADED[program];
       if (old >= 0) catalogue.models.splice(old, 1);
@@ -123,5 +123,5 @@ function startPage(catalogue, told) {
     if (next.tab === "neuron" && !next.settings.get("rows")) neuron.choose(next.settings.get("m") ?? told.model, next.settings);
     open(next.tab);
   });
-  return { catalogue, neuron, rows, bucket, timing, open, seconds: (performance.now() - begin) / 1000 };
+  return { catalogue, neuron, rows, bucket, timing, open, pythonText, seconds: (performance.now() - begin) / 1000 };
 }

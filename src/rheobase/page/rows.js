@@ -4,6 +4,7 @@ const $ROWS = [
   ["evolve", "Evolve", "what happens between spikes, a line for each state", 4],
   ["receive", "Receive", "on a presynaptic spike, its weight is w_i", 2],
   ["threshold", "Threshold", "fires when", 1],
+  ["hazard", "Hazard", "or in place of a threshold: a rate of firing, per ms", 1],
   ["reset", "Reset", "after a spike, in this order", 2],
   ["refractory", "Refractory", "a time for which v is held", 1],
 ];
@@ -11,6 +12,7 @@ const $EXAMPLE = {
   evolve: "tau dv/dt = E_L - v + R*I\ntau_a dtheta/dt = theta_0 - theta",
   receive: "v <- v + w_i",
   threshold: "v > theta",
+  hazard: "",
   reset: "v <- v_r\ntheta <- theta + delta",
   refractory: "2 ms",
   values: "tau = 20 ms\ntau_a = 100 ms\nR = 100 MOhm\nE_L = -70 mV\ntheta_0 = -50 mV\ndelta = 4 mV\nv_r = -70 mV",
@@ -40,7 +42,7 @@ class RowsTab {
   }
 
   field(name, text, hint, rows) {
-    const id = newId("row"), area = el("textarea", { id, rows, spellcheck: false, autocomplete: "off", oninput: () => this.later() });
+    const id = newId("row"), area = el("textarea", { id, name, rows, spellcheck: false, autocomplete: "off", oninput: () => this.later() });
     area.setAttribute("autocapitalize", "off");
     this.fields[name] = area;
     return el("div", { className: "field" }, el("label", { for: id }, el("b", {}, text), " ", el("span", { className: "hint" }, hint)), area);
@@ -55,13 +57,9 @@ class RowsTab {
     this.timer = setTimeout(() => this.send(), 250);
   }
 
-  fill({ rows, values, name }) {
-    const text = (x) => (typeof x === "string" ? x : "");
-    for (const key of ["evolve", "threshold", "reset"]) this.fields[key].value = text(rows?.[key]);
-    this.fields.receive.value = typeof rows?.receive === "string" ? rows.receive : Object.entries(rows?.receive ?? {}).map(([p, x]) => (p === "spikes" ? text(x) : text(x).split("\n").map((l) => `${p}: ${l}`).join("\n"))).join("\n");
-    this.fields.refractory.value = typeof rows?.refractory === "string" ? rows.refractory : Object.entries(rows?.refractory ?? {}).map(([s, t]) => `${s}: ${text(t)}`).join("\n");
-    this.fields.values.value = text(values);
-    this.name = text(name);
+  // Put in what a link holds: the texts of the fields.
+  fill(fields) {
+    for (const [name, area] of Object.entries(this.fields)) area.value = typeof fields?.[name] === "string" ? fields[name] : "";
   }
 
   async send() {
