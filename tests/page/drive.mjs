@@ -162,6 +162,23 @@ if (wanted("drawn")) {
   await page.mouse.up();
   await page.waitForTimeout(200);
   out.drawn = await page.evaluate(() => ({ points: window.page.neuron.setup.stimulus.points, steps: window.page.neuron.results.A.steps, python: window.page.pythonText(window.page.neuron.setup), dt: window.page.neuron.setup.dt }));
+  // time that runs on: what the window shows after more than two durations
+  await page.evaluate(() => {
+    window.page.neuron.choose("LIF");
+    window.page.neuron.startLive();
+  });
+  await page.waitForFunction(() => window.page.neuron.live.begin > 1.3 * window.page.neuron.setup.total, null, { timeout: 60000 });
+  out.live = await page.evaluate(() => {
+    const tab = window.page.neuron, { begin } = tab.live, { total, dt, stimulus } = tab.setup;
+    const told = { from: begin * dt, until: (begin + total) * dt, spikes: tab.results.A.spikes, v: tab.results.A.traces.v.at(-1), stimulus, duration: tab.setup.until, dt };
+    const range = document.querySelector('.panel-neuron [data-name="tau"] input[type="range"]');
+    range.value = "900";
+    range.dispatchEvent(new Event("input", { bubbles: true }));
+    return told;
+  });
+  await page.waitForTimeout(1200);
+  out.live.slower = await page.evaluate(() => [window.page.neuron.setup.A.tau, window.page.neuron.live !== null, window.page.neuron.live.sets.A.simulation.held.tau]);
+  await page.evaluate(() => window.page.neuron.stopLive());
   // the f-I curve
   await page.evaluate(() => window.page.neuron.choose("LIF"));
   await page.waitForFunction(() => window.page.neuron.curves?.rates?.length, null, { timeout: 10000 });

@@ -150,9 +150,19 @@ def test_a_current_drawn_by_hand(page: tuple[Path, str, Path]) -> None:
     (times,) = run_text(drawn["python"])
     assert steps(times, drawn["dt"]) == drawn["steps"]
     assert len(drawn["steps"]) > 0
+    # time that runs on, the step repeated
+    live, I = seen["live"], seen["live"]["stimulus"]
+    step = rb.pulses(I["amplitude"], [n * live["duration"] + I["on"] for n in range(9)], I["off"] - I["on"])
+    run = rb.simulate(rb.LIF(), I=step, until=live["until"], dt=live["dt"])
+    (trains,) = run.spikes
+    assert steps(trains[trains > live["from"]], live["dt"]) == steps(np.array(live["spikes"]), live["dt"])
+    assert abs(run.v[-1] - live["v"]) < 1e-9
+    assert live["slower"][0] == live["slower"][2] > 50
+    assert live["slower"][1]
     # the f-I curve beside the exact one, on a grid of 0.025 ms
     currents, rates = np.array(seen["curve"]["currents"]), np.array(seen["curve"]["rates"][0])
-    _, exact = rb.fi_curve(rb.LIF(), currents, until="1 s")
+    driven = np.maximum(100 * currents, 20.001)  # R I and the threshold above rest, in mV
+    exact = np.where(currents > 0.2, 1e3 / (2 + 20 * np.log(driven / (driven - 20))), 0)
     far = np.abs(currents - 0.2) > 0.01  # near the rheobase intervals are longer than the page's run
     np.testing.assert_allclose(rates[far], exact[far], rtol=0.01, atol=0.2)
 
@@ -179,7 +189,9 @@ def test_timing(page: tuple[Path, str, Path]) -> None:
         assert low < case["value"] < high, case["value"]
     # the staircase: as many spikes as the same rows give in Python
     I, counts = np.array(timing["stairs"]["I"]), timing["stairs"]["counts"]
-    stairs = rb.simulate(rb.IF(reset="v <- v - theta"), I=rb.sampled(np.tile(I, (64, 1)), dt="1 ms"), until=8, dt=1, method="euler")
+    stairs = rb.simulate(
+        rb.IF(reset="v <- v - theta"), I=rb.sampled(np.tile(I, (64, 1)), dt="1 ms"), until=8, dt=1, method="euler"
+    )
     assert [len(s) for s in stairs.spikes] == counts
     # the network: the same in Python, other synapses of the same law
     net = rb.networks.brunel(g=5, nu_ext_over_threshold=2, order=100, J="0.5 mV")
@@ -190,7 +202,9 @@ def test_timing(page: tuple[Path, str, Path]) -> None:
         shown = float(timing["first"][f"network {name}"].removesuffix(" Hz"))
         assert abs(shown - rate) < 0.1 * rate
     assert timing["moved"] != timing["first"]
-    assert float(timing["moved"]["network E"].removesuffix(" Hz")) > 2 * float(timing["first"]["network E"].removesuffix(" Hz"))
+    assert float(timing["moved"]["network E"].removesuffix(" Hz")) > 2 * float(
+        timing["first"]["network E"].removesuffix(" Hz")
+    )
 
 
 def test_rows_of_ones_own(page: tuple[Path, str, Path]) -> None:

@@ -261,8 +261,26 @@ def test_slow_clients_do_not_hold_it_up(server: Explorer, token: str) -> None:
 def test_a_thousand_malformed_rows(server: Explorer, token: str) -> None:
     """Random cuts and swaps of good rows, and texts that would do something if anything were evaluated."""
     rng = random.Random(1)
-    marks = ["__import__('os').system('touch /tmp/rheobase_was_here')", "${7*7}", "{{7*7}}", "<script>", "\x00", "\u202e"]
-    marks += ["().__class__.__bases__", "lambda: 0", "v := 3", "f'{v}'", "1e999", "9**9**9", "//", ";;", "import os", "日本"]
+    marks = [
+        "__import__('os').system('touch /tmp/rheobase_was_here')",
+        "${7*7}",
+        "{{7*7}}",
+        "<script>",
+        "\x00",
+        "\u202e",
+    ]
+    marks += [
+        "().__class__.__bases__",
+        "lambda: 0",
+        "v := 3",
+        "f'{v}'",
+        "1e999",
+        "9**9**9",
+        "//",
+        ";;",
+        "import os",
+        "日本",
+    ]
     refused = 0
     for _ in range(1000):
         rows = dict(GOOD)
@@ -288,7 +306,15 @@ def test_json_of_another_shape(server: Explorer, token: str, rows: Any) -> None:
 
 
 def test_script_in_a_name_does_not_become_code(server: Explorer, token: str) -> None:
-    names = ["x</script><script>alert(1)</script>", "x;alert(1)", "x'\"", "constructor", "__proto__", "this", "x`${alert(1)}`"]
+    names = [
+        "x</script><script>alert(1)</script>",
+        "x;alert(1)",
+        "x'\"",
+        "constructor",
+        "__proto__",
+        "this",
+        "x`${alert(1)}`",
+    ]
     for name in names:
         rows = GOOD | {
             "evolve": GOOD["evolve"] + f" + {name}*mV",

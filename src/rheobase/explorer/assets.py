@@ -36,6 +36,7 @@ _PAGE: Final = (
     "export.js",
     "neuron.js",
     "curves.js",
+    "live.js",
     "rows.js",
     "timing.js",
     "main.js",

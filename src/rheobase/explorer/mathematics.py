@@ -69,6 +69,8 @@ def _strength(node: ast.expr) -> int:
             return _SUM
         case ast.UnaryOp():
             return _SIGN if not isinstance(node.op, ast.Not) else 0
+        case ast.BinOp(left=ast.UnaryOp(op=ast.USub()), op=ast.Div()):
+            return _SIGN
         case ast.BinOp(op=ast.Mult()):
             return _PRODUCT
         case ast.BinOp(op=ast.Pow()):
@@ -97,8 +99,14 @@ def _tree(node: ast.expr) -> Tree:
             return _row(["mtext", "not\u00a0"], _inside(inner, 1))
         case ast.UnaryOp(operand=inner):
             return _tree(inner)
+        case ast.BinOp(left=ast.UnaryOp(op=ast.USub(), operand=inner), op=ast.Div(), right=right):
+            return _row(_operator("−"), ["mfrac", _tree(inner), _tree(right)])
         case ast.BinOp(left=left, op=ast.Div(), right=right):
-            return ["mfrac", _tree(left), _tree(right)]
+            below = [_inside(right, _PRODUCT)]
+            while isinstance(left, ast.BinOp) and isinstance(left.op, ast.Div):  # a/b/c has one bar
+                below = [_inside(left.right, _PRODUCT), _operator("\u2062"), *below]
+                left = left.left
+            return ["mfrac", _tree(left), _tree(right) if len(below) == 1 else _row(*below)]
         case ast.BinOp(left=left, op=ast.Pow(), right=right):
             base = left if _strength(left) > _POWER and not isinstance(left, ast.BinOp | ast.Call) else None
             return ["msup", _tree(left) if base is not None else _brackets(_tree(left)), _tree(right)]

@@ -34,17 +34,17 @@ function drawBucket(canvas, { level, leak = 0, pour = false, hole = false, fired
     context.fill();
     context.globalAlpha = 1;
   }
-  if (pour) {
-    context.fillStyle = paint;
-    context.globalAlpha = 0.85;
-    context.fillRect(middle - half * 0.3 - 0.22 * r, 0, 0.44 * r, Math.max(surface, top) + (full > 0 ? 0.1 * r : base - top));
-    context.globalAlpha = 1;
-  }
-  // the inside, then the water in it
+  // the inside, what is poured in, the water
   outline();
   context.closePath();
   context.fillStyle = c.wash;
   context.fill();
+  if (pour) {
+    context.fillStyle = paint;
+    context.globalAlpha = 0.85;
+    context.fillRect(middle - half * 0.3 - 0.22 * r, 0, 0.44 * r, surface + 0.15 * r);
+    context.globalAlpha = 1;
+  }
   if (level > 0.05 || fired !== null) {
     context.save();
     outline();

@@ -3,14 +3,15 @@
 Object.assign(NeuronTab.prototype, {
   refine() {
     this.refinePhase();
-    const { setup } = this, { drive } = setup.model;
-    this.curveCard.hidden = !drive;
-    if (!drive) return;
-    const key = JSON.stringify([setup.model.id, setup.A, setup.compare && setup.B, setup.others, setup.dt, setup.kind === "poisson" ? 0 : setup.present > 3 * setup.scale ? setup.present : 0]);
+    const { setup } = this, { drive } = setup.model, port = setup.port;
+    this.curveCard.hidden = !drive && !port;
+    if (this.curveCard.hidden) return;
+    this.curveHead.replaceChildren(drive ? "f–I curve " : "Rate in, rate out ", el("small", {}, "firing rate (Hz)"));
+    const key = JSON.stringify([setup.model.id, setup.A, setup.compare && setup.B, setup.others, setup.dt, setup.ports, setup.seed, setup.kind === "poisson" || !drive ? 0 : setup.present > 3 * setup.scale ? setup.present : 0]);
     if (key === this.curveKey) return this.curve.u.redraw(false);
     this.curveKey = key;
-    const high = Math.max(3 * setup.scale, 1.15 * setup.present), low = Math.min(0, 1.15 * setup.present, setup.model.random ? -setup.scale : 0);
-    const currents = $line(61, low, high), duration = Math.min(Math.max(setup.until, 400), 1000);
+    const high = drive ? Math.max(3 * setup.scale, 1.15 * setup.present) : Math.max(4000, 1.15 * setup.present), low = Math.min(0, 1.15 * setup.present, setup.model.random ? -setup.scale : 0);
+    const currents = $line(61, drive ? low : 0, high), duration = Math.min(Math.max((600000 / 61) * setup.dt, setup.until, 400), 2000);
     const token = (this.token = {}), sets = setup.compare ? ["A", "B"] : ["A"];
     const curves = sets.map((which) => new Curve(setup, which, currents, duration));
     const go = () => {
@@ -20,10 +21,10 @@ Object.assign(NeuronTab.prototype, {
       if (curves.some((c) => !c.done)) return setTimeout(go, 0);
       const rates = curves.map((c) => c.rates);
       this.curves = { currents, rates };
-      this.curve.xLabel = withUnit(drive.name, drive.unit);
+      this.curve.xLabel = drive ? withUnit(drive.name, drive.unit) : `rate at ${port} (Hz)`;
       this.curve.spec[1].show = setup.compare;
       this.curve.data = [currents, rates[0], rates[1] ?? rates[0].map(() => null)];
-      this.curve.ranges = { x: [low, high], y: [0, Math.max(10, ...rates.flat()) * 1.08] };
+      this.curve.ranges = { x: [currents[0], high], y: [0, Math.max(10, ...rates.flat()) * 1.08] };
       this.curve.build();
       this.curveNote.textContent = "";
     };
@@ -55,7 +56,7 @@ Object.assign(NeuronTab.prototype, {
 
   readCurve(i) {
     if (i === null || i === undefined || !this.curves) return void (this.curveNote.textContent = "");
-    const { currents, rates } = this.curves, unit = unitText(this.setup.model.drive.unit);
+    const { currents, rates } = this.curves, unit = unitText(this.setup.model.drive?.unit ?? "Hz");
     this.curveNote.textContent = `${short(currents[i], 3)} ${unit}   ${rates.map((r) => `${short(r[i], 3)} Hz`).join("   B: ")}`;
   },
 
@@ -75,21 +76,23 @@ Object.assign(NeuronTab.prototype, {
       box = [x0, x1, ...padded(Math.min(low, 0), Math.max(high, 0))];
     }
     this.phase = phaseOf(program, env, driven, box);
-    const paths = n === 1 ? [] : Object.entries(results).map(([which, r]) => ({
-      colour: which === "A" ? "a" : "b", jumps: new Set(r.steps),
-      points: Array.from(r.traces[x], (v, k) => [v, r.traces[y][k]]),
-    }));
     const at = program.level?.state === x && !(n === 2 && y.startsWith("theta")) ? results.A.level[0] : null;
     const { unit } = model.states[0];
     this.phaseHead.replaceChildren(...(n === 1 ? ["Slope ", el("small", {}, `of ${plainName(x)} (${unit ? `${unitText(unit)}/ms` : "per ms"})`)] : ["Phase plane"]));
     const states = model.states.map((s) => withUnit(s.name, s.unit));
-    this.phaseArguments = { paths, threshold: at, names: [states[0]] };
+    this.phaseArguments = { paths: this.phasePaths(), threshold: at, names: [states[0]] };
     const key = (tone, ...text) => el("span", { className: `tone-${tone}` }, ...text);
     const zero = (s) => math(["mrow", ["mi", "d"], nameTree(s.name), ["mo", "/"], ["mi", "d"], ["mi", "t"], ["mo", "="], ["mn", "0"]]);
     this.phaseKey.replaceChildren(...(n === 1
       ? [key("d", math(["mrow", ["mi", "d"], nameTree(model.states[0].name), ["mo", "/"], ["mi", "d"], ["mi", "t"]]), ` with the current`), key("soft", "dashed: without")]
       : [key("d", zero(model.states[0])), key("c", zero(model.states[1])), key("soft", "upwards: ", math(nameTree(model.states[1].name)))]));
     this.drawPhase();
+  },
+
+  phasePaths() {
+    const [x, y] = this.setup.program.states;
+    if (y === undefined) return [];
+    return Object.entries(this.results).map(([which, r]) => ({ colour: which === "A" ? "a" : "b", jumps: new Set(r.steps), points: Array.from(r.traces[x], (v, k) => [v, r.traces[y][k]]) }));
   },
 
   drawPhase() {

@@ -41,7 +41,9 @@ function formula(tree) {
     pieces.at(-1).push(part);
     before = part;
   }
-  return el("div", { className: "formula" }, pieces.map((piece) => math(piece, true)));
+  const parts = pieces.map((piece) => math(piece, true));
+  for (const part of parts.slice(1)) part.querySelector("mo")?.setAttribute("form", "infix"); // the sign between two terms
+  return el("div", { className: "formula" }, parts.flatMap((part, i) => (i ? [el("wbr"), part] : [part])));
 }
 
 // The table of a neuron, typeset.

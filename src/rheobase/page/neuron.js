@@ -22,6 +22,7 @@ class NeuronTab {
   }
 
   choose(id, settings = null) {
+    this.stopLive();
     const model = this.catalogue.models.find((m) => m.id === id && m.group !== "hidden") ?? this.catalogue.models[0];
     this.setup = new Setup(model, this.catalogue.programs[model.program]);
     if (settings) applyLink(this.setup, settings);
@@ -41,21 +42,29 @@ class NeuronTab {
     this.parameterHost = el("div", { className: "sliders" });
     this.compareBox = el("input", { type: "checkbox", id: "compare", checked: setup.compare, onchange: () => {
       setup.compare = this.compareBox.checked;
+      this.stopLive();
       this.buildParameters();
       this.buildTraces();
       this.update(true);
     } });
     const stimulus = this.stimulusHost = el("div", { className: "sliders" });
     this.kindChoice = segmented("Stimulus", setup.kinds.map((k) => [k, STIMULI[k].text]), setup.kind, (kind) => {
+      this.stopLive();
       setup.kind = kind;
       this.buildStimulus();
       this.update(true);
     });
+    const random = setup.model.random || setup.kinds.includes("noise") || setup.kinds.includes("poisson");
     this.side.replaceChildren(
       el("section", { className: "card" }, el("label", { className: "field", for: "model" }, el("span", {}, "Model"), this.picker), ...about, el("div", { className: "scroll" }, table), source),
       el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "Parameters"), button("Reset", () => this.resetParameters(), "quiet", "Back to the published values")), el("label", { className: "switch", for: "compare" }, this.compareBox, el("span", { className: "track" }), "Compare two sets, A and B"), this.parameterHost),
+    );
+    this.controlHost.replaceChildren(
       el("section", { className: "card" }, el("h2", {}, "Stimulus"), this.kindChoice.node, stimulus),
-      el("section", { className: "card" }, el("h2", {}, "Run"), this.buildRun()),
+      el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "Run"), random ? button("Other random numbers", () => {
+        setup.seed = (setup.seed % 999) + 1;
+        this.update(true);
+      }, "quiet") : null), this.buildRun()),
     );
     this.buildParameters();
     this.buildStimulus();
@@ -141,18 +150,17 @@ class NeuronTab {
     const steps = [0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1].filter((x) => setup.until / x <= 400000);
     if (!steps.includes(setup.dt)) steps.push(setup.dt);
     const dt = el("select", { id: "dt", onchange: () => {
+      this.stopLive();
       setup.dt = Number(dt.value);
       this.update(true);
     } }, steps.sort((a, b) => a - b).map((x) => el("option", { value: x, selected: x === setup.dt }, `${x} ms`)));
     const until = slider({ name: "until", text: "duration", unit: "ms", low: 20, high: 2000, log: true, least: 1, most: 10000 }, setup.until, (x) => {
+      this.stopLive();
       setup.until = x;
       this.update();
     });
-    const seed = setup.model.random || setup.kinds.includes("noise") || setup.kinds.includes("poisson");
-    return el("div", { className: "sliders" }, until.node, el("label", { className: "field inline", for: "dt" }, el("span", {}, "time step"), dt), el("p", { className: "hint" }, `Method: ${setup.program.method}`, setup.program.order === "exact" ? "" : `, order ${setup.program.order}`), seed ? button("Other random numbers", () => {
-      setup.seed = (setup.seed % 999) + 1;
-      this.update(true);
-    }, "quiet") : null);
+    const method = `Method: ${setup.program.method}${setup.program.order === "exact" ? "" : `, order ${setup.program.order}`}.`;
+    return el("div", { className: "sliders" }, until.node, el("label", { className: "field inline", for: "dt" }, el("span", {}, "time step"), dt), el("p", { className: "hint" }, method));
   }
 
   // ---------------------------------------------------------------- right
@@ -170,13 +178,16 @@ class NeuronTab {
       readout: (i) => this.readCurve(i),
     });
     this.curveNote = el("span", { className: "readout" });
-    this.curveCard = el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "f–I curve ", el("small", {}, "firing rate (Hz)")), this.curveNote), this.curveHost);
+    this.curveHead = el("h2");
+    this.curveCard = el("section", { className: "card" }, el("div", { className: "head" }, this.curveHead, this.curveNote), this.curveHost);
     this.phaseCard = el("section", { className: "card" }, el("div", { className: "head" }, this.phaseHead, this.phaseKey), this.phaseCanvas);
-    const save = el("div", { className: "tools" },
+    this.liveButton = button("▶ Live", () => (this.live ? this.stopLive() : this.startLive()), "", "Let time run on; sliders act at once");
+    this.controlHost = el("div", { className: "columns controls" });
+    const save = el("div", { className: "tools" }, this.liveButton,
       button("Copy Python", () => copyText(pythonText(this.setup), "The Python is in your clipboard"), "primary", "The Python that does the same"),
       button("Copy link", () => copyText(location.href.split("#")[0] + writeLink("neuron", this.setup), "The link is in your clipboard"), "", "A link that keeps model and parameters"),
       button("PNG", () => savePng(this), "", "The traces as a picture"), button("SVG", () => saveSvg(this), "", "The traces as a drawing"), button("CSV", () => saveCsv(this), "", "Traces and spikes as a table"));
-    this.main.append(el("section", { className: "card" }, el("div", { className: "head" }, this.numbers, save), this.traceHost), el("div", { className: "columns" }, this.curveCard, this.phaseCard));
+    this.main.append(el("section", { className: "card" }, el("div", { className: "head" }, this.numbers, save), this.traceHost), this.controlHost, el("div", { className: "columns" }, this.curveCard, this.phaseCard));
     new ResizeObserver(() => this.drawPhase()).observe(this.phaseCanvas);
     document.addEventListener("look", () => this.setup && this.update(true));
   }
@@ -231,8 +242,9 @@ class NeuronTab {
     }
   }
 
-  read(k, at) {
-    const { setup } = this, t = k * setup.dt, run = this.results?.A;
+  read(index, at) {
+    const k = index * Math.max(1, Math.floor((this.setup.total + 1) / 6000));
+    const { setup } = this, t = (k + (this.live?.begin ?? 0)) * setup.dt, run = this.results?.A;
     if (!run || k > setup.total) return "";
     if (at === null) return `${short(t)} ms   ${short(run.current[k])} ${unitText(setup.model.drive.unit)}`;
     const one = (r) => at(k).map(([s]) => `${plainName(s.name)} = ${short(r.traces[s.name][k])}`).join("  ");
@@ -251,6 +263,7 @@ class NeuronTab {
 
   refresh() {
     this.dirty = false;
+    if (this.live) return this.changeLive();
     const { setup } = this, sets = setup.compare ? ["A", "B"] : ["A"];
     if (setup.total > 400000) setup.until = 400000 * setup.dt;
     this.results = Object.fromEntries(sets.map((which) => [which, setup.run(which)]));
@@ -269,11 +282,11 @@ class NeuronTab {
     // no more points than can be told apart
     const every = Math.max(1, Math.floor(n / 6000)), count = Math.floor((n - 1) / every) + 1;
     const thin = (x) => (every === 1 ? x : Float64Array.from({ length: count }, (_, i) => x[i * every]));
-    const t = Float64Array.from({ length: count }, (_, i) => i * every * dt);
-    this.every = every;
+    const begin = this.live ? this.live.begin * dt : 0, x = [begin, begin + setup.until];
+    const t = Float64Array.from({ length: count }, (_, i) => begin + i * every * dt);
     for (const { plot, group, current, first } of this.plots) {
       if (current) {
-        plot.set([t, thin(results.A.current)], { x: [0, setup.until], y: this.drawRange ?? spread(results.A.current, setup.scale) });
+        plot.set([t, thin(results.A.current)], { x, y: this.drawRange ?? spread(results.A.current, setup.scale) });
         continue;
       }
       const data = [t];
@@ -282,7 +295,7 @@ class NeuronTab {
         data.push(thin(results.A.traces[s.name]));
         if (results.B) data.push(thin(results.B.traces[s.name]));
       }
-      plot.set(data, { x: [0, setup.until], y: first ? $withRoom(data.slice(1)) : null });
+      plot.set(data, { x, y: first ? $withRoom(data.slice(1)) : null });
     }
   }
 

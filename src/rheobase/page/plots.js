@@ -35,7 +35,7 @@ class Plot {
       {
         width: Math.max(this.host.clientWidth, 60),
         height: this.height * rem(),
-        padding: [rem() * 0.5, rem() * 0.7, 0, 0],
+        padding: [rem() * 0.5, rem() * 1.1, 0, 0],
         legend: { show: false },
         focus: { alpha: 1 },
         cursor: {

@@ -88,6 +88,7 @@ class RowsTab {
 
   fail({ error, row }) {
     this.error.textContent = error;
+    (this.fields[row] ?? this.fields.values).closest(".field").after(this.error);
     this.error.hidden = !error;
     for (const [name, f] of Object.entries(this.fields)) {
       if (name === row) f.setAttribute("aria-invalid", "true");

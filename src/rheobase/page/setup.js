@@ -79,9 +79,15 @@ class Setup {
     return s.kind === "step" && s.off > s.on ? [Math.min(s.on, this.until), Math.min(s.off, this.until)] : [0, this.until];
   }
 
-  // The current at which a point stands on the f-I curve.
+  // The port whose rate is varied where there is no current: the first that takes spikes at all.
+  get port() {
+    return this.model.drive ? null : this.model.ports[0]?.name ?? null;
+  }
+
+  // The current (or rate) at which a point stands on the f-I curve.
   get present() {
     const s = this.stimulus;
+    if (this.port) return this.ports[this.port].rate;
     if (s.kind === "step" || s.kind === "pulses") return s.amplitude;
     if (s.kind === "noise") return s.mean;
     if (s.kind === "poisson") return this.steady;
@@ -114,14 +120,21 @@ function threshold({ program, model, dt }, values, traces, current) {
 class Curve {
   constructor(setup, which, currents, duration) {
     // an exact step costs nothing but the grid on which spikes lie: a finer one makes the curve smooth
-    const drive = setup.model.drive.name, data = Float64Array.from(currents), dt = setup.program.method === "exact" && !setup.model.random ? setup.dt / 4 : setup.dt;
+    const drive = setup.model.drive?.name, port = setup.port, data = Float64Array.from(currents), dt = setup.program.method === "exact" && !setup.model.random ? setup.dt / 4 : setup.dt;
     this.currents = currents;
     this.total = Math.round(duration / dt);
     this.dt = dt;
     this.spikes = [];
     const job = setup.job(which, { n: currents.length, keep: false, dt });
-    delete job.values[drive];
-    this.simulation = new Simulation(setup.program, { ...job, ports: {}, inputs: { [drive]: () => ({ data, step: 0, each: 1 }) } });
+    if (drive) {
+      delete job.values[drive];
+      Object.assign(job, { ports: {}, inputs: { [drive]: () => ({ data, step: 0, each: 1 }) } });
+    } else {
+      for (const [name, source] of Object.entries(setup.ports)) {
+        job.ports[name] = samplePort(name === port ? { ...source, rate: data } : source, dt, setup.seed, name, setup.program.additive.includes(name), data.length);
+      }
+    }
+    this.simulation = new Simulation(setup.program, job);
   }
 
   get done() {

@@ -74,15 +74,17 @@ function sampleCurrent(stimulus, dt, seed, name) {
   return SAMPLERS[stimulus.kind](stimulus, dt, inputKey(seed, name));
 }
 
-// Poisson spikes at a port, of `rate` Hz, with one weight, as rheobase.poisson sends them to neuron 0.
+// Poisson spikes at a port, of `rate` Hz (or one rate for each of n neurons), with one weight, as rheobase.poisson sends
+// them.
 function samplePort(source, dt, seed, port, additive, n = 1) {
   const key = deriveKey(seed, "", "port", port);
   return (k0, k1) => {
     const u = uniforms(key, n, k0, k1), counts = new Int32Array(u.length);
-    const expected = (source.rate * 1e-3) * dt;
+    const rates = typeof source.rate === "number" ? new Float64Array(n).fill(source.rate) : source.rate;
+    const expected = rates.map((rate) => (rate * 1e-3) * dt);
     for (let k = k0; k < k1; k++) {
       const on = $after(k * dt, source.on ?? 0, dt) && k * dt < (source.off ?? Infinity) - $EDGE * dt;
-      if (on) for (let i = 0; i < n; i++) counts[(k - k0) * n + i] = poissonCount(expected, u[(k - k0) * n + i]);
+      if (on) for (let i = 0; i < n; i++) counts[(k - k0) * n + i] = poissonCount(expected[i], u[(k - k0) * n + i]);
     }
     return deliver(counts, source.weight, additive);
   };
