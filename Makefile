@@ -19,12 +19,12 @@ CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 TORCH := $(VENV)/.torch
 
-.PHONY: demo test test-all lint types layers format bench install torch clean help
+.PHONY: demo test test-all test-page lint types layers format bench install torch clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
-	@echo "also: make test-all, lint, format, bench, install, torch, clean"
+	@echo "also: make test-all, test-page, lint, format, bench, install, torch, clean"
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -68,6 +68,11 @@ test: lint types layers
 # everything, the training tests among it
 test-all: lint types layers $(TORCH)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) --durations=20 -m ""
+
+# the page in a real browser; needs Node and Chromium (CHROMIUM=/path/to/it)
+test-page: $(DEV)
+	cd tools/page && npm ci --no-audit --no-fund
+	$(BIN)/python -m pytest -m slow tests/page
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .
