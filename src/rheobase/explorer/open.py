@@ -184,6 +184,7 @@ def serve(model: Neuron | str | None = None, port: int | None = None, limits: An
         lifespan="on",
         log_config=None,
         access_log=False,
+        log_level="critical",
         server_header=False,
         date_header=False,
         limit_concurrency=200,

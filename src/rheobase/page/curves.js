@@ -41,7 +41,7 @@ Object.assign(NeuronTab.prototype, {
     for (const [which, r] of Object.entries(this.results)) {
       const rates = this.curves.rates[which === "A" ? 0 : 1];
       if (!rates) continue; // its curve is still being computed
-      const at = setup.kind === "step" ? $interpolate(this.curves.currents, rates, setup.present) : r.rate;
+      const at = setup.kind !== "noise" && setup.kind !== "poisson" ? $interpolate(this.curves.currents, rates, setup.present) : r.rate;
       const y = u.valToPos(at, "y", true);
       context.beginPath();
       context.arc(x, y, 0.38 * rem() * devicePixelRatio, 0, 7);

@@ -33,25 +33,32 @@ function saveCsv(tab) {
 
 const $escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
+// What tells the sets apart: the values in which they differ.
+function $legend({ model, A, B, compare }) {
+  if (!compare) return [];
+  const differ = model.parameters.filter((p) => A[p.name] !== B[p.name]).slice(0, 3);
+  return [["A", A], ["B", B]].map(([which, set]) => [which, differ.map((p) => `${plainName(p.name)} = ${short(set[p.name])}${p.unit ? ` ${unitText(p.unit)}` : ""}`).join(", ")]);
+}
+
 // The traces as one drawing, panel under panel, with the colours of the page.
 function svgText(tab) {
   const { setup, results } = tab, c = colours(), W = 800, left = 70, right = 20, out = [], sets = Object.entries(results);
   const panels = tab.plots.map(({ group, current }) => ({
-    title: current ? withUnit(setup.model.drive.name, setup.model.drive.unit) : group.states.map((s) => plainName(s.name)).join(", ") + (group.unit ? ` (${unitText(group.unit)})` : ""),
+    title: current ? [[withUnit(setup.model.drive.name, setup.model.drive.unit), c.soft]] : [...group.states.map((s, i) => [`${plainName(s.name)} `, sets.length > 1 || group.states.length < 2 ? c.soft : [c.a, c.c, c.e, c.d, c.b][i % 5]]), [group.unit ? `(${unitText(group.unit)})` : "", c.soft]],
     rows: current ? [[results.A.current, c.ink]] : sets.flatMap(([which, r]) => group.states.map((s, i) => [r.traces[s.name], sets.length > 1 ? (which === "A" ? c.a : c.b) : [c.a, c.c, c.e, c.d, c.b][i % 5]])),
     height: current ? 90 : group === tab.plots[0].group ? 200 : 100,
   }));
   let top = 46;
   const x = (t) => left + (t / setup.until) * (W - left - right);
   for (const { title, rows, height } of panels) {
-    const [low, high] = padded(...$extent(rows.map((r) => r[0]))), y = (v) => top + height - ((v - low) / (high - low)) * height;
-    out.push(`<text x="${left}" y="${top - 6}" font-size="12" fill="${c.soft}">${$escape(title)}</text>`);
+    const values = rows.map((r) => r[0]), [low, high] = top === 46 ? $withRoom(values) : padded(...$extent(values)), y = (v) => top + height - ((v - low) / (high - low)) * height;
+    out.push(`<text x="${left}" y="${top - 6}" font-size="12">${title.map(([text, colour]) => `<tspan fill="${colour}">${$escape(text)}</tspan>`).join("")}</text>`);
     for (const v of ticks(low, high, Math.max(2, height / 40))) {
       out.push(`<path d="M${left} ${y(v).toFixed(1)}H${W - right}" stroke="${c.line}"/><text x="${left - 6}" y="${(y(v) + 4).toFixed(1)}" text-anchor="end" font-size="11" fill="${c.soft}">${$escape(short(v))}</text>`);
     }
-    for (const [values, colour] of rows) {
-      const every = Math.max(1, Math.floor(values.length / 3000)), points = [];
-      for (let k = 0; k < values.length; k += every) if (Number.isFinite(values[k])) points.push(`${x(k * setup.dt).toFixed(2)} ${y(values[k]).toFixed(2)}`);
+    for (const [row, colour] of rows) {
+      const every = Math.max(1, Math.floor(row.length / 3000)), points = [];
+      for (let k = 0; k < row.length; k += every) if (Number.isFinite(row[k])) points.push(`${x(k * setup.dt).toFixed(2)} ${y(row[k]).toFixed(2)}`);
       out.push(`<path d="M${points.join("L")}" fill="none" stroke="${colour}" stroke-width="1.5" stroke-linejoin="round"/>`);
     }
     if (top === 46) sets.forEach(([which, r], row) => out.push(...r.spikes.map((t) => `<path d="M${x(t).toFixed(2)} ${top + 2 + row * 10}v8" stroke="${which === "A" ? c.a : c.b}" stroke-width="1.3"/>`)));
@@ -62,6 +69,7 @@ function svgText(tab) {
   for (const t of ticks(0, setup.until, 8)) out.push(`<text x="${x(t).toFixed(1)}" y="${axis + 16}" text-anchor="middle" font-size="11" fill="${c.soft}">${$escape(short(t))}</text>`);
   out.push(`<text x="${W / 2}" y="${axis + 32}" text-anchor="middle" font-size="12" fill="${c.soft}">time (ms)</text>`);
   const height = axis + 44;
+  $legend(setup).forEach(([which, text], i) => out.push(`<text x="${W - right}" y="${16 + 14 * i}" text-anchor="end" font-size="11" fill="${which === "A" ? c.a : c.b}">${which}: ${$escape(text || "the same")}</text>`));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${W} ${height}" width="${W}" height="${height}" font-family="sans-serif"><rect width="100%" height="100%" fill="${c.card}"/><text x="${left}" y="22" font-size="15" font-weight="600" fill="${c.ink}">${$escape(setup.model.label ?? setup.model.title)}</text>${out.join("")}</svg>`;
 }
 
