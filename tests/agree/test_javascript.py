@@ -52,6 +52,7 @@ MODELS: dict[str, tuple[rb.Neuron, float]] = {
 #: what an arriving spike weighs, where it does not jump by 2 mV
 WEIGHTS = {
     "COBA": 0.01,
+    "CUBA": 15.0,
     "MAT": 0.1,
     "HH": 5.0,
     **dict.fromkeys(["LIFexp", "LIFexp two ports", "LIFalpha", "LIFbiexp", "SRM"], 0.05),
@@ -111,7 +112,7 @@ def vary(model: rb.Neuron, rng: np.random.Generator) -> dict[str, float]:
 def test_same_spike_steps_as_the_reference_engine(name: str) -> None:
     model, strength = MODELS[name]
     rng = np.random.default_rng(sum(map(ord, name)))
-    dt, total, drive, jobs, wanted = 0.1, 800, drive_of(model), [], []
+    dt, total, drive, jobs, wanted = 0.1, 600, drive_of(model), [], []
     for seed in range(SETS):
         values = vary(model, rng)
         changed = model.replace(**values)
