@@ -56,6 +56,8 @@ from rheobase.exchange.recordings import read_spikes as read_spikes
 from rheobase.exchange.recordings import read_trace as read_trace
 from rheobase.exchange.scripts.brian2 import to_brian2 as to_brian2
 from rheobase.exchange.scripts.pynn import to_pynn as to_pynn
+from rheobase.explorer import Explorer as Explorer
+from rheobase.explorer import explore as explore
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma
