@@ -72,7 +72,14 @@ def exprel(x):
 _SHARED = ("_split", "exp", "expm1", "exprel")
 
 
-def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str]) -> ClockSource:
+def clock_source(
+    neuron: Neuron,
+    step: Step,
+    kinds: Mapping[str, str],
+    ports: Collection[str],
+    fed: Collection[str] = (),
+    late: Collection[str] = (),
+) -> ClockSource:
     """Return the loop for one population.
 
     Parameters
@@ -82,12 +89,18 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         ``both`` (rows, n).
     ports : collection of str
         The ports at which something arrives in this run.
+    fed : collection of str
+        Those that a network fills: their sums are set to 0 when they have been delivered.
+    late : collection of str
+        Those of them (see `rheobase.derive.additive.late_ports`) where few neurons receive something in a step. They
+        are told by segments of a table of synapses, so that nobody asks the others.
     """
     functions, calls = row_functions(neuron, step)
     states = list(neuron.states)
     used = [p for p in neuron.ports if p in ports]
     additive = [p for p in used if p in additive_ports(neuron)]
     in_turn = [p for p in used if p not in additive]
+    late = [p for p in used if p in late]
     targets = list(neuron.refractory)
     clamped = [s for s in targets if s != "threshold"]
     names: list[str] = []
@@ -159,8 +172,11 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     body: list[str] = []
     part = [*load, *flags, *flow()]
     for p in used:  # in the order in which the ports are written
+        if p in late:
+            continue
         if p in additive:
             part += deliver(p, f"_sum_{p}[_row, _i]")
+            part += [f"_sum_{p}[_row, _i] = 0.0"] if p in fed else []
         else:
             body += ["for _i in _range(_n):", *_indent([*part, *store])]
             body += [
@@ -169,6 +185,16 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
             ]
             part = [*load, *flags]
     body += ["for _i in _range(_n):", *_indent([*part, *store, *fire, *count_down])]
+    for p in late:  # a neuron that is told twice receives nothing the second time
+        changed = [f"_at_{j.state}[_i] = _got_{j.state}" for j in neuron.rows.receive[p]]
+        one = [*load, *deliver(p, f"_sum_{p}[_row, _i]")[:1], *changed, f"_sum_{p}[_row, _i] = 0.0"]
+        body += [
+            f"for _h in _range(_some_{p}):",
+            f"    for _m in _range(_heads_{p}[_h], _ends_{p}[_h]):",
+            *_indent([f"_i = _onto_{p}[_m]", *one], 2),
+            f"for _i in _range(_n if _some_{p} < 0 else 0):",
+            *_indent(one),
+        ]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
@@ -176,11 +202,13 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         body += [
             "if _hits > 0:",
             *_indent(
-                [  # eight flags at a time, as one word: most neurons did not fire
-                    "for _w in _range((_n + 7)//8):",
-                    "    if _words[_w] != 0:",
-                    "        for _i in _range(8*_w, 8*_w + 8 if 8*_w + 8 < _n else _n):",
-                    *_indent(["if _fired[_i]:", *_indent(after)], 3),
+                [  # eight words of eight flags at a time: most neurons did not fire
+                    "for _v in _range(0, (_n + 7)//8, 8):",
+                    f"    if ({' | '.join(f'_words[_v + {j}]' for j in range(8))}) != 0:",
+                    "        for _w in _range(_v, _v + 8):",
+                    "            if _words[_w] != 0:",
+                    "                for _i in _range(8*_w, 8*_w + 8 if 8*_w + 8 < _n else _n):",
+                    *_indent(["if _fired[_i]:", *_indent(after)], 5),
                 ]
             ),
         ]
@@ -211,6 +239,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     arguments += [f"_z_{j}" for j in range(step.normals)]
     arguments += ["_u_0"] if neuron.rows.hazard is not None else []
     arguments += [f"_sum_{p}" for p in additive]
+    arguments += [f"{a}_{p}" for p in late for a in ("_some", "_heads", "_ends", "_onto")]
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
     arguments += ["_fired", "_words", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]

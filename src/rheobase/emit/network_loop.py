@@ -156,7 +156,8 @@ def _draw_rare(keys, step, limits, counts):
 class Group:
     """Neurons that share one loop: its module, its arguments in order, those that vary in time, the ports in use.
 
-    `in_turn` are the ports where arrivals act one by one, `rain` those with Poisson spikes drawn in the loop.
+    `in_turn` are the ports where arrivals act one by one, `rain` those with Poisson spikes drawn in the loop, `late`
+    those whose sums the group's loop takes from the segments of the port's only feed.
     """
 
     module: str
@@ -165,6 +166,7 @@ class Group:
     ports: tuple[str, ...]
     in_turn: Collection[str] = ()
     rain: Collection[str] = ()
+    late: Collection[str] = ()
 
 
 @final
@@ -221,15 +223,16 @@ def network_source(
             else:
                 body += [f"total = q{g}_sum_{p}[lo:hi]"]
             if (g, p) in fed:
-                body += _feed_lines(*fed[g, p], turn, arguments)
+                body += _feed_lines(*fed[g, p], turn, p in group.late, arguments)
             for y, x in enumerate(plastic):
                 if (x.target, x.port) == (g, p):
                     body += fire_lines(y, x, rules[x.rule], arguments) if x.fires and x.dendritic else []
                     body += arrive_lines(y, x, rules[x.rule], turn, arguments)
-            body += _outside_lines(g, p, turn)
+            if p not in group.late:
+                body += _outside_lines(g, p, turn)
             if p in group.rain:
                 body += _rain_lines(g, p, arguments)
-        body += _advance_lines(g, group, arguments)
+        body += _advance_lines(g, group, {p: j for (t, p), (j, _) in fed.items() if t == g}, arguments)
         for y, x in enumerate(plastic):
             if x.target == g and x.fires and not x.dendritic:
                 body += fire_lines(y, x, rules[x.rule], arguments)
@@ -256,19 +259,24 @@ def network_source(
     return header + functions + "\n\n" + "\n".join(lines), tuple(arguments)
 
 
-def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[str]:
+def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]) -> list[str]:
     """Gather the segments of synapses that are due, in order; then deliver them."""
+    heads, ends = (f"_heads{j}", f"_ends{j}") if late else ("_heads", "_ends")
+    arguments += [heads, ends] if late else []
     due, start, target, weight, first = (f"f{j}_{x}" for x in ("due", "start", "target", "weight", "first"))
     arguments += [due, start, target, weight, first, f"f{j}_stride", f"f{j}_cells"]
     how = "each" if feed.each else "same"
-    deliver = [f"_open(count, _heads, _ends, {start})"]
+    deliver = [f"_open(count, {heads}, {ends}, {start})"]
     if turn:
         deliver += [
-            f"used = _list_{how}(count, _heads, _ends, _rows, {target}, {weight}, lo, used, near, force, _status)"
+            f"used = _list_{how}(count, {heads}, {ends}, _rows, {target}, {weight}, lo, used, near, force, _status)"
         ]
     else:
-        deliver += [f"_add_{how}(count, _heads, _ends, _rows, {target}, {weight}, total)"]
-    lines = ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
+        deliver += [f"_add_{how}(count, {heads}, {ends}, _rows, {target}, {weight}, total)"]
+    if late:  # where there are more segments than are gathered at once, every neuron is asked (-1)
+        deliver += [f"some_{feed.port} = count if i == last and some_{feed.port} == 0 else -1"]
+    lines = [f"some_{feed.port} = 0"] if late else []
+    lines += ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
     for n, source in enumerate(feed.sources):
         s = f"q{source}" if source >= 0 else f"s{-1 - source}"
         lines += [
@@ -277,12 +285,12 @@ def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[st
             "        for other in range(_parts):",
             f"            base = {s}_base[other]",
             f"            for e in range(base + {s}_edge[other, r], base + {s}_edge[other, r + 1]):",
-            "                if count == len(_heads):",
+            f"                if count == len({heads}):",
             "                    _status[0] = 1",
             "                    break",
             f"                pre = {first}[{n}] + {s}_log[e]",
             f"                cell = part*f{j}_cells + pre*f{j}_stride + i",
-            "                _heads[count] = cell",
+            f"                {heads}[count] = cell",
             "                _rows[count] = pre",
             f"                _prefetch({start}, cell)",
             "                count += 1",
@@ -366,7 +374,7 @@ def _source_lines(s: int, arguments: list[str]) -> list[str]:
     ]
 
 
-def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
+def _advance_lines(g: int, group: Group, feeds: dict[str, int], arguments: list[str]) -> list[str]:
     call = []
     rows = "(_k1 - _k0)"
     place = {
@@ -389,6 +397,10 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
         if a.startswith("_sum_"):
             call.append("total_" + port)
             continue
+        if port in group.late and a.startswith(("_some_", "_heads_", "_ends_", "_onto_")):
+            j, kind = feeds[port], a.split("_")[1]
+            call.append({"some": f"some_{port}", "onto": f"f{j}_target"}.get(kind, f"_{kind}{j}"))
+            continue
         if a.startswith(("_hits_", "_weights_", "_edges_")):
             tail = f"[q{g}_room_{port}[part]:]" if not a.startswith("_edges_") else "[part]"
             call.append(f"q{g}{a}{tail}")
@@ -409,5 +421,4 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
     lines = [f"total_{p} = _as_row(q{g}_sum_{p}[lo:hi])" for p in summed]
     lines += [f"sent = q{g}_edge[part, row + q{g}_past]"]
     lines += [f"q{g}_edge[part, row + q{g}_past + 1] = sent + _advance{g}({', '.join(call)})"]
-    lines += [f"q{g}_sum_{p}[lo:hi] = 0.0" for p in summed]
     return lines

@@ -130,6 +130,12 @@ def held_values(neuron: Neuron, step: StepFacts, values: Mapping[str, Any], dt: 
     return {name: as_held(x) for name, x in held.items()}
 
 
+def _counter(steps: Any) -> type[np.signedinteger[Any]]:
+    """Return the narrowest type that counts so many steps: the loop over neurons waits for memory."""
+    most = int(np.max(steps))
+    return np.int16 if most < 1 << 15 else np.int32 if most < 1 << 31 else np.int64
+
+
 def as_held(x: Any) -> Any:
     """Return a value as compiled code takes it: a number of Python's, or an array in C order."""
     return np.ascontiguousarray(x) if np.ndim(x) else np.asarray(x).item()
@@ -148,7 +154,13 @@ def check_step(population: Population, method: str, dt: float) -> None:
 
 
 def find_source(
-    neuron: Neuron, method: str, varying: Sequence[str], kinds: Mapping[str, str], ports: Collection[str]
+    neuron: Neuron,
+    method: str,
+    varying: Sequence[str],
+    kinds: Mapping[str, str],
+    ports: Collection[str],
+    fed: Collection[str] = (),
+    late: Collection[str] = (),
 ) -> ClockSource:
     """Return the loop of a neuron for a method (see `rheobase.emit.clock_loop.clock_source`)."""
 
@@ -157,9 +169,10 @@ def find_source(
         from rheobase.derive.structure import analyse
         from rheobase.emit.clock_loop import clock_source
 
-        return clock_source(neuron, derive_step(neuron, analyse(neuron, varying), method), kinds, ports)
+        return clock_source(neuron, derive_step(neuron, analyse(neuron, varying), method), kinds, ports, fed, late)
 
-    return find_loop("clock", neuron, [method, [*varying], sorted(kinds.items()), sorted(ports)], build)
+    about = [method, [*varying], sorted(kinds.items()), sorted(ports), sorted(fed), sorted(late)]
+    return find_loop("clock", neuron, about, build)
 
 
 @final
@@ -175,10 +188,11 @@ class ClockRun:
         fed: tuple[str, ...] = (),
         compiled: bool | None = None,
         traced: tuple[str, ...] = (),
+        late: Collection[str] = (),
     ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
-        self.fed = fed  # ports that a network fills
+        self.fed, self.late = fed, late  # ports that a network fills; those where few receive something
         neuron, n, dt = population.neuron, population.n, engine.dt
         self.step = step_facts(neuron, population.inputs, engine.method)
         self.method, self.order = self.step.method, self.step.order
@@ -194,8 +208,8 @@ class ClockRun:
             for p, s in population.sources.items()
         }
         self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
-        self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
         self.values = held_values(neuron, self.step, population.values, dt)
+        self.left = {t: np.zeros(n, dtype=_counter(self.values[f"_steps_{t}"])) for t in neuron.refractory}
         if engine.precision == "float32":  # only where compiled: plain Python would round each operation, too
             compiled = True
             narrow = np.float32
@@ -225,7 +239,7 @@ class ClockRun:
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
         kinds |= {f"_trace_{s}": "yes" for s in self._record_states}
-        source = find_source(p.neuron, self.method, sorted(p.inputs), kinds, {*p.sources, *self.fed})
+        source = find_source(p.neuron, self.method, sorted(p.inputs), kinds, {*p.sources, *self.fed}, self.fed, self.late)
         path = write_module("clock", source.text)
         self.compiled = is_worth_compiling(p.n * self.total, path) if compiled is None else compiled
         if self.compiled:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.derive.additive import additive_ports
+from rheobase.derive.additive import additive_ports, late_ports
 from rheobase.engines.clock import Clock, ClockRun
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.queue import SpikeLog
@@ -17,11 +17,15 @@ from rheobase.engines.record import Tap, samples_of
 from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
+from rheobase.network.connect import expect_synapses
 from rheobase.network.network import Network
 from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key
 
 __all__ = ["Cells", "Emitting", "alike", "chosen_neurons", "group_cells", "group_sources", "merge", "outside"]
+
+_RATE: Final = 0.01  # kHz, taken for granted
+_FEW: Final = 0.2  # arrivals for a neuron in a step, from which it is quicker to ask every neuron
 
 
 def _no_log() -> SpikeLog:
@@ -117,7 +121,8 @@ def _group(
     in_turn = frozenset(ports) - additive_ports(neuron)
     samples = {n: samples_of(n, recordings[n], dt, total) for n in names}
     tap = Tap(names, offsets, recordings, samples)
-    run = ClockRun(whole, engine, Recording(), total, fed=ports, compiled=compiled, traced=tap.states)
+    late = frozenset(p for p in late_ports(neuron) if p in used and _is_sparse(net, names, prepared, p, whole.n, dt))
+    run = ClockRun(whole, engine, Recording(), total, ports, compiled, tap.states, late)
     listed: list[tuple[str, int, Arrivals]] = []
     showers: dict[str, list[Shower]] = {}
     for n, o in zip(names, offsets, strict=False):
@@ -131,6 +136,16 @@ def _group(
                 showers.setdefault(port, []).append(drawn)
     values = {n: prepared[n].values for n in names}
     return Cells(names, offsets, run, ports, in_turn, listed, showers, values, tap)
+
+
+def _is_sparse(
+    net: Network, names: list[str], prepared: Mapping[str, Population], port: str, n: int, dt: float
+) -> bool:
+    """Return whether all that arrives at a port comes through static synapses, and few neurons get any in a step."""
+    onto = [p for p in net.projections if p.target.name in names and p.port == port]
+    if any(p.is_plastic for p in onto) or any(port in prepared[name].sources for name in names):
+        return False
+    return sum(map(expect_synapses, onto)) / n * _RATE * dt < _FEW
 
 
 def chosen_neurons(recording: Recording, n: int) -> np.ndarray:

@@ -211,7 +211,7 @@ class _NetworkRun:
         runs = [g.run for g in self.groups]
         modules = [write_module("clock", run.source.text) for run in runs]
         groups = [
-            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain))
+            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain), run.late)
             for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
         ]
         emitters = [Emitter(rain is not None) for rain in self.drizzle]
@@ -230,7 +230,7 @@ class _NetworkRun:
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
             own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
             width = int(np.diff(cells.bounds).max())
-            own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
+            own["_fired"] = np.zeros((self.parts, width + -width % 64), dtype=np.bool_)
             own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
@@ -255,9 +255,11 @@ class _NetworkRun:
             values |= synapses.arguments(y)
         room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
         values["_gather"] = _HEADS
+        late = [j for j, f in enumerate(self.feeds) if f.port in self.groups[f.target].run.late]
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
+                **{f"_{a}{j}": np.empty(room, dtype=np.int64) for j in late for a in ("heads", "ends")},
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }
