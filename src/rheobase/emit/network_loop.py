@@ -52,8 +52,9 @@ def _add_each(count, heads, ends, rows, target, weight, total):
         _prefetch(weight, ahead + 16)
         _prefetch(target, ahead + 31)
         _prefetch(weight, ahead + 32)
-        for m in range(heads[h], ends[h]):
-            total[target[m]] += weight[m]
+        onto, force = target[heads[h] : ends[h]], weight[heads[h] : ends[h]]  # so that no index may be negative
+        for m in range(len(onto)):
+            total[onto[m]] += force[m]
 
 
 def _add_same(count, heads, ends, rows, target, weight, total):
@@ -63,8 +64,9 @@ def _add_same(count, heads, ends, rows, target, weight, total):
         _prefetch(target, ahead)
         _prefetch(target, ahead + 31)
         w = weight[rows[h]]
-        for m in range(heads[h], ends[h]):
-            total[target[m]] += w
+        onto = target[heads[h] : ends[h]]
+        for m in range(len(onto)):
+            total[onto[m]] += w
 
 
 def _list_each(count, heads, ends, rows, target, weight, lo, used, hits, weights, status):

@@ -22,7 +22,7 @@ from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
 from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
-from rheobase.engines.population import Population
+from rheobase.engines.population import Population, line_up
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError
@@ -138,7 +138,7 @@ def _counter(steps: Any) -> type[np.signedinteger[Any]]:
 
 def as_held(x: Any) -> Any:
     """Return a value as compiled code takes it: a number of Python's, or an array in C order."""
-    return np.ascontiguousarray(x) if np.ndim(x) else np.asarray(x).item()
+    return line_up(np.asarray(x)) if np.ndim(x) else np.asarray(x).item()
 
 
 def check_step(population: Population, method: str, dt: float) -> None:
@@ -207,15 +207,16 @@ class ClockRun:
             p: s.on_grid(dt, n, population.key("port", p), p not in self.additive)
             for p, s in population.sources.items()
         }
-        self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
+        self.states = {s: line_up(population.initial[s], float) for s in neuron.states}
         self.values = held_values(neuron, self.step, population.values, dt)
-        self.left = {t: np.zeros(n, dtype=_counter(self.values[f"_steps_{t}"])) for t in neuron.refractory}
+        counters = {t: _counter(self.values[f"_steps_{t}"]) for t in neuron.refractory}
+        self.left = {t: line_up(np.zeros(n, dtype=kind)) for t, kind in counters.items()}
         if engine.precision == "float32":  # only where compiled: plain Python would round each operation, too
             compiled = True
             narrow = np.float32
-            self.states = {s: x.astype(narrow) for s, x in self.states.items()}
+            self.states = {s: line_up(x, narrow) for s, x in self.states.items()}
             self.values = {
-                k: v.astype(narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
+                k: line_up(v, narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
             }
         buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
         fit = _FIT // (min(n, BLOCK) * max(buffers, 1))

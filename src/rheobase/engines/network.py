@@ -19,6 +19,7 @@ from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.plastic import make_plastic
+from rheobase.engines.population import line_up
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
@@ -230,7 +231,7 @@ class _NetworkRun:
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
             own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
             width = int(np.diff(cells.bounds).max())
-            own["_fired"] = np.zeros((self.parts, width + -width % 64), dtype=np.bool_)
+            own["_fired"] = line_up(np.zeros((self.parts, width + -width % 64), dtype=np.bool_))
             own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
@@ -238,7 +239,7 @@ class _NetworkRun:
             values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
                 if port not in cells.in_turn:
-                    values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
+                    values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
                 if port in rain:
                     values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
                     values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
