@@ -10,6 +10,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.precision import settle
 from rheobase.engines.result import Recording
 from rheobase.engines.threads import cores
 from rheobase.errors import InputError
@@ -76,7 +77,7 @@ def forecast(net: Network, until: Any, engine: Clock | None = None) -> Forecast:
     >>> f"{forecast(net, until='1 s').synapses:.3g}"
     '1e+07'
     """
-    return _forecast(net, to_number(until, "ms", "until"), engine or Clock(), {}, False)
+    return _forecast(net, to_number(until, "ms", "until"), settle(net, engine or Clock()), {}, False)
 
 
 def refuse_too_large(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 
 from rheobase.derive.additive import additive_ports, late_ports
 from rheobase.engines.clock import Clock, ClockRun
 from rheobase.engines.population import Population, prepare
+from rheobase.engines.precision import FEW, RATE
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import Shower, shower
 from rheobase.engines.record import Tap, samples_of
@@ -23,9 +24,6 @@ from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key
 
 __all__ = ["Cells", "Emitting", "alike", "chosen_neurons", "group_cells", "group_sources", "merge", "outside"]
-
-_RATE: Final = 0.01  # kHz, taken for granted
-_FEW: Final = 0.2  # arrivals for a neuron in a step, from which it is quicker to ask every neuron
 
 
 def _no_log() -> SpikeLog:
@@ -88,7 +86,7 @@ def group_cells(
     prepared = {
         name: prepare(model, dict(parts[name].values), seed, parts[name].n, name) for name, model in cells.items()
     }
-    compiled = sum(p.n for p in prepared.values()) * total > small or engine.precision != "float64"
+    compiled = sum(p.n for p in prepared.values()) * total > small or engine.precision not in ("auto", "float64")
     return [_group(net, names, prepared, recordings, engine, total, compiled) for names in alike(prepared)]
 
 
@@ -145,7 +143,7 @@ def _is_sparse(
     onto = [p for p in net.projections if p.target.name in names and p.port == port]
     if any(p.is_plastic for p in onto) or any(port in prepared[name].sources for name in names):
         return False
-    return sum(map(expect_synapses, onto)) / n * _RATE * dt < _FEW
+    return sum(map(expect_synapses, onto)) / n * RATE * dt < FEW
 
 
 def chosen_neurons(recording: Recording, n: int) -> np.ndarray:

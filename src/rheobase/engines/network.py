@@ -20,6 +20,7 @@ from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources,
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.plastic import make_plastic
 from rheobase.engines.population import line_up
+from rheobase.engines.precision import settle
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
@@ -61,6 +62,7 @@ def run_network(
     With a `stream` spikes and traces go there; results and snapshot have none.
     """
     begin = perf_counter()
+    engine = settle(net, engine)
     total = steps_until(until, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
     run = _NetworkRun(net, engine, recordings, seed, total, stream)
@@ -100,7 +102,8 @@ class _NetworkRun:
         self.compiled = self.groups[0].run.compiled
         self.sources = group_sources(net, seed, engine.dt, self.compiled)
         self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
-        self.kind: type[np.floating[Any]] = np.float64 if engine.precision == "float64" else np.float32
+        wide = engine.precision in ("auto", "float64")
+        self.kind: type[np.floating[Any]] = np.float64 if wide else np.float32
         self.seconds = {"compile": 0.0, "run": 0.0}
         self.n = sum(g.n for g in self.groups)
         self._plan_threads()
