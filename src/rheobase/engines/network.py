@@ -17,7 +17,7 @@ from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.compile import compiled_module, plain_module
 from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
-from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.noise import fill_normals, fill_run, fill_uniforms
 from rheobase.engines.plastic import make_plastic
 from rheobase.engines.population import line_up
 from rheobase.engines.precision import settle
@@ -26,6 +26,7 @@ from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.sorting import MANY
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
 from rheobase.engines.synapses import Bundle, Table, build_table
@@ -148,6 +149,8 @@ class _NetworkRun:
                 continue
             by_source = fed.setdefault((place[p.target.name][0], p.port), {})
             by_source.setdefault(place[p.source.name][0], []).append(p)
+        expected = sum(map(expect_synapses, self.net.projections))
+        fill = fill_run if self.compiled and expected > MANY else None
         self.feeds: list[Feed] = []
         self.tables: list[Table] = []
         self.firsts: list[np.ndarray] = []
@@ -158,7 +161,8 @@ class _NetworkRun:
                 for name in dict.fromkeys(p.source.name for p in projections):
                     mine = [p for p in projections if p.source.name == name]
                     rows = [
-                        (Rows(p, derive_key(self.seed, "projection", p.index)), place[p.target.name][1]) for p in mine
+                        (Rows(p, derive_key(self.seed, "projection", p.index), fill), place[p.target.name][1])
+                        for p in mine
                     ]
                     n = self.net.populations[name].n
                     bundles.append(Bundle(name, n, at + place[name][1], tuple(rows)))

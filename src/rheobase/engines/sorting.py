@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-__all__ = ["arrange"]
+__all__ = ["MANY", "arrange"]
 
-_MANY: Final = 1_500_000  # synapses from which compiling the sort pays
+MANY: Final = 1_500_000  # synapses from which compiling the sort pays
 
 
 def arrange(
@@ -42,7 +42,7 @@ def arrange(
     target = np.empty(len(post), dtype=np.uint16 if width <= 1 << 16 else np.uint32)
     out = np.empty_like(weight)
     part = np.repeat(np.arange(parts, dtype=np.uint8 if parts < 256 else np.int32), np.diff(bounds))
-    if many > _MANY:
+    if many > MANY:
         place = _load()
         place(pre, post, column, weight, bounds, part, shape[0], shape[1], start, target, out)
     else:
