@@ -12,7 +12,10 @@ from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lin
 __all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
 
 #: The functions of a network's module that its `run` calls.
-INNER: Final = ("_meet", "_open", "_add_each", "_add_same", "_list_each", "_list_same", "_draw", "_draw_rare")
+INNER: Final = (
+    *("_meet", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
+    *("_draw", "_draw_rare"),
+)
 
 _HEADER = '''"""A network's loop, written by rheobase.
 
@@ -43,22 +46,25 @@ def _open(count, heads, ends, start):
         ends[h] = start[cell + 1]
 
 
-def _add_each(count, heads, ends, rows, target, weight, total):
-    """Add the weights of all synapses of the segments to their targets; fetch later segments' memory ahead."""
+def _add_each(count, heads, ends, target, weight, total, k):
+    """Add the weights of all synapses of the segments to their targets; fetch later segments' memory ahead.
+
+    A segment has n weights, then n targets, k of which take the room of one.
+    """
+    line = 16//k if k > 2 else 16
     for h in range(count):
-        ahead = heads[min(h + 8, count - 1)]
-        _prefetch(target, ahead)
-        _prefetch(weight, ahead)
-        _prefetch(weight, ahead + 16)
-        _prefetch(target, ahead + 31)
-        _prefetch(weight, ahead + 32)
-        onto, force = target[heads[h] : ends[h]], weight[heads[h] : ends[h]]  # so that no index may be negative
-        for m in range(len(onto)):
+        far = min(h + 8, count - 1)
+        for at in range(heads[far], min(ends[far] + line - 1, heads[far] + 8*line), line):
+            _prefetch(weight, at)
+        begin = heads[h]
+        n = k*(ends[h] - begin)//(k + 1)
+        force, onto = weight[begin:begin + n], target[k*(begin + n):k*(begin + n) + n]  # no index may be negative
+        for m in range(n):
             total[onto[m]] += force[m]
 
 
 def _add_same(count, heads, ends, rows, target, weight, total):
-    """Do as _add_each, where the synapses of a source share a weight."""
+    """Do as _add_each, where the synapses of a source share a weight, and a segment has targets only."""
     for h in range(count):
         ahead = heads[min(h + 8, count - 1)]
         _prefetch(target, ahead)
@@ -69,13 +75,23 @@ def _add_same(count, heads, ends, rows, target, weight, total):
             total[onto[m]] += w
 
 
-def _list_each(count, heads, ends, rows, target, weight, lo, used, hits, weights, status):
+def _only_targets(count, heads, ends, k):
+    """Replace segments of weights and targets by where the targets begin and end."""
+    for h in range(count):
+        n = k*(ends[h] - heads[h])//(k + 1)
+        heads[h] = k*(heads[h] + n)
+        ends[h] = heads[h] + n
+
+
+def _list_each(count, heads, ends, target, weight, lo, used, hits, weights, status, k):
     """Write down each arrival: neuron and weight; return how many there are now."""
     for h in range(count):
-        for m in range(heads[h], ends[h]):
+        begin = heads[h]
+        n = k*(ends[h] - begin)//(k + 1)
+        for m in range(n):
             if used < len(hits):
-                hits[used] = lo + target[m]
-                weights[used] = weight[m]
+                hits[used] = lo + target[k*(begin + n) + m]
+                weights[used] = weight[begin + m]
                 used += 1
             else:
                 status[0] = 1
@@ -176,13 +192,14 @@ class Group:
 class Feed:
     """All synapses onto one port of a group: from which groups (or, as ``-1 - s``, spike sources s), in order.
 
-    `each` tells whether synapses have their own weights; if not, the synapses of a source share one.
+    `packed` is how many targets take the room of a weight, where synapses have their own weights; 0 if the synapses of
+    a source share one.
     """
 
     target: int
     port: str
     sources: tuple[int, ...]
-    each: bool
+    packed: int
 
 
 @final
@@ -267,14 +284,19 @@ def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]
     arguments += [heads, ends] if late else []
     due, start, target, weight, first = (f"f{j}_{x}" for x in ("due", "start", "target", "weight", "first"))
     arguments += [due, start, target, weight, first, f"f{j}_stride", f"f{j}_cells"]
-    how = "each" if feed.each else "same"
+    k, how = feed.packed, "each" if feed.packed else "same"
+    rows = "" if k else "_rows, "
+    tail = f", {k}" if k else ""
     deliver = [f"_open(count, {heads}, {ends}, {start})"]
     if turn:
         deliver += [
-            f"used = _list_{how}(count, {heads}, {ends}, _rows, {target}, {weight}, lo, used, near, force, _status)"
+            f"used = _list_{how}(count, {heads}, {ends}, {rows}{target}, {weight},"
+            f" lo, used, near, force, _status{tail})"
         ]
     else:
-        deliver += [f"_add_{how}(count, {heads}, {ends}, _rows, {target}, {weight}, total)"]
+        deliver += [f"_add_{how}(count, {heads}, {ends}, {rows}{target}, {weight}, total{tail})"]
+    if late and k:
+        deliver += [f"_only_targets(count, {heads}, {ends}, {k})"]
     if late:  # where there are more segments than are gathered at once, every neuron is asked (-1)
         deliver += [f"some_{feed.port} = count if i == last and some_{feed.port} == 0 else -1"]
     lines = [f"some_{feed.port} = 0"] if late else []

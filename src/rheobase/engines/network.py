@@ -172,7 +172,7 @@ class _NetworkRun:
             table = build_table(bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
-            self.feeds.append(Feed(target, port, tuple(by_source), table.each))
+            self.feeds.append(Feed(target, port, tuple(by_source), table.packed))
         plastic = [p for p in self.net.projections if p.is_plastic]
         cuts = [g.bounds for g in self.groups]
         self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed)
