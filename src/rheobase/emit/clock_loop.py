@@ -195,8 +195,6 @@ def clock_source(
             f"    _told = _onto_{p}[_heads_{p}[_h]:_ends_{p}[_h]]",
             "    for _m in _range(len(_told)):",
             *_indent(["_i = _told[_m]", *one], 2),
-            f"for _i in _range(_n if _some_{p} < 0 else 0):",
-            *_indent(one),
         ]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]

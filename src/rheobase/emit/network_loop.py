@@ -13,7 +13,7 @@ __all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
 
 #: The functions of a network's module that its `run` calls.
 INNER: Final = (
-    *("_meet", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
+    *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
     *("_draw", "_draw_rare"),
 )
 
@@ -37,6 +37,21 @@ _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 {meet}
+
+def _find(log, base, edge, r, parts, first, at, stride, start, heads, rows, count, status):
+    """Write down which segments the spikes of one step and group begin; return how many there are now."""
+    for other in range(parts):
+        for e in range(base[other] + edge[other, r], base[other] + edge[other, r + 1]):
+            if count == len(heads):
+                status[0] = 1
+                break
+            pre = first + log[e]
+            heads[count] = at + pre*stride
+            rows[count] = pre
+            _prefetch(start, at + pre*stride)
+            count += 1
+    return count
+
 
 def _open(count, heads, ends, start):
     """Replace the numbers of segments by where they begin and end."""
@@ -297,28 +312,16 @@ def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]
         deliver += [f"_add_{how}(count, {heads}, {ends}, {rows}{target}, {weight}, total{tail})"]
     if late and k:
         deliver += [f"_only_targets(count, {heads}, {ends}, {k})"]
-    if late:  # where there are more segments than are gathered at once, every neuron is asked (-1)
-        deliver += [f"some_{feed.port} = count if i == last and some_{feed.port} == 0 else -1"]
-    lines = [f"some_{feed.port} = 0"] if late else []
-    lines += ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
+    lines = ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
     for n, source in enumerate(feed.sources):
         s = f"q{source}" if source >= 0 else f"s{-1 - source}"
         lines += [
             f"    if {due}[i, {n + 1}] > 0:",
-            f"        r = row + {s}_past - back",
-            "        for other in range(_parts):",
-            f"            base = {s}_base[other]",
-            f"            for e in range(base + {s}_edge[other, r], base + {s}_edge[other, r + 1]):",
-            f"                if count == len({heads}):",
-            "                    _status[0] = 1",
-            "                    break",
-            f"                pre = {first}[{n}] + {s}_log[e]",
-            f"                cell = part*f{j}_cells + pre*f{j}_stride + i",
-            f"                {heads}[count] = cell",
-            "                _rows[count] = pre",
-            f"                _prefetch({start}, cell)",
-            "                count += 1",
+            f"        count = _find({s}_log, {s}_base, {s}_edge, row + {s}_past - back, _parts, {first}[{n}],"
+            f" part*f{j}_cells + i, f{j}_stride, {start}, {heads}, _rows, count, _status)",
         ]
+    if late:  # there is room for all
+        return [*lines, *deliver, f"some_{feed.port} = count"]
     # many at a time, so that memory can be fetched ahead; there is room for all that can fire in one step
     return [
         *lines,

@@ -101,7 +101,8 @@ def jit(function: Callable[..., Any], inline: bool = False) -> Any:
 
     _allow_many_arrays()
     _INNER.add(function.__qualname__)
-    return numba.njit(forceinline=inline, no_cpython_wrapper=True, _nrt=False, **_OPTIONS)(function)
+    bare = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+    return numba.njit(forceinline=inline, **bare, **_OPTIONS)(function)
 
 
 @final

@@ -263,11 +263,15 @@ class _NetworkRun:
             values |= synapses.arguments(y)
         room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
         values["_gather"] = _HEADS
-        late = [j for j, f in enumerate(self.feeds) if f.port in self.groups[f.target].run.late]
+        late = {  # room for all that can arrive in a step; memory that is never written costs nothing
+            j: table.cells
+            for j, (feed, table) in enumerate(zip(self.feeds, self.tables, strict=True))
+            if feed.port in self.groups[feed.target].run.late
+        }
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
-                **{f"_{a}{j}": np.empty(room, dtype=np.int64) for j in late for a in ("heads", "ends")},
+                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }
