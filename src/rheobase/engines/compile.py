@@ -50,8 +50,8 @@ def compiled_module(
     `given` returns compiled functions that the module calls by name; it is asked when something is compiled.
     The inner functions are built into those that call them, those `apart` are called.
     """
-    module = load_module(path, "compiled")
-    with _LOCK:
+    with _LOCK:  # several threads build a network
+        module = load_module(path, "compiled")
         if not hasattr(module, "_compiled"):
             compile_functions(module, inner, outer, given, apart)
             module._compiled = True  # type: ignore[attr-defined]
