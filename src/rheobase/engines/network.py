@@ -10,7 +10,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
+from rheobase.emit.network_functions import INNER
+from rheobase.emit.network_loop import Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.clock import Clock, steps_until
