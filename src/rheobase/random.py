@@ -20,7 +20,6 @@ Fill = Callable[[int, int, np.ndarray], None]
 
 _BLOCK: Final = 1 << 15  # numbers made at once: they stay in the cache
 _MASK: Final = (1 << 64) - 1
-_BLOCK: Final = 1 << 15  # Gaussian numbers written at once
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _M1: Final = 0xBF58476D1CE4E5B9
 _M2: Final = 0x94D049BB133111EB

@@ -129,9 +129,7 @@ class Rows:
         if len(self._pieces) > 1:
             return _build_one(*self._pieces[lo // SOURCES], self._fill)
         with self._lock:
-            whole = self._whole = (
-                build(self.projection, self.key, self._fill) if self._whole is None else self._whole
-            )
+            whole = self._whole = build(self.projection, self.key, self._fill) if self._whole is None else self._whole
             self._left -= hi - lo
             if self._left <= 0:
                 self._whole = None
