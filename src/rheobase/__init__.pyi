@@ -44,6 +44,7 @@ from rheobase.errors import NotExportable as NotExportable
 from rheobase.errors import NotRecorded as NotRecorded
 from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
+from rheobase.errors import StaleGraph as StaleGraph
 from rheobase.errors import UnitMismatch as UnitMismatch
 from rheobase.exchange.nestml import to_nestml as to_nestml
 from rheobase.exchange.neuroml import from_neuroml as from_neuroml

@@ -1,12 +1,13 @@
 """Numba at arm's length: plain functions in, machine code out, kept in object files.
 
 Numba is imported only where something must be compiled. What it made is an object file in the cache folder,
-named by all it depends on, which `rheobase.engines.native` loads without it. Where a function or its arguments
+named by all it depends on, which `rheobase.emit.native` loads without it. Where a function or its arguments
 do not lend themselves to that, Numba's own compiled function takes its place.
 """
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import importlib.util
 import math
@@ -20,8 +21,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, final
 
+from rheobase.emit import native
 from rheobase.emit.source import load_module
-from rheobase.engines import native
 from rheobase.remember import cache_folder
 
 __all__ = ["Compiled", "compile_functions", "compiled_module", "plain_module", "waiting"]
@@ -117,13 +118,24 @@ class Compiled:
         self._known: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
+        return self._way(arguments)(arguments)
+
+    def _way(self, arguments: tuple[Any, ...]) -> Any:
         key = native.key_of(arguments)
         run = self._known.get(key)
         if run is None:
             with _LOCK:
                 run = self._known.get(key) or self._known.setdefault(key, self._find(key))
                 _RUNNING.add(Path(self.function.__code__.co_filename).stem)
-        return run(arguments)
+        return run
+
+    def machine_code(self, *arguments: Any) -> tuple[int, bytes] | None:
+        """Return the address of the machine code, and these arguments as the words it takes; None if there is none.
+
+        For callers that start it on threads of their own; the arrays must outlive the call.
+        """
+        run = self._way(arguments)
+        return (run.address, run.words(arguments)) if hasattr(run, "address") else None
 
     @property
     def dispatcher(self) -> Any:
@@ -184,6 +196,8 @@ def _caller(
             raise RuntimeError(f"the compiled function {name} raised an exception")
         return count
 
+    run.address = ctypes.cast(entry, ctypes.c_void_p).value  # type: ignore[attr-defined, arg-type]
+    run.words = words  # type: ignore[attr-defined]
     return run
 
 
@@ -333,7 +347,7 @@ def _read_array(context: Any, build: Any, kind: Any, address: Any, load: Callabl
 def _circumstances() -> str:
     """Return all that compiled code depends on beside its own source: our text, Numba, LLVM, the processor."""
     here = Path(__file__).parent
-    ours = [here / "compile.py", here / "native.py", here / "noise.py", here.parent / "random.py"]
+    ours = [here / "to_numba.py", here / "native.py", here.parent / "engines" / "noise.py", here.parent / "random.py"]
     found = importlib.util.find_spec("numba")
     if found is None or found.origin is None:
         return "no numba"
