@@ -58,8 +58,8 @@ def read_chip(given: Any) -> Chip:
     known = chips()
     if given not in known:
         raise InputError(
-            f"chip = {given!r:.60} is unknown.{nearest(str(given), known)} There are: {', '.join(known)}; or make your own:"
-            " learn.Chip(key, name, source, assumptions, mac=..., ac=..., update=...), joules each"
+            f"chip = {given!r:.60} is unknown.{nearest(str(given), known)} There are: {', '.join(known)};"
+            " or make your own: learn.Chip(key, name, source, assumptions, mac=..., ac=..., update=...), joules each"
         )
     return known[given]
 
@@ -130,7 +130,9 @@ class Account:
         """Return the sum of a column: "spikes", "dense", "mac", "ac", "updates", "weight_bytes", "state_bytes"."""
         known = [f.name for f in fields(Entry) if f.name not in ("name", "kind")]
         if what not in known:
-            raise InputError(f"total({what!r:.40}): no such column.{nearest(str(what), known)} There are: {', '.join(known)}")
+            raise InputError(
+                f"total({what!r:.40}): no such column.{nearest(str(what), known)} There are: {', '.join(known)}"
+            )
         return float(sum(getattr(e, what) for e in self.entries))
 
     @property
@@ -178,7 +180,10 @@ def write_columns(heads: list[str], rows: list[list[str]]) -> list[str]:
     """Return a table as lines: names to the left, numbers to the right."""
     widths = [max(len(r[i]) for r in [heads, *rows]) for i in range(len(heads))]
     return [
-        "  ".join(c.ljust(w) if i < 2 and not _is_number(c) else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
+        "  ".join(
+            c.ljust(w) if i < 2 and not _is_number(c) else c.rjust(w)
+            for i, (c, w) in enumerate(zip(r, widths, strict=True))
+        ).rstrip()
         for r in [heads, *rows]
     ]
 

@@ -7,7 +7,6 @@ from typing import Any, Final, final
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from rheobase.errors import InputError
 from rheobase.learn.account import Account, Entry, read_chip
@@ -20,10 +19,27 @@ from rheobase.network.network import Network
 
 __all__ = ["energy"]
 
-_CONVS: Final = {nn.Conv1d: F.conv1d, nn.Conv2d: F.conv2d, nn.Conv3d: F.conv3d}
-_POOLS: Final = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+_CONVS: Final = {nn.Conv1d: nn.functional.conv1d, nn.Conv2d: nn.functional.conv2d, nn.Conv3d: nn.functional.conv3d}
+_POOLS: Final = (
+    nn.AvgPool1d,
+    nn.AvgPool2d,
+    nn.AvgPool3d,
+    nn.AdaptiveAvgPool1d,
+    nn.AdaptiveAvgPool2d,
+    nn.AdaptiveAvgPool3d,
+)
 _FREE: Final = (nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-_CHEAP: Final = (nn.ReLU, nn.ReLU6, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, QuantReLU, MaxOfSums, nn.Softmax, nn.LogSoftmax)
+_CHEAP: Final = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.MaxPool1d,
+    nn.MaxPool2d,
+    nn.MaxPool3d,
+    QuantReLU,
+    MaxOfSums,
+    nn.Softmax,
+    nn.LogSoftmax,
+)
 
 
 def energy(net: Any, data: Any, chip: Any = "cmos45", *, weight_bytes: int = 4, state_bytes: int = 4) -> Account:
@@ -65,7 +81,8 @@ def energy(net: Any, data: Any, chip: Any = "cmos45", *, weight_bytes: int = 4, 
 
     Notes
     -----
-    The definition of effective operations, AC and MAC is that of NeuroBench (Yik et al. 2025, Nat. Commun., doi 10.1038/s41467-025-56739-4).
+    Effective operations, AC and MAC are defined as in NeuroBench (Yik et al. 2025, Nat. Commun.,
+    doi 10.1038/s41467-025-56739-4).
     Joules are operations times prices, no measurement: idle power, routing and control are missing where a
     chip's source does not hold them.
 
@@ -119,7 +136,8 @@ class _Counter:
         self._refuse()
 
     def _layers(self) -> list[tuple[str, nn.Module]]:
-        found, inside = [], []
+        found: list[tuple[str, nn.Module]] = []
+        inside: list[str] = []
         for name, module in self.net.named_modules():
             if any(name.startswith(f"{i}.") for i in inside):
                 continue
@@ -134,10 +152,14 @@ class _Counter:
         bad = [
             f"{name} ({type(m).__name__})"
             for name, m in self._layers()
-            if not isinstance(m, known) and any(True for _ in m.parameters()) and not isinstance(m, nn.modules.batchnorm._BatchNorm)
+            if not isinstance(m, known)
+            and any(True for _ in m.parameters())
+            and not isinstance(m, nn.modules.batchnorm._BatchNorm)
         ]
         if bad:
-            raise InputError(f"operations of these layers are not known here: {', '.join(bad)}; count what is around them")
+            raise InputError(
+                f"operations of these layers are not known here: {', '.join(bad)}; count what is around them"
+            )
 
     def count(self, x: Tensor) -> int:
         """Add up one pass over x; return how many samples it holds."""
@@ -223,7 +245,7 @@ def _operations(module: nn.Module, x: Tensor, out: Tensor) -> tuple[float, float
     ones = torch.ones_like(module.weight, dtype=torch.float32)
     fed = active
     if module.padding_mode != "zeros":
-        fed = F.pad(active, module._reversed_padding_repeated_twice, mode=module.padding_mode)
+        fed = nn.functional.pad(active, module._reversed_padding_repeated_twice, mode=module.padding_mode)
     convolve = _CONVS[type(module)]
     padding = 0 if module.padding_mode != "zeros" else module.padding
     reached = convolve(fed, ones, None, module.stride, padding, module.dilation, module.groups)
@@ -234,4 +256,3 @@ def _is_binary(x: Tensor) -> bool:
     """Whether x holds only 0 and one other number."""
     other = x[x != 0]
     return other.numel() == 0 or bool((other == other.flatten()[0]).all())
-

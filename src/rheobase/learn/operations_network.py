@@ -17,8 +17,8 @@ __all__ = ["count_network"]
 def count_network(net: Network, run: Any, weight_bytes: int, state_bytes: int) -> tuple[list[Entry], int]:
     """Return one entry a population and a projection for a whole run, and the number of steps.
 
-    A spike costs one accumulate for each synapse it goes out by. An engine without a step (Exact) updates a neuron where
-    something arrives, so updates are counted as arrivals there.
+    A spike costs one accumulate for each synapse it goes out by. An engine without a step (Exact) updates a neuron
+    where something arrives, so updates are counted as arrivals there.
     """
     if not (hasattr(run, "populations") and hasattr(run, "until")):
         raise InputError(
@@ -51,14 +51,20 @@ def count_network(net: Network, run: Any, weight_bytes: int, state_bytes: int) -
             updates = float(part.n * steps) if steps else arrivals[name]
         states = len(model.states) if isinstance(model, Neuron) else 0
         cells.append(
-            Entry(name, "neurons", float(counts[name].sum()), updates=updates, state_bytes=2.0 * states * updates * state_bytes)
+            Entry(
+                name,
+                "neurons",
+                float(counts[name].sum()),
+                updates=updates,
+                state_bytes=2.0 * states * updates * state_bytes,
+            )
         )
     return [*cells, *edges], steps
 
 
 def _steps(run: Any) -> int:
     """Return the steps of a run on a grid, 0 for one without: its account of itself says which."""
-    head, _, rest = run.engine.partition("dt=")
+    _, _, rest = run.engine.partition("dt=")
     if not rest:
         return 0
     number = rest.split()[0].rstrip(",)")

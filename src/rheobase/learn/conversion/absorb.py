@@ -79,7 +79,11 @@ def _absorb_before(body: fx.GraphModule, node: fx.Node, firing: Firing) -> bool:
     rows = gain.reshape(-1, *(1,) * (module.weight.dim() - 1))
     with torch.no_grad():
         module.weight.mul_(rows)
-        bias = torch.zeros_like(module.weight[:, 0].reshape(len(module.weight), -1)[:, 0]) if module.bias is None else module.bias
+        bias = (
+            torch.zeros_like(module.weight[:, 0].reshape(len(module.weight), -1)[:, 0])
+            if module.bias is None
+            else module.bias
+        )
         new = bias * gain.reshape(-1) + offset.reshape(-1)
     if module.bias is not None or bool((offset != 0).any()):
         module.bias = nn.Parameter(new.detach().clone())

@@ -72,7 +72,8 @@ class Bill:
     agreement : array (steps,) or None
         Share of samples of which both say the same (largest output); None for a single output.
     error : array (steps,)
-        Root mean square difference of the outputs, over the standard deviation of the ReLU network's.
+        Root mean square difference of the outputs, over the standard deviation of the ReLU network's (after tuning, if
+        it was tuned; accuracies and agreement are those with the network as it was given).
     operations, operations_ann : Account
         Of both networks, see `learn.energy`.
     samples : int
@@ -146,6 +147,8 @@ class Bill:
         return "\n".join([head, *write_columns(heads, rows), *self._curve(), *self._costs(), *self.notes])
 
     def _shown(self) -> list[int]:
+        if self.latency != self.steps:  # a window is one value, read at its end
+            return [self.steps]
         powers = [2**i for i in range(2, 20) if 2**i < self.steps] or [1]
         return [*powers, self.steps] if powers[-1] != self.steps else powers
 
@@ -153,7 +156,13 @@ class Bill:
         ts = self._shown()
         rows = []
         if self.accuracy is not None:
-            rows.append(["accuracy", f"ANN {100 * (self.accuracy_ann or 0):.2f}", *(f"{100 * self.accuracy[t - 1]:.2f}" for t in ts)])
+            rows.append(
+                [
+                    "accuracy",
+                    f"ANN {100 * (self.accuracy_ann or 0):.2f}",
+                    *(f"{100 * self.accuracy[t - 1]:.2f}" for t in ts),
+                ]
+            )
         if self.agreement is not None:
             rows.append(["agreement", "", *(f"{100 * self.agreement[t - 1]:.2f}" for t in ts)])
         rows.append(["output error", "", *(f"{100 * self.error[t - 1]:.2f}" for t in ts)])
@@ -161,10 +170,11 @@ class Bill:
 
     def _costs(self) -> list[str]:
         a, b = self.operations, self.operations_ann
+        ann = f"{b.total('dense'):,.0f} MAC dense, {b.total('mac') + b.total('ac'):,.0f} effective, {b.joules:.3g} J"
         mine = f"{a.total('mac'):,.0f} MAC + {a.total('ac'):,.0f} AC + {a.total('updates'):,.0f} updates"
         return [
-            f"a sample: {self.spikes:,.0f} spikes, {mine}, {a.joules:.3g} J; ReLU network {b.total('dense'):,.0f} MAC dense,"
-            f" {b.total('mac') + b.total('ac'):,.0f} effective, {b.joules:.3g} J ({a.chip.name}; print(report.operations))"
+            f"a sample: {self.spikes:,.0f} spikes, {mine}, {a.joules:.3g} J",
+            f"ReLU network: {ann} (on {a.chip.name}; print(report.operations) tells more)",
         ]
 
     __repr__ = __str__
@@ -231,14 +241,16 @@ class _Sums:
         )
 
 
-def make_bill(ann: fx.GraphModule, snn: Converted, data: Samples, where: str, notes: list[str]) -> Bill:
-    """Return the bill of `snn`, made from `ann`, on some samples."""
+def make_bill(
+    original: fx.GraphModule, ann: fx.GraphModule, snn: Converted, data: Samples, where: str, notes: list[str]
+) -> Bill:
+    """Return the bill of `snn`, made from `ann`, which may be `original` after some training, on some samples."""
     from rheobase.learn.operations import energy
 
     like = next((p for p in ann.parameters()), data.x)
     data = Samples(data.x.to(like), None if data.y is None else data.y.to(like.device))
     sums: dict[str, _Sums] = {}
-    outs, wanted = [], []
+    outs, wanted, first = [], [], []
     size = _one_sample(ann, data.x[:1])
     each = max(1, min(256, _VALUES // max(1, size * snn.steps)))
     for part in data.x.split(each):
@@ -251,8 +263,9 @@ def make_bill(ann: fx.GraphModule, snn: Converted, data: Samples, where: str, no
 
         outs.append(snn.walk(part, None, fire))
         wanted.append(out)
+        first.append(original(part) if original is not ann else out)
     curve, goal = torch.cat(outs, 1), torch.cat(wanted)
-    accuracy_ann, accuracy, agreement = _score(curve, goal, data.y)
+    accuracy_ann, accuracy, agreement = _score(curve, torch.cat(first), data.y)
     spread = float(goal.double().std()) if goal.numel() > 1 else 0.0
     error = (curve - goal).double().square().flatten(1).mean(1).sqrt() / (spread or 1.0)
     few = data.first(64).x
@@ -265,7 +278,7 @@ def make_bill(ann: fx.GraphModule, snn: Converted, data: Samples, where: str, no
         agreement,
         error.cpu().numpy(),
         energy(snn, few),
-        energy(ann, few),
+        energy(original, few),
         len(data.x),
         where,
         tuple(notes),
@@ -301,4 +314,3 @@ def _score(curve: Tensor, goal: Tensor, y: Tensor | None) -> tuple[float | None,
     if y is None or y.is_floating_point() or y.dim() != 1:
         return None, None, agreement
     return float((meant == y).double().mean()), (said == y).double().mean(1).cpu().numpy(), agreement
-

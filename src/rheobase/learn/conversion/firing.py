@@ -134,8 +134,9 @@ def integrator(neuron: Neuron | None) -> tuple[Layer, float, list[str]]:
         raise InputError(f"neuron = {neuron!r:.60} is no Neuron; give rb.IF(), or leave it out")
     if neuron.states != ("v",) or len(neuron.ports) != 1 or "theta" not in neuron.parameters or neuron.refractory:
         raise NotConvertible(
-            f"a rate that is a ReLU needs one state v, one port, a threshold theta and no refractory time; {neuron.name}"
-            f" has the states {', '.join(neuron.states)}, the ports {', '.join(neuron.ports) or 'none'}; give rb.IF()"
+            f"a rate that is a ReLU needs one state v, one port, a threshold theta and no refractory time;"
+            f" {neuron.name} has the states {', '.join(neuron.states)} and the ports"
+            f" {', '.join(neuron.ports) or 'none'}; give rb.IF()"
         )
     value = neuron.parameters["theta"]
     theta = float(value.value) if not value.shape and isinstance(value.value, int | float) else -1.0
@@ -161,6 +162,6 @@ def _check_integrates(layer: Layer, theta: float, name: str) -> None:
     if not torch.allclose(v, wanted, atol=1e-9) or z.tolist() != [0, 0, 0, 1, 1]:
         raise NotConvertible(
             f"{name} does not keep what it receives (after charges of 0.25, 0, 0, 1.5, 0 theta its v/theta is"
-            f" {[round(float(a), 3) for a in v]}, a perfect integrator's {wanted.tolist()}), so its rate is no ReLU; give"
-            " rb.IF()"
+            f" {[round(float(a), 3) for a in v]}, a perfect integrator's {wanted.tolist()}), so its rate is no ReLU;"
+            " give rb.IF()"
         )

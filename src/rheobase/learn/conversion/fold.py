@@ -40,7 +40,7 @@ def _drop(module: fx.GraphModule) -> list[str]:
 
 
 def _fold_norms(module: fx.GraphModule) -> list[str]:
-    done = []
+    done: list[str] = []
     for node in [*module.graph.nodes]:
         if node.op != "call_module" or not isinstance(node.args[0] if node.args else None, fx.Node):
             continue
@@ -76,7 +76,7 @@ def _swap_maxima(module: fx.GraphModule) -> list[str]:
             continue  # thresholds of their own for each place
         u = top.args[0]
         with module.graph.inserting_before(top):
-            early = module.graph.node_copy(node, lambda n: u)
+            early = module.graph.node_copy(node, lambda n, u=u: u)
         early.meta = dict(node.meta)
         with module.graph.inserting_after(early):
             late = module.graph.node_copy(top, lambda n, early=early: early)

@@ -74,11 +74,7 @@ class Converted(nn.Module):
     @property
     def neurons(self) -> dict[str, Firing]:
         """The layers of neurons by their names, in the order of the network."""
-        return {
-            str(n.meta["title"]): m
-            for n in self.body.graph.nodes
-            if (m := self._module(n, Firing)) is not None
-        }
+        return {str(n.meta["title"]): m for n in self.body.graph.nodes if (m := self._module(n, Firing)) is not None}
 
     @property
     def latency(self) -> int:
@@ -149,7 +145,7 @@ class Converted(nn.Module):
 
 @final
 class _Walk:
-    """One pass through the graph: values are ``[time*batch, ...]`` where they change over time, else ``[batch, ...]``."""
+    """One pass through the graph: values are ``[time*batch, ...]`` where they change in time, else ``[batch, ...]``."""
 
     def __init__(self, net: Converted, steps: int, batch: int, env: dict[str, Any]) -> None:
         self.net, self.steps, self.batch, self.env = net, steps, batch, env

@@ -61,7 +61,7 @@ class QuantReLU(nn.Module):
     def __init__(self, levels: int = 8, theta: float | Tensor = 1.0) -> None:
         super().__init__()
         self.levels = read_count(levels, "levels")
-        value = torch.as_tensor(theta, dtype=torch.get_default_dtype() if not torch.is_tensor(theta) else theta.dtype)
+        value = theta if isinstance(theta, Tensor) else torch.tensor(theta, dtype=torch.get_default_dtype())
         if not bool((torch.isfinite(value) & (value > 0)).all()):
             raise InputError(f"theta = {theta!r:.60} must be positive and finite; it is where the ReLU is clipped")
         self.theta = nn.Parameter(value.detach().clone())

@@ -97,15 +97,19 @@ ONE_SIGNAL: Final = frozenset(
     {"mul", "imul", "truediv", "itruediv", "div", "matmul", "mm", "bmm", "linear", "conv1d", "conv2d", "conv3d"}
     | {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "einsum", "multiply", "divide"}
 )
-AFFINE_METHODS: Final = AFFINE_FUNCTIONS | {"view", "contiguous", "t", "expand", "detach", "float", "double", "to"} | {
-    "add_",
-    "sub_",
-    "expand_as",
-    "view_as",
-    "reshape_as",
-    "repeat",
-    "unbind",
-}
+AFFINE_METHODS: Final = (
+    AFFINE_FUNCTIONS
+    | {"view", "contiguous", "t", "expand", "detach", "float", "double", "to"}
+    | {
+        "add_",
+        "sub_",
+        "expand_as",
+        "view_as",
+        "reshape_as",
+        "repeat",
+        "unbind",
+    }
+)
 DROPPED_FUNCTIONS: Final = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout"})
 MAX_FUNCTIONS: Final = frozenset(
     {f"{adaptive}max_pool{d}d" for adaptive in ("", "adaptive_") for d in (1, 2, 3)} | {"boolean_dispatch"}
@@ -121,7 +125,9 @@ _ADVICE: Final = {
     **dict.fromkeys(["layernorm", "groupnorm", "instancenorm", "localresponsenorm", "rmsnorm", "normalize"], _NORM),
     **dict.fromkeys(["layer_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"], _NORM),
     **dict.fromkeys(["gelu", "silu", "elu", "celu", "selu", "mish", "softplus", "tanh", "hardswish"], _TRAIN_RELU),
-    **dict.fromkeys(["leakyrelu", "leaky_relu", "prelu", "rrelu", "hardsigmoid", "tanhshrink", "softsign"], _TRAIN_RELU),
+    **dict.fromkeys(
+        ["leakyrelu", "leaky_relu", "prelu", "rrelu", "hardsigmoid", "tanhshrink", "softsign"], _TRAIN_RELU
+    ),
     **dict.fromkeys(["hardtanh", "clamp", "abs", "sqrt", "exp", "log", "pow", "threshold"], _TRAIN_RELU),
     **dict.fromkeys(["multiheadattention", "scaled_dot_product_attention", "bilinear"], _PRODUCT),
     **dict.fromkeys(["transformerencoderlayer", "transformerencoder", "transformer"], _PRODUCT),
@@ -158,7 +164,9 @@ class Rectifier:
     quantised: QuantReLU | None = None
 
 
-def read_rectifier(module: nn.Module | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Rectifier | None:
+def read_rectifier(
+    module: nn.Module | None, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Rectifier | None:
     """Return the rectifier that a module or a called function (with what follows its first argument) is, or None."""
     if isinstance(module, QuantReLU):
         return Rectifier(quantised=module)
@@ -187,4 +195,6 @@ def _bounds(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[f
     given = [*args[:2], *standard[len(args) :]]
     low, high = (kwargs.get(n, g) for n, g in zip(names, given, strict=True))
     is_number = [isinstance(x, int | float) for x in (low, high)]
-    return (float(low) if is_number[0] else None), (float(high) if is_number[1] else float("inf") if high is None else -1.0)
+    return (float(low) if is_number[0] else None), (
+        float(high) if is_number[1] else float("inf") if high is None else -1.0
+    )

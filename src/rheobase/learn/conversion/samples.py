@@ -39,7 +39,11 @@ def read_samples(data: Any, what: str, most: int = 2048) -> Samples:
     """
     if isinstance(data, Tensor) or hasattr(data, "__array__"):
         return _check(torch.as_tensor(data), None, what)
-    if isinstance(data, tuple | list) and len(data) == 2 and all(isinstance(d, Tensor) or hasattr(d, "__array__") for d in data):
+    if (
+        isinstance(data, tuple | list)
+        and len(data) == 2
+        and all(isinstance(d, Tensor) or hasattr(d, "__array__") for d in data)
+    ):
         return _check(torch.as_tensor(data[0]), torch.as_tensor(data[1]), what)
     if not isinstance(data, Iterable) or isinstance(data, str | bytes | dict):
         raise InputError(
@@ -66,7 +70,9 @@ def read_samples(data: Any, what: str, most: int = 2048) -> Samples:
 
 def _check(x: Tensor, y: Tensor | None, what: str) -> Samples:
     if x.dim() < 2 or len(x) == 0:
-        raise InputError(f"{what} has shape {list(x.shape)}; one axis for the samples and one or more for each is wanted")
+        raise InputError(
+            f"{what} has shape {list(x.shape)}; one axis for the samples and one or more for each is wanted"
+        )
     if not x.is_floating_point():
         x = x.to(torch.get_default_dtype())
     if not bool(torch.isfinite(x).all()):

@@ -118,7 +118,9 @@ def choose_threshold(rule: str, seen: Activations, steps: int, per_channel: bool
     13:95; Li, Deng, Dong, Gong & Gu (2021) "A free lunch from ANN: towards efficient, accurate spiking neural networks
     calibration", ICML.
     """
-    sample, peak = (seen.sample, seen.peak) if per_channel else (seen.sample.reshape(1, -1), seen.peak.amax().reshape(1))
+    sample, peak = (
+        (seen.sample, seen.peak) if per_channel else (seen.sample.reshape(1, -1), seen.peak.amax().reshape(1))
+    )
     whole = float(peak.max())
     if not whole > 0:  # nothing ever passed this ReLU; any threshold will do
         return torch.ones_like(peak if per_channel else peak[0])

@@ -13,11 +13,25 @@ from rheobase.learn.conversion import rules
 from rheobase.learn.conversion.quantise import QuantReLU
 from rheobase.learn.layer import Layer
 
-__all__ = ["CONSTANT", "FIRE", "MAX", "SIGNAL", "TAIL", "is_signal", "kind", "title", "trace"]
+__all__ = [
+    "CONSTANT",
+    "FIRE",
+    "LAYER",
+    "MAX",
+    "SIGNAL",
+    "TAIL",
+    "check_samples",
+    "is_signal",
+    "kind",
+    "title",
+    "trace",
+    "trace_layers",
+]
 
 #: kinds of nodes: a number or a weight; an affine operation; a rectifier; a maximum; what is taken of the mean output
 CONSTANT: Final = "constant"
 SIGNAL: Final = "signal"
+LAYER: Final = "layer"
 FIRE: Final = "fire"
 MAX: Final = "max"
 TAIL: Final = "tail"
@@ -57,34 +71,56 @@ def trace(net: nn.Module) -> fx.GraphModule:
     NotConvertible
         If its forward method branches on data, or holds operations that spikes cannot say: all are listed.
     """
+    module = _follow(net)
+    _mark(module)
+    _mark_tail(module.graph)
+    _refuse(module, type(net).__name__)
+    return module
+
+
+def _follow(net: nn.Module) -> fx.GraphModule:
     if not isinstance(net, nn.Module):
         called = "; write net = Net() first" if isinstance(net, type) else ""
         raise InputError(f"a network (torch.nn.Module) is wanted, not {net!r:.60}{called}")
     whole = copy.deepcopy(net).eval()
-    if type(whole).__module__.startswith("torch.nn") and not isinstance(whole, nn.Sequential):
+    leaf = type(whole).__module__.startswith("torch.nn") and not isinstance(whole, nn.Sequential)
+    if leaf or isinstance(whole, Layer | QuantReLU):
         whole = nn.Sequential(whole)  # a single layer of PyTorch is a leaf and cannot be traced alone
     try:
         graph = _Tracer().trace(whole)
     except Exception as error:  # whatever forward() does there
         raise NotConvertible(
-            f"{type(net).__name__}.forward cannot be followed ({type(error).__name__}: {str(error).splitlines()[0]:.160})."
-            " It branches or loops on the data, or computes outside of torch; write it without that, or convert the parts"
-            " that do not"
+            f"{type(net).__name__}.forward cannot be followed ({type(error).__name__}: {_first_line(error)}). It"
+            " branches or loops on the data, or computes outside of torch; write it without that, or convert the parts that do not"
         ) from None
     module = fx.GraphModule(whole, graph)
     inputs = [n for n in graph.nodes if n.op == "placeholder" and not n.args]
     if len(inputs) != 1:
         names = ", ".join(n.name for n in inputs) or "none"
         raise NotConvertible(f"{type(net).__name__} takes {len(inputs)} inputs ({names}); conversion knows one tensor")
-    _mark(module)
-    _mark_tail(graph)
+    return module
+
+
+def trace_layers(net: nn.Module) -> fx.GraphModule:
+    """Return the graph of a copy of a module of spiking layers in evaluation mode, its nodes marked by their kind.
+
+    Raises
+    ------
+    NotConvertible
+        If it cannot be followed, or holds what is neither affine nor a layer.
+    """
+    module = _follow(net)
+    _mark(module, layers=True)
+    _mark_tail(module.graph)
     _refuse(module, type(net).__name__)
     return module
 
 
-def _mark(module: fx.GraphModule) -> None:
+def _mark(module: fx.GraphModule, layers: bool = False) -> None:
     for node in module.graph.nodes:
         node.meta["kind"], node.meta["why"] = _classify(module, node)
+        if layers and node.op == "call_module" and isinstance(module.get_submodule(str(node.target)), Layer):
+            node.meta["kind"] = LAYER
 
 
 def _classify(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
@@ -99,7 +135,9 @@ def _classify(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
     if node.op == "call_module":
         return _classify_module(module.get_submodule(str(node.target)), node)
     name = rules.function_name(node.target)
-    if name in ("size", "dim", "numel", "ndimension") or (name == "getattr" and node.args[1] in ("shape", "ndim", "dtype", "device")):
+    if name in ("size", "dim", "numel", "ndimension") or (
+        name == "getattr" and node.args[1] in ("shape", "ndim", "dtype", "device")
+    ):
         return CONSTANT, ""
     node.meta["rectifier"] = rules.read_rectifier(None, name, tuple(node.args[1:]), dict(node.kwargs))
     if node.meta["rectifier"] is not None:
@@ -178,18 +216,22 @@ def check_samples(module: fx.GraphModule, x: torch.Tensor) -> None:
     one = module(x[:2])
     if not isinstance(one, torch.Tensor) or one.shape[:1] != x[:2].shape[:1]:
         raise NotConvertible(
-            f"for {len(x[:2])} samples the network returns shape {list(getattr(one, 'shape', []))}; the first axis of its"
-            " output must be the sample"
+            f"for {len(x[:2])} samples the network returns shape {list(getattr(one, 'shape', []))}; the first axis of"
+            " its output must be the sample"
         )
     try:
         two = module(torch.cat([x[:2], x[:2].flip(0), x[:1]]))
     except RuntimeError as error:
         raise NotConvertible(
-            f"the network works for one batch size only ({str(error).splitlines()[0]:.120}); in view and reshape write"
+            f"the network works for one batch size only ({_first_line(error)}); in view and reshape write"
             " x.size(0) or -1 for the batch"
         ) from None
     if not torch.allclose(two[: len(one)], one, rtol=1e-3, atol=1e-4 * float(one.abs().max()) + 1e-12):
         raise NotConvertible(
-            "what the network says of a sample depends on the other samples of its batch (a mean or a view over the first"
-            " axis?); write it so that samples are independent"
+            "what the network says of a sample depends on the other samples of its batch (a mean or a view over the"
+            " first axis?); write it so that samples are independent"
         )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:160]
