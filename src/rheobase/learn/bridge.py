@@ -145,7 +145,7 @@ def _read(net: nn.Module, x: Tensor, steps: int | None) -> _Plan:
         for node, old in zip(body.graph.nodes, net.body.graph.nodes, strict=True):
             node.meta = dict(old.meta)
         total = net.steps if steps is None else read_count(steps, "steps")
-        sample, count, example = x.expand(total, *x.shape[1:]), len(x), "x[:1]"
+        sample, count, example = x[:1].expand(total, *x.shape[1:]), len(x), "x[:1]"
     else:
         body = trace_layers(net)
         sample, count, example = x[:, 0], x.shape[1], "x[:, :1]"

@@ -117,8 +117,8 @@ class NetworkModule(nn.Module):
         steps = np.rint(delays).astype(int)
         if (np.abs(delays - steps) > 1e-6 * np.maximum(delays, 1)).any() or (steps < 1).any():
             raise NotConvertible(
-                f"{projection.name}: delays of {float(delays.min()) * self.dt:g} to {float(delays.max()) * self.dt:g} ms"
-                f" are not whole numbers of steps of {self.dt:g} ms, 1 or more; choose dt so that they are"
+                f"{projection.name}: delays from {self.dt * float(delays.min()):g} ms on are not whole numbers of steps"
+                f" of {self.dt:g} ms, 1 or more; choose dt so that they are"
             )
         if len(np.unique(steps)) > _MOST:
             raise NotConvertible(

@@ -89,9 +89,10 @@ def _follow(net: nn.Module) -> fx.GraphModule:
     try:
         graph = _Tracer().trace(whole)
     except Exception as error:  # whatever forward() does there
+        name = type(net).__name__
         raise NotConvertible(
-            f"{type(net).__name__}.forward cannot be followed ({type(error).__name__}: {_first_line(error)}). It"
-            " branches or loops on the data, or computes outside of torch; write it without that, or convert the parts that do not"
+            f"{name}.forward cannot be followed ({type(error).__name__}: {_first_line(error)}). It branches or loops on"
+            " the data, or computes outside of torch; write it without that, or convert the parts that do not"
         ) from None
     module = fx.GraphModule(whole, graph)
     inputs = [n for n in graph.nodes if n.op == "placeholder" and not n.args]
@@ -180,9 +181,9 @@ def _mark_tail(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if kind(node) in (SIGNAL, DROP) and node.op != "output" and any(kind(n) == TAIL for n in node.all_input_nodes):
             node.meta["kind"] = TAIL
-    below: set[fx.Node] = set()  # what neurons or maxima depend on
+    below: set[fx.Node] = set()  # what neurons, maxima, and what is refused depend on
     for node in reversed(graph.nodes):
-        if kind(node) in (FIRE, MAX) or node in below:
+        if kind(node) in (FIRE, MAX, _BAD) or node in below:
             below.update(node.all_input_nodes)
     for node in graph.nodes:
         if kind(node) == TAIL and node in below:
@@ -234,4 +235,4 @@ def check_samples(module: fx.GraphModule, x: torch.Tensor) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:160]
+    return (str(error).splitlines() or [""])[0][:160].rstrip(".")

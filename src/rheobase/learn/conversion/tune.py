@@ -37,8 +37,8 @@ def choose_epochs(given: Any, body: fx.GraphModule, samples: Samples) -> int:
 def tune_body(body: fx.GraphModule, samples: Samples, epochs: int) -> str:
     """Train a graph with `QuantReLU` in it, in place; return what was done.
 
-    The loss is cross-entropy with the labels, or their mean squared error where they are numbers. Adam, its rate falling
-    to 0 linearly; batches are drawn alike in every call.
+    The loss is cross-entropy with the labels, or their mean squared error where they are numbers. Adam, its rate
+    falling to 0 linearly; batches are drawn alike in every call.
     """
     goal = samples.y
     if goal is None:
