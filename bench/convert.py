@@ -2,8 +2,8 @@
 
 PEERS=folder python bench/convert.py        # folder/ml: sinabs==3.1.3, spikingjelly==2.0.0 and torch
 
-Accuracy is no timing, so this may run on a busy machine. Binary spikes, the image held at every step, mean test accuracy
-over three seeds. Peers are shown at their defaults and at the flags that serve them best.
+Accuracy is no timing, so this may run on a busy machine. Binary spikes, the image held at every step, mean test
+accuracy over three seeds. Peers are shown at their defaults and at the flags that serve them best.
 """
 
 from __future__ import annotations

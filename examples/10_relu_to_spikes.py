@@ -133,7 +133,8 @@ def simulated() -> tuple[Any, list[Any]]:
 
 # %%
 FIGURES = {"10_staircase": staircase, "10_conversion": conversion, "10_simulated": simulated}
-NEEDS = ("torch", "sklearn")  # what the figures import beside rheobase's own dependencies
+_LEARNING = {"torch": "torch", "sklearn": "scikit-learn"}
+NEEDS = {"10_conversion": _LEARNING, "10_simulated": _LEARNING}
 
 
 def main(out: Path) -> list[Path]:

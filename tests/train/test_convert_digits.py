@@ -15,7 +15,7 @@ pytestmark = pytest.mark.train
 SEEDS = (0, 1, 2)
 STEPS = (4, 8, 16, 32)
 
-#: The best of sinabs 3.1.3 and SpikingJelly 2.0.0 with binary spikes, at their best non-default flags, same nets and split.
+#: The best of sinabs 3.1.3 and SpikingJelly 2.0.0 with binary spikes, at their best flags, same networks and split.
 PEERS = {"mlp": (96.3, 97.0, 97.1, 97.0), "cnn": (93.2, 93.6, 93.8, 94.3)}
 
 

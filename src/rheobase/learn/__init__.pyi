@@ -10,9 +10,9 @@ from rheobase.learn.conversion.convert import convert as convert
 from rheobase.learn.conversion.convert import quantise as quantise
 from rheobase.learn.conversion.network import Converted as Converted
 from rheobase.learn.conversion.quantise import QuantReLU as QuantReLU
+from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.network_module import NetworkModule as NetworkModule
 from rheobase.learn.network_module import from_network as from_network
-from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.operations import energy as energy
 from rheobase.learn.state import State as State
 from rheobase.learn.surrogate import Surrogate as Surrogate
