@@ -19,6 +19,7 @@ CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 TORCH := $(VENV)/.torch
 DOCS := $(VENV)/.docs
+READERS := $(VENV)/.readers
 
 .PHONY: demo docs test test-all lint types layers format bench install torch clean help
 .DEFAULT_GOAL := help
@@ -46,6 +47,10 @@ $(TORCH): $(DEV)
 	$(INSTALL) --editable '.[torch]'
 	@touch $@
 
+$(READERS): $(TORCH)
+	$(INSTALL) --editable '.[readers]'
+	@touch $@
+
 $(DOCS): $(TORCH)
 	$(INSTALL) --editable '.[docs]'
 	@touch $@
@@ -70,8 +75,8 @@ layers: $(DEV)
 test: lint types layers $(TORCH)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(JOBS) --durations=10
 
-# everything, the training tests among it
-test-all: lint types layers $(TORCH)
+# everything: training, too, and what reads the formats of other programs
+test-all: lint types layers $(TORCH) $(READERS)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) --durations=20 -m ""
 
 # warnings are errors; the examples are drawn anew

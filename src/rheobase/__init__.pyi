@@ -47,6 +47,17 @@ from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
 from rheobase.errors import StaleGraph as StaleGraph
 from rheobase.errors import UnitMismatch as UnitMismatch
+from rheobase.exchange.nestml import to_nestml as to_nestml
+from rheobase.exchange.neuroml import from_neuroml as from_neuroml
+from rheobase.exchange.neuroml import to_neuroml as to_neuroml
+from rheobase.exchange.nir import Convention as Convention
+from rheobase.exchange.nir import from_nir as from_nir
+from rheobase.exchange.nir import import_nir as import_nir
+from rheobase.exchange.nir import to_nir as to_nir
+from rheobase.exchange.recordings import read_spikes as read_spikes
+from rheobase.exchange.recordings import read_trace as read_trace
+from rheobase.exchange.scripts.brian2 import to_brian2 as to_brian2
+from rheobase.exchange.scripts.pynn import to_pynn as to_pynn
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma
