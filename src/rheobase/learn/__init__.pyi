@@ -1,6 +1,5 @@
 """Public names of `rheobase.learn`, each with its home; `__init__.py` reads this file."""
 
-from rheobase.learn.delays import Delays as Delays
 from rheobase.learn.account import Account as Account
 from rheobase.learn.account import Chip as Chip
 from rheobase.learn.account import chips as chips
@@ -11,6 +10,7 @@ from rheobase.learn.conversion.convert import convert as convert
 from rheobase.learn.conversion.convert import quantise as quantise
 from rheobase.learn.conversion.network import Converted as Converted
 from rheobase.learn.conversion.quantise import QuantReLU as QuantReLU
+from rheobase.learn.delays import Delays as Delays
 from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.network_module import NetworkModule as NetworkModule
 from rheobase.learn.network_module import from_network as from_network
