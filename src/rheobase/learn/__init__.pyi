@@ -1,5 +1,12 @@
 """Public names of `rheobase.learn`, each with its home; `__init__.py` reads this file."""
 
+from rheobase.learn import encode as encode
+from rheobase.learn import events as events
+from rheobase.learn import losses as losses
+from rheobase.learn.diagnosis import Diagnosis as Diagnosis
+from rheobase.learn.diagnosis import diagnose as diagnose
+from rheobase.learn.firing import Initialised as Initialised
+from rheobase.learn.firing import initialise as initialise
 from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.state import State as State
 from rheobase.learn.surrogate import Surrogate as Surrogate
