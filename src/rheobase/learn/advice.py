@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, final
 
 import torch
@@ -78,8 +79,8 @@ def advise_layer(h: LayerHealth, stage: Stage) -> Iterator[Finding]:
         elif -1 < h.levels.largest < 0:
             factor = 1 / (1 + h.levels.largest)
             change = (
-                f"Multiply {weights} by {_round_up(factor)}, {again}: the nearest neuron gets {1 + h.levels.largest:.0%}"
-                " of the way to threshold."
+                f"Multiply {weights} by {_round_up(factor)}, {again}: the nearest neuron gets"
+                f" {1 + h.levels.largest:.0%} of the way to threshold."
             )
         else:
             change = f"Larger weights, {again}; is the input inhibition alone?"
@@ -95,7 +96,8 @@ def advise_layer(h: LayerHealth, stage: Stage) -> Iterator[Finding]:
         yield Finding(
             where,
             f"{h.dead:.0%} of its neurons never fire in this batch",
-            f"Larger {weights.removeprefix('the ')}, {again}; or add learn.losses.rate_bounds(z, lower=...) to the loss.",
+            f"Larger {weights.removeprefix('the ')}, {again}; or add learn.losses.rate_bounds(z, lower=...)"
+            " to the loss.",
             2 if h.dead > _MANY else 1,
         )
     elif h.saturated > _SOME:
@@ -189,7 +191,7 @@ def advise_gradients(health: Sequence[LayerHealth]) -> Iterator[Finding]:
             )
         else:
             yield from _advise_through_time(h)
-    for before, after in zip(known[:-1], known[1:], strict=True):
+    for before, after in pairwise(known):
         if not (before.gradient > 0 and after.gradient > 0):
             continue
         ratio = before.gradient / after.gradient
@@ -229,8 +231,8 @@ def _advise_through_time(h: LayerHealth) -> Iterator[Finding]:
             f"layer {h.name}",
             f"the gradient does not reach further back than {(len(g) - reach) * h.dt:g} of"
             f" {len(g) * h.dt:g} ms: {first / last:.1e} of it is left at the first steps",
-            "If the task needs a longer memory: larger time constants (train=('tau',)), adaptation, recurrent weights or"
-            " delays; or a readout of all times, such as 'mean v', in place of the last.",
+            "If the task needs a longer memory: larger time constants (train=('tau',)), adaptation, recurrent weights"
+            " or delays; or a readout of all times, such as 'mean v', in place of the last.",
             1,
         )
 

@@ -141,7 +141,8 @@ def diagnose(net: nn.Module, batch: Any, loss: Callable[[Any], Tensor] | None = 
     layers = find_layers(net)
     findings = [*advise_batch(net, batch)]
     stages: list[Stage] = []
-    value, gradients = math.nan, {}
+    value = math.nan
+    gradients: dict[int, Tensor] = {}
     if not findings:  # with NaN in data or weights there is nothing to measure
         try:
             with untouched(net), torch.enable_grad():
@@ -184,7 +185,7 @@ def _measure(stage: Stage, gradient: Tensor | None) -> LayerHealth:
     layer = stage.layer
     z, levels = measure_levels(layer, stage.fed, stage.state)
     fed = stage.fed if isinstance(stage.fed, Tensor) else next(iter(stage.fed.values()))
-    time, batch = (1, 0) if layer.batch_first else (0, 1)
+    time = 1 if layer.batch_first else 0
     per_step: tuple[float, ...] = ()
     if gradient is not None:
         per_step = tuple(gradient.transpose(0, 1).flatten(1).norm(dim=1).tolist() if time else

@@ -87,8 +87,8 @@ def initialise(
         = 1/\xi^2
 
     and fires when its fluctuations reach threshold, :math:`\xi` standard deviations away; :math:`\varepsilon` is
-    computed from the rows, so tau, threshold, synapses and dt are in it. Then, layer after layer, the weights are scaled
-    until the data make the layer fire as stated, within 2 %: this holds for neurons and data of any kind.
+    computed from the rows, so tau, threshold, synapses and dt are in it. Then, layer after layer, the weights are
+    scaled until the data make the layer fire as stated, within 2 %: this holds for neurons and data of any kind.
 
     Parameters
     ----------
@@ -178,24 +178,24 @@ def _settle(
     if draw:
         _draw_weights(weights, layer, given, wanted, share, generator)
         if isinstance(getattr(feeding, "bias", None), Tensor):
-            feeding.bias.zero_()  # type: ignore[union-attr, operator]
-    start = [w.clone() for w in weights]  # type: ignore[union-attr, operator]
+            feeding.bias.zero_()
+    start = [w.clone() for w in weights]
 
     def measure(factor: float) -> float:
         for w, w0 in zip(weights, start, strict=True):
-            w.copy_(factor * w0)  # type: ignore[union-attr, operator]
+            w.copy_(factor * w0)
         fed = feeding(given) if direct else walk(net, data, until=layer)[0][-1].fed
         return float(layer.record(fed, ("z",), stage.state)["z"].mean())
 
     theory = measure(1.0)
     found = _search(measure, wanted, theory, stage.name)
-    return LayerRate(stage.name, name, wanted, theory, found, float(weights[0].std()))  # type: ignore[operator, union-attr]
+    return LayerRate(stage.name, name, wanted, theory, found, float(weights[0].std()))
 
 
 def _draw_weights(
     weights: list[Any], layer: Layer, given: Tensor, wanted: float, share: float, generator: torch.Generator | None
 ) -> None:
-    """Draw weights as the theory says; where it says nothing, with variance 1/fan-in times the distance to threshold."""
+    """Draw weights as the theory says; where it says nothing, of the distance to threshold over sqrt(fan-in)."""
     recurrent = len(weights) > 1
     steps = given.shape[1 if layer.batch_first else 0]
     m, v = float(given.double().mean()), float(given.double().var(correction=0))
@@ -238,9 +238,9 @@ def _search(measure: Any, wanted: float, now: float, name: str) -> float:
         rate = measure(2.0**factor)
     if not all(enclosed):
         raise InputError(
-            f"layer '{name}' cannot fire at {wanted:g} spikes per step: with weights {2.0**factor:.2g} times those of the"
-            f" theory it fires at {rate:g}. Is its input nearly silent, or inhibition alone? learn.diagnose(net, batch)"
-            " tells"
+            f"layer '{name}' cannot fire at {wanted:g} spikes per step: with weights {2.0**factor:.2g} times those of"
+            f" the theory it fires at {rate:g}. Is its input nearly silent, or inhibition alone?"
+            " learn.diagnose(net, batch) tells"
         )
     return rate
 
@@ -248,12 +248,12 @@ def _search(measure: Any, wanted: float, now: float, name: str) -> float:
 def _recurrent_weights(layer: Layer) -> list[Tensor]:
     if layer.recurrent is None:
         return []
-    return [m.weight for m in layer.recurrent.modules() if isinstance(getattr(m, "weight", None), Tensor)][:1]  # type: ignore[misc]
+    return [m.weight for m in layer.recurrent.modules() if isinstance(getattr(m, "weight", None), Tensor)][:1]
 
 
 def _check_possible(layer: Layer, name: str, wanted: float) -> None:
     n = layer._neuron
-    rest = max((layer.values.number(p) for p in n.refractory.values()), default=0.0)  # type: ignore[type-var]
+    rest = max((layer.values.number(p) for p in n.refractory.values()), default=0.0)
     most = 1 / (1 + round(float(rest) / layer.dt)) if n.refractory else 1.0
     if wanted >= 0.9 * most:
         raise InputError(

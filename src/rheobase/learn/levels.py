@@ -54,7 +54,7 @@ def measure_levels(layer: Layer, fed: Any, state: State | None) -> tuple[Tensor 
     given = fed if isinstance(fed, dict) else {"": fed}
     with torch.enable_grad():
         fresh = {n: x.detach().clone().requires_grad_() for n, x in given.items()}
-        z = twin.record(fresh if "" not in fresh else fresh[""], ("z",), None if state is None else state.detach())["z"]
+        z = twin.record(fresh.get("", fresh), ("z",), None if state is None else state.detach())["z"]
         torch.autograd.grad(z.sum(), [*fresh.values()], allow_unused=True)
     z = z.detach().transpose(0, 1) if layer.batch_first else z.detach()
     if not recorder.seen:  # chance decides, not a threshold
