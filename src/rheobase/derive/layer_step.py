@@ -33,14 +33,15 @@ _ONE: Final = sympy.Integer(1)
 class Statement:
     """``name = value``; with `condition` the spike itself, with `otherwise` a choice by the spike.
 
-    The spike is 1 where `condition` holds and `value`, the threshold function, is what its gradient is taken at. A
-    choice is `value` where the neuron fired and `otherwise` where not.
+    The spike is 1 where `condition` and `ready` (not refractory) hold, and `value`, the threshold function, is what
+    its gradient is taken at. A choice is `value` where the neuron fired and `otherwise` where not.
     """
 
     name: str
     value: Any
     condition: Any = None
     otherwise: Any = None
+    ready: Any = sympy.true
 
 
 @final
@@ -264,7 +265,7 @@ class _Builder:
                 holds = level > 0
             elif isinstance(holds, sympy.GreaterThan | sympy.LessThan):
                 holds = level >= 0
-        fired = self.add(FIRED, level, condition=sympy.And(holds, *quiet))
+        fired = self.add(FIRED, level, condition=sympy.And(holds, *quiet), ready=sympy.And(*quiet))
         inside = dict(here)
         for j in rows.reset:
             value = rows.substitute(j.value).subs(self.later).subs(inside, simultaneous=True)
@@ -338,5 +339,5 @@ def _hoist(
         if condition is None and otherwise is None and (value.is_number or value.is_Symbol):
             known[symbol(s.name)] = value
         else:
-            out.append(Statement(s.name, value, condition, otherwise))
+            out.append(Statement(s.name, value, condition, otherwise, s.ready))
     return tuple(out), tuple((s.name, e) for e, s in found.items()), known

@@ -14,6 +14,7 @@ from rheobase.derive.rest import is_current
 from rheobase.emit.to_torch import step_module
 from rheobase.errors import InputError, nearest
 from rheobase.learn.check import check_fed, check_state, places, read_fed, read_size
+from rheobase.learn.fused import reason_against, run_fused
 from rheobase.learn.parameters import Values, check_train
 from rheobase.learn.plain import Job, Outcome, run_plain
 from rheobase.learn.read import parse_read
@@ -279,7 +280,10 @@ class Layer(nn.Module):
         return Outcome(z, done.traces, done.state)
 
     def _start_job(self, job: Job) -> Outcome:
-        done = run_plain(job)
+        against = "backend='torch'" if self.backend == "torch" else reason_against(job)
+        if against is not None and self.backend == "numba":
+            raise InputError(f"backend='numba' cannot run this layer: {against}; use backend='auto'")
+        done = run_plain(job) if against is not None else run_fused(self._neuron, job, self.store)
         _check_finite(job, done)
         return done
 
