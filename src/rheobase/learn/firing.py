@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Final, final
 
 import torch
@@ -80,15 +79,19 @@ def initialise(
 ) -> Initialised:
     r"""Draw weights with which every layer fires at a stated rate, driven by fluctuations; return what was done.
 
-    In units of the distance from rest to threshold, with the neuron's answer :math:`\varepsilon` to one input, n inputs
-    of mean m and variance s^2 a step, and weights of mean zero, u has the standard deviation
+    In units of the distance from rest to threshold, with the neuron's answer :math:`\varepsilon_k` to one input, n
+    inputs of mean m and variance s^2 a step, and weights of mean zero, u - its value at rest varies in time and from
+    neuron to neuron by
 
-    .. math:: \sigma_u^2 = n \sigma_w^2 \left( s^2 \sum_k \varepsilon_k^2 + m^2 \big(\sum_k \varepsilon_k\big)^2 \right)
-        = 1/\xi^2
+    .. math:: \sigma_f^2 = n \sigma_w^2 s^2 \sum_k \varepsilon_k^2, \qquad
+        \sigma_q^2 = n \sigma_w^2 m^2 \big(\sum_k \varepsilon_k\big)^2
 
-    and fires when its fluctuations reach threshold, :math:`\xi` standard deviations away; :math:`\varepsilon` is
-    computed from the rows, so tau, threshold, synapses and dt are in it. Then, layer after layer, the weights are
-    scaled until the data make the layer fire as stated, within 2 %: this holds for neurons and data of any kind.
+    A neuron of mean M fires when a fluctuation reaches 1: in a step with the probability
+    :math:`\Phi((M - 1)/\sigma_f)/l` for M < 1 and :math:`(M - 1/2)/l` above, where
+    :math:`l = (\sum \varepsilon_k)^2 / 2 \sum \varepsilon_k^2` is how long a fluctuation lasts (tau/dt of a LIF). The
+    mean of that over the neurons is made the wanted rate by choice of :math:`\sigma_w`. As :math:`\varepsilon` is
+    computed from the rows, tau, threshold, synapses and dt are in it. Then, layer after layer, the weights are scaled
+    until the data make the layer fire as stated, within 2 %: this holds for neurons and data of any kind.
 
     Parameters
     ----------
@@ -207,11 +210,28 @@ def _draw_weights(
         std = layer.scale / math.sqrt(n)
         if epsilon is not None and float(epsilon.square().sum()) > 0:
             area, energy = float(epsilon.sum()), float(epsilon.square().sum())
-            # a fluctuation above threshold lasts as long as the answer does, and makes one spike
-            lasts = max(1.0, 0.5 * area**2 / energy)
-            xi = -NormalDist().inv_cdf(min(0.45, max(1e-9, wanted * lasts)))
-            std = math.sqrt(part / (n * (variance * energy + mean**2 * area**2))) / xi
+            std = math.sqrt(part / n) * _theory(wanted, variance * energy, (mean * area) ** 2, 0.5 * area**2 / energy)
         w.normal_(0, std, generator=generator)
+
+
+def _theory(wanted: float, in_time: float, among_neurons: float, lasts: float) -> float:
+    """Return the sqrt(n) sigma_w of the wanted mean rate; the variances are those where it is 1."""
+    k = torch.linspace(-5, 5, 201, dtype=torch.float64)
+    share = torch.exp(-0.5 * k**2)
+    share /= share.sum()
+    lasts = max(1.0, lasts)
+
+    def rate(size: float) -> float:
+        mean = size * math.sqrt(among_neurons) * k
+        spread = max(size * math.sqrt(in_time), 1e-12)
+        below = torch.special.ndtr((mean - 1) / spread)
+        return float((share * torch.where(mean < 1, below, mean - 0.5)).sum()) / lasts
+
+    low, high = -20.0, 20.0
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if rate(2.0**middle) < wanted else (low, middle)
+    return float(2.0**high)
 
 
 def _search(measure: Any, wanted: float, now: float, name: str) -> float:

@@ -49,8 +49,7 @@ def measure_levels(layer: Layer, fed: Any, state: State | None) -> tuple[Tensor 
     if layer.read.state is not None and not step_module(layer._neuron, layer._default_fed(), layer.method).FIRES:
         return None, Levels()
     recorder = _Recorder(layer.gradient)
-    twin = copy.copy(layer)  # shares parameters; the layer itself stays as it is
-    twin.backend, twin.gradient, twin.detach_reset = "torch", recorder, True  # type: ignore[assignment]
+    twin = _twin(layer, gradient=recorder, detach_reset=True)
     given = fed if isinstance(fed, dict) else {"": fed}
     with torch.enable_grad():
         fresh = {n: x.detach().clone().requires_grad_() for n, x in given.items()}
@@ -69,6 +68,15 @@ def measure_levels(layer: Layer, fed: Any, state: State | None) -> tuple[Tensor 
         reached=float((slope.abs() >= 0.1 * peak).double().mean()),
         middle=float(u.abs().median()),
     )
+
+
+def _twin(layer: Layer, **changes: Any) -> Layer:
+    """Return a layer with the same parameters, other settings, and plain torch operations; `layer` stays as it is."""
+    twin = copy.copy(layer)
+    twin._modules = dict(layer._modules)  # a copied module shares it
+    for name, value in {"backend": "torch", **changes}.items():
+        setattr(twin, name, value)
+    return twin
 
 
 def surrogate_width(gradient: Surrogate) -> float:
@@ -101,8 +109,7 @@ def answer(layer: Layer, steps: int, port: str | None = None) -> Tensor | None:
         x = torch.zeros(steps, 1, *shape, dtype=torch.float64)
         x[0] = size
         with torch.no_grad():
-            twin = copy.copy(layer)
-            twin.backend, twin.batch_first, twin.recurrent, twin.recurrent_to = "torch", False, None, None
+            twin = _twin(layer, batch_first=False, recurrent=None, recurrent_to=None)
             seen = twin.record({place: x}, [s for s in neuron.states if s in module.REST] + ["z"])
         if bool(seen.pop("z").any()):
             return None

@@ -19,9 +19,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rheobase")
 
 
-def launch(
-    function: Callable[..., int], wanted: Sequence[str], known: Mapping[str, Any], width: int, work: int
-) -> int:
+def launch(function: Callable[..., int], wanted: Sequence[str], known: Mapping[str, Any], width: int, work: int) -> int:
     """Return whether any thread met a NaN, after running a loop over `width` neurons.
 
     `known` holds the arguments by name but for the range of neurons, ``_lo`` and ``_hi``, and scratch memory.
