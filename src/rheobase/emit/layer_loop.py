@@ -14,6 +14,7 @@ from typing import Any, Final, final
 
 from rheobase.derive.adjoint import SENT, Adjoint, derive_adjoint, surrogate_slope
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
+from rheobase.emit.at_hand import at_hand
 from rheobase.emit.clock_loop import ARITHMETIC
 from rheobase.emit.loop import ClockSource, find_loop, write_rows
 from rheobase.emit.source import write_module
@@ -370,6 +371,10 @@ def _arguments(lines: list[str]) -> tuple[str, ...]:
 
 def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     """Return the compiled module of a layer's loop, printed once on a machine."""
+    return at_hand(neuron, kind, lambda: _load_layer(neuron, kind))
+
+
+def _load_layer(neuron: Neuron, kind: LayerKind) -> Any:
     about = [
         list(kind.fed), kind.method, sorted(kind.columns), sorted(kind.wanted), list(kind.kept), kind.slope,
         list(kind.numbers), kind.detach_reset, kind.real,

@@ -302,7 +302,7 @@ def _backward(
     gradients: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     dtype = keep[0].dtype
-    dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)  # type: ignore[arg-type]
+    dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)
     ends = [
         torch.zeros(plan.shape[1:], dtype=dtype)
         if d is None

@@ -51,6 +51,7 @@ class Values(nn.Module):
         self.free: list[str] = []
         self.fixed: dict[str, float] = {}
         self.arrays: list[str] = []
+        self._steps: dict[tuple[str, ...], dict[str, Tensor | float]] = {}
         coarse = method in ("euler", "sequential euler")
         for name, q in neuron.parameters.items():
             value = self._draw(name, q)
@@ -170,18 +171,26 @@ class Values(nn.Module):
         """Return the step matrices of the exact method."""
         if not module.COEFFICIENTS:
             return {}
-        facts = step_facts(self.model, module.INPUTS, module.METHOD)
         used = [known[n] for n in module.RATES]
+        constant = all(isinstance(x, float) for x in used)
+        if constant and fed in self._steps:
+            return self._steps[fed]
+        facts = step_facts(self.model, module.INPUTS, module.METHOD)
         if not any(isinstance(x, Tensor) and x.requires_grad for x in used):
             numbers = {n: x.detach().cpu().numpy() if isinstance(x, Tensor) else x for n, x in known.items()}
             found = propagators(facts, clamp_sets(self.model), numbers, self.dt)
-            return {n: x if isinstance(x, float) else torch.from_numpy(x) for n, x in found.items()}
+            out: dict[str, Tensor | float] = {
+                n: x if isinstance(x, float) else torch.from_numpy(x) for n, x in found.items()
+            }
+            if constant:
+                self._steps[fed] = out
+            return out
         if facts.normals:
             raise InputError(
                 "a rate of an exact step with white noise cannot be trained; use method='euler', or train another name"
             )
         a, b, c = module.affine(*(known[n] for n in module.RATES))
-        out: dict[str, Tensor | float] = {}
+        out = {}
         for clamp in clamp_sets(self.model):
             fixed = {i for i, s in enumerate(module.STATES) if s in clamp}
             tag = clamp_tag(module.STATES, clamp)
