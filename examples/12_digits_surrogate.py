@@ -117,7 +117,7 @@ def train(
     x, y, x_test, y_test = load_data()
     net = make_net()
     updates = len(x) // BATCH
-    optimiser = torch.optim.Adam(net.parameters(), 8e-3)
+    optimiser = torch.optim.Adam(net.parameters(), 8e-3, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 8e-3, total_steps=epochs * updates, pct_start=0.2)
     done = Trained(net, 0.0, [], [])
     for epoch in range(epochs):
@@ -142,3 +142,90 @@ def train(
             )
     done.accuracy = done.history[-1]
     return done
+
+
+# %% [markdown]
+# ## What it learnt
+# Each epoch is 21 updates; after a second or two 97 of 100 unseen digits are named rightly, by spikes alone.
+# Below: one digit as the pixels tell it, the 128 neurons' answer, and the counts of the ten; then what the
+# neurons listen to, each a picture of its 64 weights (red excites, blue inhibits).
+
+
+# %%
+def draw_digit(axes: Any, net: nn.Sequential, x: Tensor, label: int, code: str) -> int:
+    """Draw a digit, the spikes of pixels and hidden neurons, and the counts of the outputs; return the answer."""
+    picture, pixels, hidden, votes = axes
+    spikes = encode(x[None], code, 7)
+    with torch.no_grad():
+        inner = net[1](net[0](spikes))
+        count = net[3](net[2](inner)).sum(0)[0]
+    picture.imshow(x.reshape(8, 8), cmap="gray_r")
+    picture.set(xticks=[], yticks=[], title=f"a {label}")
+    for ax, z, name in ((pixels, spikes, "pixels"), (hidden, inner, "128 neurons")):
+        step, neuron = z[:, 0].nonzero(as_tuple=True)
+        # index k is the step that ends at (k + 1) ms
+        plot.raster(step.numpy() + 1.0, neuron.numpy(), z.shape[2], STEPS + 1, axes=ax, color=plot.COLOURS[0])
+        ax.set_title(name)
+    answer = int(count.argmax())
+    colours = [plot.COLOURS[1] if k == answer else plot.GREY for k in range(10)]
+    votes.barh(range(10), count, color=colours)
+    votes.set(xlabel="spikes", yticks=range(10), title=f"answer: {answer}")
+    plot.clean(votes)
+    return answer
+
+
+def digits() -> tuple[Any, list[Any]]:
+    """Digits as spikes, a network's answer, what its neurons listen to, and how it learnt"""
+    import matplotlib.pyplot as plt
+
+    done = train("rate", report=True)
+    assert done.accuracy >= 0.965, done.accuracy
+    assert done.losses[-1] < 0.1 * done.losses[0]
+    _, _, x, y = load_data()
+
+    figure = plt.figure(figsize=(11, 7.5), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(1, 1.05))
+    axes = above.subplots(1, 4, width_ratios=(0.8, 1.3, 1.3, 1))
+    assert draw_digit(axes, done.net, x[3], int(y[3]), "rate") == int(y[3])
+    left, right = below.subfigures(1, 2, width_ratios=(1.1, 1))
+    fields = done.net[0].weight.detach()
+    reach = float(fields.abs().max())
+    busiest = fields.norm(dim=1).argsort(descending=True)[:32]
+    for ax, k in zip(left.subplots(4, 8).flat, busiest, strict=True):
+        ax.imshow(fields[k].reshape(8, 8), cmap="RdBu_r", vmin=-reach, vmax=reach)
+        ax.set_axis_off()
+    left.suptitle("what 32 of the neurons listen to")
+    curve = right.subplots()
+    epochs = range(1, len(done.history) + 1)
+    curve.plot(epochs, [100 * a for a in done.history], color=plot.COLOURS[0])
+    curve.axhline(10, color=plot.GREY, linestyle="--", linewidth=0.8)
+    curve.text(EPOCHS, 12, "guessing", ha="right", color=plot.GREY)
+    curve.set(xlabel="epoch", ylabel="digits named rightly (%)", ylim=(0, 102), title=f"{done.accuracy:.1%} at the end")
+    plot.clean(curve)
+    text = f"{done.accuracy:.1%} of 450 digits, 64-128-10 LIF neurons, fused surrogate gradients, dt = 1 ms"
+    return figure, [text]
+
+
+# %% [markdown]
+# ## Is it healthy?
+# `learn.diagnose` looks at every layer: who is silent, who fires always, how far the gradient reaches.
+
+
+# %%
+def look(net: nn.Sequential) -> Any:
+    """Return the diagnosis of a network on a batch of test digits."""
+    _, _, x, y = load_data()
+    return learn.diagnose(net, encode(x[:100], "rate", 1), lambda z: learn.losses.rate(z, y[:100]))
+
+
+FIGURES = {"12_digits": digits}
+
+
+def main(out: Path) -> list[Path]:
+    """Draw all figures into a folder."""
+    return [plot.save(draw()[0], out / f"{name}.png") for name, draw in FIGURES.items()]
+
+
+if __name__ == "__main__":
+    print("before training:", look(make_net()), sep="\n")
+    print(*main(Path("out")), sep="\n")
