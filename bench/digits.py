@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from torch import nn
 
-import rheobase as rb
 from rheobase import learn
 
 HERE = Path(__file__).parent

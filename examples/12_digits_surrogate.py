@@ -97,10 +97,10 @@ class Trained:
     losses: list[float]
 
 
-def test(net: nn.Module, x: Tensor, y: Tensor, code: str, seed: int = 99) -> float:
+def score(net: nn.Module, x: Tensor, y: Tensor, code: str) -> float:
     """Return which part of the digits is named rightly."""
     with torch.no_grad():
-        z = net(encode(x, code, seed))
+        z = net(encode(x, code, 99))
     return float((z.sum(0).argmax(1) == y).float().mean())
 
 
@@ -135,7 +135,7 @@ def train(
         watch("end")
         done.losses.append(total / updates)
         if report or epoch == epochs - 1:
-            done.history.append(test(net, x_test, y_test, code))
+            done.history.append(score(net, x_test, y_test, code))
         if report:
             print(
                 f"epoch {epoch + 1:2d}   loss {done.losses[-1]:.3f}   test accuracy {done.history[-1]:.1%}", flush=True
@@ -219,6 +219,7 @@ def look(net: nn.Sequential) -> Any:
 
 
 FIGURES = {"12_digits": digits}
+NEEDS = {"12_digits": {"torch": "torch", "sklearn": "scikit-learn"}}
 
 
 def main(out: Path) -> list[Path]:
