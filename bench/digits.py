@@ -86,9 +86,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     example = load_example()
-    print(
-        f"{asked.code} code, {asked.threads} threads, {asked.seeds} seeds, torch {torch.__version__}"
-    )
+    print(f"{asked.code} code, {asked.threads} threads, {asked.seeds} seeds, torch {torch.__version__}")
     print(f"{'':<26}{'accuracy %':>11}  {'each seed':<22}{'best ms':>9}{'median':>9}{'first':>9}", flush=True)
     best: dict[str, float] = {}
 

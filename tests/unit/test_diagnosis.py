@@ -52,7 +52,7 @@ def test_a_healthy_network_has_nothing_to_change(healthy):
     assert found.healthy, repr(found)
     assert repr(found).splitlines()[0].split()[:3] == ["layer", "neurons", "Hz"]
     assert repr(found).endswith("Nothing to change.")
-    assert found.loss == pytest.approx(float(loss(healthy(spikes()))), rel=1e-6)
+    assert found.loss == pytest.approx(float(loss(healthy(spikes())).detach()), rel=1e-6)
     one, two = found.layers
     assert (one.name, one.neurons, one.steps, one.dt) == ("1", 40, 60, 1.0)
     assert one.rate == pytest.approx(0.1, rel=0.05)

@@ -439,3 +439,23 @@ def test_a_cut_off_or_foreign_file_is_named(tmp_path):
         SHD(cut)
     with pytest.raises(InputError, match="Nothing is downloaded here"):
         SHD(tmp_path / "none.h5")
+
+
+def test_random_damage_of_an_hdf5_file_is_an_error_with_its_name(tmp_path):
+    whole = write_shd(tmp_path / "shd.h5", SPOKEN, [0, 19, 10]).read_bytes()
+    used = np.flatnonzero(np.frombuffer(whole, np.uint8))
+    rng = np.random.default_rng(2)
+    refused = 0
+    for k in range(60):
+        raw = bytearray(whole)
+        for place in rng.choice(used, 3):
+            raw[place] = rng.integers(256)
+        path = tmp_path / f"{k}.h5"
+        path.write_bytes(raw)
+        try:
+            data = SHD(path)
+            for i in range(len(data)):
+                data.events(i)
+        except InputError:  # any other error fails the test
+            refused += 1
+    assert refused > 10

@@ -308,7 +308,9 @@ class _Writer:
         # _k is read from an array: where the compiler sees that rows follow each other it checks whether whole stretches
         # of memory overlap, which they do, or run downwards, and falls back on one neuron at a time
         part += ["for _m in _range(_s, _t - 1):"]
-        part += _indent(["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)])
+        part += _indent(
+            ["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)]
+        )
         each = ["_k = _places[_t - 1 - _m]", "_j = _k - _s", *self.rows(), *rows]
         each += ["_dz = _all_dz[_k*_dz_row, _a:_e]"] if step.fires else []
         each += [f"_dt_{s} = _all_dt_{s}[_k*_dt_row_{s}, _a:_e]" for s in self.kind.kept]
