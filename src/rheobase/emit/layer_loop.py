@@ -14,7 +14,6 @@ from typing import Any, Final, final
 
 from rheobase.derive.adjoint import SENT, Adjoint, derive_adjoint, surrogate_slope
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
-from rheobase.emit.at_hand import at_hand
 from rheobase.emit.clock_loop import ARITHMETIC
 from rheobase.emit.loop import ClockSource, find_loop, write_rows
 from rheobase.emit.source import write_module
@@ -376,10 +375,16 @@ def _arguments(lines: list[str]) -> tuple[str, ...]:
 
 def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     """Return the compiled module of a layer's loop, printed once on a machine."""
-    return at_hand(neuron, kind, lambda: _load_layer(neuron, kind))
+    key = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, kind)
+    if key not in _known:
+        _known[key] = _layer_module(neuron, kind)
+    return _known[key]
 
 
-def _load_layer(neuron: Neuron, kind: LayerKind) -> Any:
+_known: Final[dict[Any, Any]] = {}
+
+
+def _layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     about = [
         list(kind.fed), kind.method, sorted(kind.columns), sorted(kind.wanted), list(kind.kept), kind.slope,
         list(kind.numbers), kind.detach_reset, kind.real,

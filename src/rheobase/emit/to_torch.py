@@ -10,7 +10,6 @@ import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
-from rheobase.emit.at_hand import at_hand
 from rheobase.emit.loop import ClockSource, find_loop, write_rows
 from rheobase.emit.source import load_module, write_module
 from rheobase.model.expression import normalise, parse_number
@@ -162,10 +161,16 @@ def _line(s: Statement) -> str:
 
 def step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
     """Return the module with a neuron's step (see `print_torch_step`), printed once on a machine."""
-    return at_hand(neuron, ("torch", fed, method), lambda: _load_step(neuron, fed, method))
+    about = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, fed, method)
+    if about not in _known:
+        _known[about] = _step_module(neuron, fed, method)
+    return _known[about]
 
 
-def _load_step(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
+_known: Final[dict[Any, ModuleType]] = {}
+
+
+def _step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
     def build() -> ClockSource:
         return ClockSource(print_torch_step(neuron, layer_step(neuron, fed, method)), (), ())
 

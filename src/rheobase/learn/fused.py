@@ -76,7 +76,7 @@ class _Plan:
         known = {**self.scalars, **own, **arrays}
         wanted = self.module.ARGUMENTS[name]
         function = getattr(self.module, name)
-        return launch(function, wanted, known, self.width, (k1 - k0) * len(wanted))
+        return launch(function, wanted, known, self.width, (k1 - k0) * len(self.states))
 
 
 def run_fused(neuron: Neuron, job: Job, store: str) -> Outcome:

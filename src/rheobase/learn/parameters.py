@@ -51,7 +51,7 @@ class Values(nn.Module):
         self.free: list[str] = []
         self.fixed: dict[str, float] = {}
         self.arrays: list[str] = []
-        self._steps: dict[tuple[str, ...], dict[str, Tensor | float]] = {}
+        self._known: tuple[Any, dict[str, Tensor | float]] = (None, {})
         coarse = method in ("euler", "sequential euler")
         for name, q in neuron.parameters.items():
             value = self._draw(name, q)
@@ -145,6 +145,17 @@ class Values(nn.Module):
 
     def constants(self, module: ModuleType, fed: tuple[str, ...]) -> dict[str, Tensor | float]:
         """Return everything that a step (see `rheobase.emit.to_torch`) takes beside states and input."""
+        if any(self.get_parameter(self._key(n)).requires_grad for n in self.free):
+            return self._constants(module, fed)
+        kept = [self.get_parameter(self._key(n)) for n in self.free] + [
+            self.get_buffer(self._key(n)) for n in self.arrays
+        ]
+        told = (fed, *((id(x), x._version) for x in kept))
+        if self._known[0] != told:
+            self._known = (told, self._constants(module, fed))
+        return self._known[1]
+
+    def _constants(self, module: ModuleType, fed: tuple[str, ...]) -> dict[str, Tensor | float]:
         known: dict[str, Tensor | float] = {n: self.value(n) for n in self.model.parameters}
         known["dt"] = self.dt
         for u in self.model.inputs:
@@ -171,26 +182,18 @@ class Values(nn.Module):
         """Return the step matrices of the exact method."""
         if not module.COEFFICIENTS:
             return {}
-        used = [known[n] for n in module.RATES]
-        constant = all(isinstance(x, float) for x in used)
-        if constant and fed in self._steps:
-            return self._steps[fed]
         facts = step_facts(self.model, module.INPUTS, module.METHOD)
+        used = [known[n] for n in module.RATES]
         if not any(isinstance(x, Tensor) and x.requires_grad for x in used):
             numbers = {n: x.detach().cpu().numpy() if isinstance(x, Tensor) else x for n, x in known.items()}
             found = propagators(facts, clamp_sets(self.model), numbers, self.dt)
-            out: dict[str, Tensor | float] = {
-                n: x if isinstance(x, float) else torch.from_numpy(x) for n, x in found.items()
-            }
-            if constant:
-                self._steps[fed] = out
-            return out
+            return {n: x if isinstance(x, float) else torch.from_numpy(x) for n, x in found.items()}
         if facts.normals:
             raise InputError(
                 "a rate of an exact step with white noise cannot be trained; use method='euler', or train another name"
             )
         a, b, c = module.affine(*(known[n] for n in module.RATES))
-        out = {}
+        out: dict[str, Tensor | float] = {}
         for clamp in clamp_sets(self.model):
             fixed = {i for i, s in enumerate(module.STATES) if s in clamp}
             tag = clamp_tag(module.STATES, clamp)
