@@ -2,9 +2,10 @@
 
     PEERS=folder python bench/layers.py [--sizes A B C D E] [--threads 2] [--only rheobase floor]
 
-The folder holds the environments `ml` and `jax` (see README.md). "floor" is three passes over memory (A, B, C) or the matrix products alone (D, E). Every line is one
-process: the median, the best, the least processor time of a call, and the peak of memory above the input.
-Models that no library fuses are compared with a plain loop over the same torch operations.
+The folder holds the environments `ml` and `jax` (see README.md). "floor" is three passes over memory (A, B, C) or the
+matrix products alone (D, E). Every line is one process: the median, the best, the least processor time of a call, and
+the peak of memory above the input. Models that no library fuses are compared with a plain loop over the same torch
+operations.
 """
 
 from __future__ import annotations

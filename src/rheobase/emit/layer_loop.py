@@ -304,8 +304,8 @@ class _Writer:
         copy = [f"_row_{s}[_i] = _from_{s}[_i]" for s in states]
         copy += [f"_row_left_{t}[_i] = _from_left_{t}[_i]" for t in targets]
         part = ["_s = _g*_every", "_t = min(_s + _every, _k1)", *start, "for _i in _range(_n):", *_indent(copy)]
-        # _k is read from an array: where the compiler sees that rows follow each other it checks whether whole stretches
-        # of memory overlap, which they do, or run downwards, and falls back on one neuron at a time
+        # _k is read from an array: where the compiler sees that rows follow each other it checks whether whole
+        # stretches of memory overlap, which they do, or run downwards, and falls back on one neuron at a time
         part += ["for _m in _range(_s, _t - 1):"]
         part += _indent(
             ["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)]

@@ -13,6 +13,7 @@ from rheobase.learn.conversion.convert import convert as convert
 from rheobase.learn.conversion.convert import quantise as quantise
 from rheobase.learn.conversion.network import Converted as Converted
 from rheobase.learn.conversion.quantise import QuantReLU as QuantReLU
+from rheobase.learn.delays import Delays as Delays
 from rheobase.learn.diagnosis import Diagnosis as Diagnosis
 from rheobase.learn.diagnosis import diagnose as diagnose
 from rheobase.learn.firing import Initialised as Initialised
