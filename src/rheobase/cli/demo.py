@@ -32,6 +32,9 @@ _SHOWN: Final = (
     "07_network",
     "10_relu_to_spikes",
 )
+#: Those that import torch at once: not even loaded for `--quick`, left out where it is missing.
+_TRAINED: Final = ("12_digits_surrogate",)
+_DISTRIBUTIONS: Final = {"torch": "torch", "sklearn": "scikit-learn"}
 #: The figures of `rheobase demo --quick`: one an example, none that compiles.
 _QUICK: Final = frozenset({"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"})
 
@@ -130,8 +133,14 @@ def _collect_figures(quick: bool) -> tuple[list[tuple[str, Callable[[], tuple[An
     An example says by ``NEEDS``, figure -> {module: distribution}, what a figure imports that rheobase does not bring.
     """
     jobs, left_out = [], {}
-    for stem in _SHOWN:
-        example = _load_example(stem)
+    for stem in _SHOWN if quick else _SHOWN + _TRAINED:
+        try:
+            example = _load_example(stem)
+        except ModuleNotFoundError as error:
+            if error.name not in _DISTRIBUTIONS:
+                raise
+            left_out[stem] = [_DISTRIBUTIONS[error.name]]
+            continue
         needs: dict[str, dict[str, str]] = getattr(example, "NEEDS", {})
         for name, draw in example.FIGURES.items():
             if quick and name not in _QUICK:
