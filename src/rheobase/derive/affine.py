@@ -45,7 +45,8 @@ class AffineSystem:
 
     `numbers` and `layout` hold, for kind k and clamp set m, row ``k * len(clamps) + m``. `breaks` are the times
     at which generator states are set, `settings` (n_breaks, 1 or n, n_generator) their values, NaN where a state
-    goes on as it was. With `quadratic` the tables are those of `rheobase.derive.riccati`.
+    goes on as it was. With `quadratic` the tables are those of `rheobase.derive.riccati`. `matrices` and `normals` are
+    M and the functional g = normal . x of "fires where g > 0", in the same order (without use where quadratic).
     """
 
     size: int
@@ -59,6 +60,8 @@ class AffineSystem:
     first_setting: int
     strict: bool
     quadratic: bool
+    matrices: np.ndarray
+    normals: np.ndarray
 
     @property
     def real(self) -> bool:
@@ -146,6 +149,7 @@ def assemble_system(
     clamps = tuple(clamp_sets(neuron))
     crossings: list[Crossing] = []
     tables: list[tuple[np.ndarray, np.ndarray]] = []
+    flows: list[tuple[np.ndarray, np.ndarray]] = []
     for numbers in unique:
         matrix = np.zeros((size, size))
         if whole is not None:
@@ -166,6 +170,7 @@ def assemble_system(
         for clamp in clamps:
             held = matrix.copy()
             held[[i for i, s in enumerate(neuron.states) if s in clamp]] = 0.0
+            flows.append((held, functional))
             if quadratic:
                 bend, middle = (0.0, 0.0) if clamp else numbers[-2:]
                 tables.append(prepare_quadratic(held[0], bend, middle, functional))
@@ -193,6 +198,8 @@ def assemble_system(
         ns,
         facts.strict,
         quadratic,
+        np.stack([m for m, _ in flows]),
+        np.stack([c for _, c in flows]),
     )
 
 
