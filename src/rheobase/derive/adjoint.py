@@ -29,7 +29,7 @@ import numpy as np
 
 from rheobase.derive.facts import ExactFacts
 from rheobase.derive.propagate import compute_matrix
-from rheobase.derive.rest import is_current, rest_facts, rest_values
+from rheobase.derive.rest import is_current, rest_facts, rest_state, rest_values
 from rheobase.model.compute import compute_text
 from rheobase.model.neuron import Neuron
 from rheobase.remember import remember
@@ -89,7 +89,6 @@ def start_slopes(
     facts: ExactFacts,
     adjoint: AdjointFacts,
     values: Mapping[str, Any],
-    start: Mapping[str, np.ndarray],
     free: Sequence[str],
     n: int,
 ) -> dict[str, np.ndarray]:
@@ -103,7 +102,8 @@ def start_slopes(
     if not free:
         return out
     env = rest_values(neuron, values)
-    x = np.stack([np.broadcast_to(start[s], (n,)) for s in states], axis=1)
+    start = rest_state(neuron, values, n)
+    x = np.stack([start[s] for s in states], axis=1)
     a = np.broadcast_to(compute_matrix(facts.a, env), (n, len(states), len(states)))
     c = np.broadcast_to(compute_matrix([facts.c], env)[..., 0, :], (n, len(states)))
     size = (np.abs(a) @ np.abs(x)[..., None])[..., 0] + np.abs(c)

@@ -133,22 +133,26 @@ def _record_back(_i, _r, {arguments}):
 def _retreat(_b, _i, _n, _w, {arguments}):
     """Lead neuron _i back through all that happened to it in a window."""
     _e = _n
+    {top}
     while True:
         _r = _rec[_i]
         _mine = _r >= 0 and _record[_r, 4] == _w
         _stop = _record[_r, 3] if _mine else 0
         while _e > _stop:
-            if _live[_i] == 0 and _carry[_i] == 0.0 and _len(_read_time) == 0:
+            {descend}
+            _next = max(_stop, _place + 1)
+            if _live[_i] == 0 and _carry[_i] == 0.0 and _len(_read_time) == 0 and _e > _next:
                 if _tracing:
-                    _count[3] -= 2*(_e - _stop)
-                _e = _stop
-                break
+                    _count[3] -= 2*(_e - _next)
+                _e = _next
+                continue
             _e -= 1
             _t = _a_time[_e]
             _source = _a_source[_e]
             if _tracing:
                 _count[3] -= 2
             _flow_back(_i, _t, {arguments})
+            {edge}
             if _source < _sources:
                 _arrive_back(_i, _source, _a_spike[_e], {arguments})
                 {quick}
@@ -160,6 +164,7 @@ def _retreat(_b, _i, _n, _w, {arguments}):
                     for _k in _range({size}):
                         _l[_i, _k] += _enter[_row, _k, _read_state]*_pull
         if not _mine:
+            {descend}
             return 0
         if _tracing:
             _count[3] -= 2
@@ -193,7 +198,7 @@ def backward(_from_b, _to_b, {arguments}):
             for _back in _range(_len(_safe)):
                 _i = _len(_safe) - 1 - _back
                 _quiet = _live[_i] == 0 and _carry[_i] == 0.0 and _len(_read_time) == 0 and not _tracing
-                if _quiet and (_rec[_i] < 0 or _record[_rec[_i], 4] != _w):
+                if {skip}_quiet and (_rec[_i] < 0 or _record[_rec[_i], 4] != _w):
                     continue
                 if not _uniform:
                     _n = _gather(_b, _i, _begin, _low, _high, {arguments})
@@ -309,7 +314,7 @@ _modes_back(_i, _row, {arguments})
 QUICK_BACK: Final = """
 if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
 {load}
-    while _e > _stop and _a_source[_e - 1] < _sources:
+    while _e > _stop and _e > _place and _a_source[_e - 1] < _sources:
 {step}
         _e -= 1
         _source = _a_source[_e]
@@ -326,4 +331,25 @@ if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
                 _g_delay[_i, _source] += _to_time
 {store}
     _l_at[_i] = _a_time[_e]
+"""
+
+#: A maximum that was read: its time does not matter where the slope is 0; at a kink it moves with the arrival there.
+TOP: Final = """
+_pull = _g_read[_b, 0, _i]
+_place = _top_place[_b, _i] if _pull != 0.0 else -1
+"""
+DESCEND: Final = """
+if _e == _place:
+    _l_at[_i] = _top_time[_b, _i]  # nothing later matters: such a neuron does not fire
+    _live[_i] = 1
+    _row = _l_code[_i] >> 1
+    for _k in _range({size}):
+        _l[_i, _k] += _enter[_row, _k, _read_state]*_pull
+    if _e > 0 and _a_time[_e - 1] == _top_time[_b, _i]:
+        _carry[_i] += _pull*_top_slope[_b, _i]
+    _place = -1
+"""
+EDGE: Final = """
+if _e == _place and _t == _top_time[_b, _i]:
+    _carry[_i] += _pull*_top_slope[_b, _i]
 """

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["FORWARD", "forward_parts"]
+__all__ = ["ADVANCE", "CLIMB", "FORWARD", "forward_parts"]
 
 FORWARD: Final = '''
 def _first(_times, _low, _high, _t):
@@ -236,6 +236,38 @@ if _tracing:
     _keep(_i, 1, {arguments})
 """
 
+CLIMB: Final = '''
+
+def _note_top(_b, _i, _level, _t, _e, {arguments}):
+    """Keep the largest value of what is read, its time and slope, and how many arrivals came before."""
+    if _level > _read_value[_b, 0, _i]:
+        _read_value[_b, 0, _i] = _level
+        _top_time[_b, _i] = _t
+        _top_place[_b, _i] = _e
+        _top_slope[_b, _i] = 0.0
+        for _k in _range({size}):
+            _top_slope[_b, _i] += _matrix[_code[_i] >> 1, _read_state, _k]*_x[_k]
+
+
+def _climb(_b, _i, _to, _e, {arguments}):
+    """Follow what is read up to _to, from extremum to extremum."""
+    _row = _code[_i] >> 1
+    _from = _at[_i]
+    _turns = 0
+    while True:
+        propagate_modes(_y, _i, _from - _at[_i], _f, _row*_table, _p, _row*_layout, _work, _x)
+        _note_top(_b, _i, _x[_read_state], _from, _e, {arguments})
+        _wait = first_crossing(_x, _to - _from, True, 0.0, _f_down, _row*_table, _p_down, _row*_layout, _work)
+        _top = _from + _wait if _wait < _to - _from else _to
+        propagate_modes(_y, _i, _top - _at[_i], _f, _row*_table, _p, _row*_layout, _work, _x)
+        _note_top(_b, _i, _x[_read_state], _top, _e, {arguments})
+        _wait = first_crossing(_x, _to - _top, True, 0.0, _f_up, _row*_table, _p_up, _row*_layout, _work)
+        if not _wait < _to - _top or _turns > 100:
+            return
+        _from = _top + _wait
+        _turns += 1
+'''
+
 ADVANCE: Final = '''
 
 def _advance(_b, _i, _n, _high, _w, {arguments}):
@@ -243,6 +275,7 @@ def _advance(_b, _i, _n, _high, _w, {arguments}):
     _e = 0
     while True:
         _t = _a_time[_e] if _e < _n else _high
+        {climb}
         if _safe[_i] < _t:
             _error = _settle(_b, _i, _t, _e, _w, {arguments})
             if _error > 0:
@@ -286,6 +319,7 @@ def _element(_b, {arguments}):
         _event[_i] = 0.0
         _same[_i] = 0
         _head[_b, _i] = -1
+        {top}
         {left}
         for _k in _range({size}):
             _x[_k] = _start[_i, _k]
@@ -375,6 +409,7 @@ if _quick and _code[_i] == 0 and not _tracing:
     _t = _a_time[_e - 1]
     _go = _safe[_i]
     while _e < _n and _go >= _a_time[_e] and _a_source[_e] < _sources:
+        {watch}
 {step}
         _w_i = _weight[_i, _a_source[_e]]
 {add}
@@ -393,8 +428,30 @@ if _quick and _code[_i] == 0 and not _tracing:
 """
 
 
+#: Where the slope has one zero at most, the ends of an interval tell whether there is a maximum inside.
+_WATCH: Final = """
+_level = {read_level}
+_start_slope = {read_slope}
+{read_next}
+_end_slope = {next_slope}
+_end_level = {next_level}
+if _level > _read_value[_b, 0, _i]:
+    _read_value[_b, 0, _i] = _level
+    _top_time[_b, _i] = _t
+    _top_place[_b, _i] = _e
+    _top_slope[_b, _i] = _start_slope
+if {doubt}_start_slope > 0.0 and _end_slope < 0.0:
+    break
+if _end_level > _read_value[_b, 0, _i]:
+    _read_value[_b, 0, _i] = _end_level
+    _top_time[_b, _i] = _a_time[_e]
+    _top_place[_b, _i] = _e
+    _top_slope[_b, _i] = _end_slope
+"""
+
+
 def forward_parts(
-    size: int, single: bool, fires: bool, additive: bool, fixed: Sequence[int], unseen: Sequence[int]
+    size: int, single: bool, fires: bool, additive: bool, fixed: Sequence[int], unseen: Sequence[int], climbs: bool
 ) -> dict[str, str]:
     """Return the lines of the flow, the bound and the inner loop: one exponential a mode, or the kernels'.
 
@@ -406,12 +463,16 @@ def forward_parts(
         Whether there is a threshold; whether an arrival just adds a multiple of its weight.
     fixed, unseen : sequences of int
         Modes that do not change in time, and that the threshold does not see.
+    climbs : bool
+        Whether the maximum of a state is read.
     """
+    watch = {"climb": "_here = min(_t, _until)\n_climb(_b, _i, _here, _e, {arguments})" if climbs else "pass"}
+    watch["top"] = "_read_value[_b, 0, _i] = -inf" if climbs else "pass"
     moving = [k for k in range(size) if k not in fixed]
     if not single:
         flow = "pass_modes(_y, _i, _wait, _f, _row*_table, _p, _row*_layout, _work)"
         bound = _GLANCE.strip() if fires else "_safe[_i] = inf"
-        return {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": _SEARCH.strip()}
+        return {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": _SEARCH.strip(), **watch}
     seen = [k for k in range(size) if k not in unseen] or [0]
     rising = [k for k in moving if k in seen]
 
@@ -438,6 +499,7 @@ def forward_parts(
         if not fires:
             sums = {"level": "-1.0", "sizes": "0.0", "rises": "0.0"}
             parts["terms"] = ""
+        parts["watch"] = _watch(size, moving) if climbs else "pass"
         quick = _fill(text, parts | sums)
     return {
         "flow": "\n".join(f"_y[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass",
@@ -445,7 +507,25 @@ def forward_parts(
         "bound": bound,
         "quick": quick,
         "search": _SEARCH.strip(),
+        **watch,
     }
+
+
+def _watch(size: int, moving: Sequence[int]) -> str:
+    """Return lines that look for a maximum between the present arrival and the next."""
+    every = range(size)
+    levels = {k: f"_see[0, {k}]*_{{y}}{k}" for k in every}
+    slopes = {k: f"_rate[0, {k}]*_see[0, {k}]*_{{y}}{k}" for k in moving}
+    faded = [f"_z{k} = _y{k}*_fading[_e, {k}]" if k in moving else f"_z{k} = _y{k}" for k in every]
+    parts = {
+        "read_level": " + ".join(levels.values()).replace("{y}", "y"),
+        "read_slope": " + ".join(slopes.values()).replace("{y}", "y") or "0.0",
+        "read_next": "\n".join(faded),
+        "next_level": " + ".join(levels.values()).replace("{y}", "z"),
+        "next_slope": " + ".join(slopes.values()).replace("{y}", "z") or "0.0",
+        "doubt": "" if len(moving) <= 2 else "True or ",
+    }
+    return "\n        ".join(_fill(_WATCH.strip(), parts).splitlines())
 
 
 def _fill(template: str, parts: dict[str, str]) -> str:

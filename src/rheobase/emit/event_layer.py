@@ -49,11 +49,12 @@ _ARGUMENTS: Final = (
     *("_a_time", "_a_source", "_a_spike", "_fading"),
     *("_r_time", "_r_state", "_record", "_head", "_o_time", "_o_neuron", "_o_record"),
     *("_count", "_windows", "_o_size", "_records_at", "_outs_at", "_tracing", "_trace"),
+    *("_until", "_see", "_f_down", "_p_down", "_f_up", "_p_up", "_top_time", "_top_place", "_top_slope", "_matrix"),
 )
 _BACK: Final = (
     *("_l", "_l_at", "_l_code", "_live", "_carry", "_owed", "_rec", "_l_x", "_l_new", "_x_after", "_f_before"),
     *("_f_after", "_worth", "_g_weight", "_g_delay", "_g_time", "_g_read", "_g_matrix", "_g_normal", "_g_value"),
-    *("_g_wait", "_g_start", "_timed", "_collecting", "_leave", "_enter", "_matrix", "_normal"),
+    *("_g_wait", "_g_start", "_timed", "_collecting", "_leave", "_enter", "_normal"),
     *("_by_weight", "_by_time", "_f_back", "_p_back", "_table_back", "_layout_back", "_fastest", "_knots", "_shares"),
 )
 
@@ -77,6 +78,8 @@ class EventPlan:
         Whether each mode is one real exponential; whether an arrival adds a multiple of its weight.
     fixed, unseen : tuple of int
         Modes that do not change in time, and that the threshold does not see.
+    climbs : bool
+        Whether the maximum of a state is read.
     """
 
     neuron: Neuron
@@ -88,6 +91,7 @@ class EventPlan:
     additive: bool
     fixed: tuple[int, ...]
     unseen: tuple[int, ...]
+    climbs: bool
 
 
 @final
@@ -112,7 +116,7 @@ def find_event_layer(plan: EventPlan, digest: str) -> EventSource:
 
     neuron = plan.neuron
     about = [neuron.name, write_rows(neuron), neuron.rows.texts, [*neuron.refractory.items()], plan.port, plan.kinds]
-    more = [plan.trained, plan.size, plan.single, plan.additive, plan.fixed, plan.unseen, digest]
+    more = [plan.trained, plan.size, plan.single, plan.additive, plan.fixed, plan.unseen, plan.climbs, digest]
     known = remember("event layer", [about, more], derive)
     text = read_module("event", known[0]) or _print(plan, digest)[0]
     return EventSource(write_module("event", text), *(tuple(names) for names in known[1:5]))
@@ -121,7 +125,7 @@ def find_event_layer(plan: EventPlan, digest: str) -> EventSource:
 def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], list[str], list[str]]:
     from rheobase.derive.integrate import Step
     from rheobase.emit import event_backward as back
-    from rheobase.emit.event_forward import ADVANCE, FORWARD, forward_parts
+    from rheobase.emit.event_forward import ADVANCE, CLIMB, FORWARD, forward_parts
     from rheobase.emit.event_rows import back_functions, lines_of_rows
     from rheobase.emit.exact_loop import drop_flows
     from rheobase.emit.to_python import row_functions
@@ -132,7 +136,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     backwards, back_calls = back_functions(neuron, plan.port, plan.trained)
     rows = lines_of_rows(plan, calls, back_calls)
     forward = forward_parts(
-        size, plan.single, neuron.rows.threshold is not None, plan.additive, plan.fixed, plan.unseen
+        size, plan.single, neuron.rows.threshold is not None, plan.additive, plan.fixed, plan.unseen, plan.climbs
     )
     if neuron.rows.threshold is None:
         forward["search"] = "_safe[_i] = inf"
@@ -155,7 +159,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     if not plan.additive:
         arrive_back = back.ARRIVE_ANY.strip().replace("{receive}", rows["receive_back"])
     places = {**forward, **{k: v for k, v in rows.items() if k in ("mode", "left", "arrive", "reset", "release")}}
-    text = _indented(_indented(FORWARD + ADVANCE, places), places)  # twice: the search holds the reset
+    text = _indented(_indented(FORWARD + (CLIMB if plan.climbs else "") + ADVANCE, places), places)  # twice: the search holds the reset
     text += _indented(
         back.BACKWARD,
         {
@@ -165,18 +169,21 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "reset": rows["reset_back"],
             "release": rows["release_back"],
             "quick": quick_back,
+            "top": back.TOP.strip() if plan.climbs else "_place = -1",
+            "descend": back.DESCEND.strip() if plan.climbs else "pass",
+            "edge": back.EDGE.strip() if plan.climbs else "pass",
         },
     )
     parameters = sorted({name for name, _ in plan.kinds if re.search(rf"(?<!\w){name}(?!\w)", rows["used"])})
     arguments = [*_ARGUMENTS, *(f"_left_{s}" for s in neuron.refractory), *parameters, *_BACK]
     text, used = _pass_on(text, arguments)
-    text = _fill(text, {"size": str(size), "square": str(size * size), "states": str(len(neuron.states))})
+    text = _fill(text, {"size": str(size), "square": str(size * size), "states": str(len(neuron.states)), "skip": "False and " if plan.climbs else ""})
     header = _HEADER.format(
         name=neuron.name.replace('"', "'").replace("\\", "/"), table=write_rows(neuron), digest=digest
     )
     text = header + "\n".join([*drop_flows(functions), *backwards]) + text
     defined = re.findall(r"^def (\w+)", text, re.MULTILINE)
-    apart = {"_gather", "_fade", "_sort", "_element", "_settle", "_advance", "_record_back", "_retreat", "_collect"}
+    apart = {"_climb", "_gather", "_fade", "_sort", "_element", "_settle", "_advance", "_record_back", "_retreat", "_collect"}
     inner = [name for name in defined if name not in (*apart, "forward", "backward")]
     ends = [["_from_b", "_to_b", *used[name]] for name in ("forward", "backward")]
     return text, ends[0], ends[1], inner, [d for d in defined if d in apart]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rheobase.derive.adjoint import adjoint_facts
+from rheobase.derive.adjoint import adjoint_facts, start_slopes
 from rheobase.derive.facts import exact_facts
 from rheobase.errors import InputError, nearest
 from rheobase.learn.event_run import Events, Job
@@ -59,7 +59,7 @@ class EventLayer(nn.Module):
     read : str, optional
         What the layer gives: spikes (None), or readings of a state (``read="v"`` at times `at`, ``"last v"``, ``"mean
         v"``, ``"max v"``) of shape ``[batch, n_out]``, or ``[batch, times, n_out]`` with `at`. For ``"max v"`` the
-        cell must not fire: ``cell.replace(threshold=None, reset=None)``.
+        cell must not fire: ``cell.replace(threshold=None)``.
     at : times, optional
         When ``read="v"`` is read.
     port : str, optional
@@ -134,6 +134,8 @@ class EventLayer(nn.Module):
         self.port = _read_port(cell, port)
         self.threads = _read_threads(threads)
         self.until = _read_until(until)
+        if self.recurrent and cell.rows.threshold is None:
+            raise InputError(f"{cell.name} has no threshold row and never fires; recurrent=True has no effect there")
         if self.recurrent and self.until == math.inf:
             raise InputError("recurrent=True needs an end: EventLayer(..., until='100 ms')")
         names = (train,) if isinstance(train, str) else tuple(train)
@@ -209,9 +211,8 @@ class EventLayer(nn.Module):
         )
         job = Job(
             tables=self._tables(),
-            facts=self._facts,
             adjoint=self._adjoint,
-            free=self.values.resting,
+            start_slopes=self._start_slopes,
             n_in=self.n_in,
             n_out=self.n_out,
             recurrent=self.recurrent,
@@ -235,6 +236,10 @@ class EventLayer(nn.Module):
             return out
         readings = readings / self.until if self._read[0] == "mean" else readings
         return readings if self._read[0] == "at" else readings[:, 0]
+
+    def _start_slopes(self) -> dict[str, np.ndarray]:
+        facts, adjoint = exact_facts(self.cell, ()), adjoint_facts(self.cell, self._trained)
+        return start_slopes(self.cell, facts, adjoint, self.values.numbers(), self.values.resting, self.n_out)
 
     def _synapses(self) -> tuple[Tensor, Tensor, bool]:
         """Return weights [n_out, sources], delays likewise or, where they are shared, [1, 2], and whether they are."""
@@ -270,7 +275,8 @@ class EventLayer(nn.Module):
             start["integral_of_it"] = np.zeros(self.n_out)
         key = [(k, np.asarray(x).tobytes()) for k, x in [*values.items(), *start.items()]]
         if self._cached is None or self._cached[0] != key:
-            built = build_tables(self._neuron, self._facts, self.port, self._trained, values, start, self.n_out)
+            top = self._neuron.states.index(self._read[1]) if self._read and self._read[0] == "max" else None
+            built = build_tables(self._neuron, self._facts, self.port, self._trained, values, start, self.n_out, top)
             self._cached = (key, built)
         return self._cached[1]
 
@@ -381,6 +387,13 @@ def _read_reading(
         raise InputError(f"read = {read!r:.40} is one number; at= goes with read='{words[1]}'")
     if until == math.inf:
         raise InputError(f"read = {read!r:.40} needs an end: EventLayer(..., until='100 ms')")
+    if words[0] == "max":
+        if cell.rows.threshold is not None:
+            raise InputError(
+                f"read = {read!r:.40}: {cell.name} fires, and its {words[1]} is reset; read the maximum of a neuron that"
+                " does not: cell.replace(threshold=None)"
+            )
+        return ("max", words[1]), none
     return (words[0], words[1]), np.array([until])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
+from types import ModuleType
 from typing import Any, Final, final
 
 import numpy as np
@@ -19,7 +20,6 @@ from torch.autograd.function import once_differentiable
 from rheobase.derive import modal as _modal
 from rheobase.derive import search as _search
 from rheobase.derive.adjoint import AdjointFacts
-from rheobase.derive.facts import ExactFacts
 from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.errors import InputError
 from rheobase.learn.event_tables import Tables, parameter_gradients, scratch
@@ -38,9 +38,8 @@ class Job:
     """One call of a layer: what is run, and what running it leaves for the way back."""
 
     tables: Tables
-    facts: ExactFacts
     adjoint: AdjointFacts
-    free: tuple[str, ...]
+    start_slopes: Callable[[], dict[str, np.ndarray]]
     n_in: int
     n_out: int
     recurrent: bool
@@ -87,7 +86,7 @@ class Events(torch.autograd.Function):
         shared = _shared(job, _numpy(weight), _numpy(delay), _numpy(times))
         edges = np.linspace(0, job.batch, min(_PARTS, job.batch) + 1).astype(int)
         job.parts = [_make_part(job, int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-        _on_threads(job, lambda part: _forward_part(job, part, shared))
+        _on_threads(job, lambda part, module: _forward_part(job, part, shared, module))
         job.out_neurons = np.concatenate([p.arrays["_o_neuron"][: p.count] for p in job.parts])
         sizes = shared["_o_size"]
         job.out_offsets = np.concatenate([[0], np.cumsum(sizes)])
@@ -116,9 +115,10 @@ class Events(torch.autograd.Function):
         for part in job.parts:
             part.arrays["_worth"] = np.concatenate([worth[begin : begin + part.count], np.zeros(1)])
             begin += part.count
-        _on_threads(job, lambda part: _backward_part(job, part, common))
+        _on_threads(job, lambda part, module: _backward_part(job, part, common, module))
         summed = {name: sum(p.arrays[name] for p in job.parts) for name in _gradients(job)}
-        found = parameter_gradients(job.tables, job.facts, job.adjoint, job.free, summed) if names else {}
+        slopes = job.start_slopes() if names else {}
+        found = parameter_gradients(job.tables, job.adjoint, slopes, summed) if names else {}
         grads = [summed["_g_weight"], summed["_g_delay"], common["_g_time"]]
         grads += [found[p] if job.shapes[p] else found[p].sum() for p in names]
         out = [torch.as_tensor(np.asarray(g)).to(dtype).to(device) for g, (dtype, device) in zip(grads, ctx.kinds, strict=True)]
@@ -142,7 +142,11 @@ def _shared(job: Job, weight: np.ndarray, delay: np.ndarray, times: np.ndarray) 
         "_in_offset": job.in_offsets,
         "_read_time": job.read_times,
         "_read_state": job.read_state,
-        "_read_value": np.zeros((job.batch, len(job.read_times), job.n_out)),
+        "_read_value": np.zeros((job.batch, 1 if job.tables.plan.climbs else len(job.read_times), job.n_out)),
+        "_top_time": np.zeros((job.batch, job.n_out)),
+        "_top_place": np.zeros((job.batch, job.n_out), dtype=np.int64),
+        "_top_slope": np.zeros((job.batch, job.n_out)),
+        "_until": job.until,
         "_inputs": job.n_in,
         "_sources": weight.shape[1],
         "_weight": weight,
@@ -213,14 +217,26 @@ def _gradients(job: Job) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _on_threads(job: Job, work: Callable[[_Part], None]) -> None:
+def _on_threads(job: Job, work: Callable[[_Part, ModuleType], None]) -> None:
+    """Run all parts of a job: in plain Python as long as that takes less than compiling; the results are the same bits."""
+    source = job.tables.source
+    if _spent.get(source.path, 0.0) < _PRICE and not waiting(source.path) < math.inf:
+        begin = perf_counter()
+        with np.errstate(all="ignore"):
+            for part in job.parts:
+                work(part, plain_module(source.path))
+        _spent[source.path] = _spent.get(source.path, 0.0) + perf_counter() - begin
+        return
+    module = compiled_module(
+        source.path, source.inner, ("forward", "backward"), lambda: _kernels(job.tables.real), source.apart
+    )
     threads = min(job.threads, len(job.parts))
-    work(job.parts[0])  # compiles, if need be, before the threads meet
+    work(job.parts[0], module)  # compiles, if need be, before the threads meet
     if threads < 2:
         for part in job.parts[1:]:
-            work(part)
-        return
-    list(_pool(threads).map(work, job.parts[1:]))
+            work(part, module)
+    else:
+        list(_pool(threads).map(lambda part: work(part, module), job.parts[1:]))
 
 
 @lru_cache(maxsize=4)
@@ -228,29 +244,31 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="rheobase")
 
 
-def _forward_part(job: Job, part: _Part, shared: Mapping[str, Any]) -> None:
-    at = part.low
+def _forward_part(job: Job, part: _Part, shared: Mapping[str, Any], module: ModuleType) -> None:
+    source, at = job.tables.source, part.low
     while True:
-        at = _call(job.tables, "forward", {**shared, **part.arrays, "_from_b": at, "_to_b": part.high})
+        values = {**shared, **part.arrays, "_from_b": at, "_to_b": part.high}
+        at = int(module.forward(*(values[a] for a in source.forward)))
         if at >= part.high:
             return
         _mend(job, part, at)
 
 
-def _backward_part(job: Job, part: _Part, common: Mapping[str, Any]) -> None:
-    arrays = part.arrays
+def _backward_part(job: Job, part: _Part, common: Mapping[str, Any], module: ModuleType) -> None:
+    source, arrays = job.tables.source, part.arrays
     arrays |= {name: np.zeros(shape) for name, shape in _gradients(job).items()}
     arrays["_tracing"] = bool(common["_collecting"] or not job.tables.plan.additive)
     if not arrays["_tracing"]:
-        _call(job.tables, "backward", {**common, **arrays, "_from_b": part.low, "_to_b": part.high})
+        values = {**common, **arrays, "_from_b": part.low, "_to_b": part.high}
+        module.backward(*(values[a] for a in source.backward))
         return
     kept = arrays["_count"][:2].copy()  # each element is run again, noting all states, then led back
     for b in range(part.low, part.high):
         values = {**common, **arrays, "_from_b": b, "_to_b": b + 1}
         arrays["_count"][0], arrays["_count"][1] = common["_records_at"][b], common["_outs_at"][b]
-        while _call(job.tables, "forward", {**values, **arrays}) == b:
+        while int(module.forward(*({**values, **arrays}[a] for a in source.forward))) == b:
             _mend(job, part, b)
-        _call(job.tables, "backward", {**values, **arrays})
+        module.backward(*({**values, **arrays}[a] for a in source.backward))
     arrays["_count"][:2] = kept
     arrays["_tracing"] = False
 
@@ -283,22 +301,6 @@ def _mend(job: Job, part: _Part, element: int) -> None:
             f"the flow of {name} has undamped oscillations near the threshold: say until when, EventLayer(...,"
             " until='100 ms')"
         )
-
-
-def _call(tables: Tables, entry: str, values: Mapping[str, Any]) -> int:
-    """Run `forward` or `backward`: as plain Python as long as that takes less than compiling; the same bits."""
-    source = tables.source
-    arguments = [values[a] for a in getattr(source, entry)]
-    if _spent.get(source.path, 0.0) < _PRICE and not waiting(source.path) < math.inf:
-        begin = perf_counter()
-        with np.errstate(all="ignore"):
-            out = getattr(plain_module(source.path), entry)(*arguments)
-        _spent[source.path] = _spent.get(source.path, 0.0) + perf_counter() - begin
-        return int(out)
-    module = compiled_module(
-        source.path, source.inner, ("forward", "backward"), lambda: _kernels(tables.real), source.apart
-    )
-    return int(getattr(module, entry)(*arguments))
 
 
 @lru_cache(maxsize=2)

@@ -16,9 +16,9 @@ from rheobase.derive import modal as _modal
 from rheobase.derive import reading as _reading
 from rheobase.derive import search as _search
 from rheobase.derive.additive import port_gains
-from rheobase.derive.adjoint import AdjointFacts, start_slopes
+from rheobase.derive.adjoint import AdjointFacts
 from rheobase.derive.affine import AffineSystem, assemble_system
-from rheobase.derive.crossing import work_size
+from rheobase.derive.crossing import prepare_crossing, work_size
 from rheobase.derive.facts import ExactFacts
 from rheobase.emit.event_layer import EventPlan, EventSource, find_event_layer
 from rheobase.model.compute import compute_text
@@ -55,8 +55,9 @@ def build_tables(
     values: Mapping[str, float | np.ndarray],
     start: Mapping[str, np.ndarray],
     n: int,
+    top: int | None = None,
 ) -> Tables:
-    """Return the tables of n neurons with these parameters and states at t = 0."""
+    """Return the tables of n neurons with these parameters and states at t = 0; `top` is a state whose maximum is read."""
     system = assemble_system(neuron, facts, n, values, start)
     size, states, modes = system.size, len(neuron.states), len(system.clamps)
     blocks, kinds = system.layout[:, 1], system.layout[:, 2 + size + 1 : 2 + size + 1 + size]
@@ -104,6 +105,7 @@ def build_tables(
         "_fastest": np.abs(system.matrices).sum(axis=2).max(axis=1),
         "_knots": 0.5 * (_GAUSS[0] + 1.0),
         "_shares": 0.5 * _GAUSS[1],
+        **_extremum_tables(system, from_modes, top),
     }
     plan = EventPlan(
         neuron,
@@ -115,8 +117,24 @@ def build_tables(
         found is not None,
         tuple(int(k) for k in range(size) if single and np.all(rates[:, k] == 0.0)),
         tuple(int(k) for k in range(size) if single and np.all(seen[:, k] == 0.0)),
+        top is not None,
     )
     return Tables(plan, system, arrays, values, start, system.real)
+
+
+def _extremum_tables(system: AffineSystem, from_modes: np.ndarray, top: int | None) -> dict[str, Any]:
+    """Return what finds where a state stops rising (down) and stops falling (up)."""
+    if top is None:
+        return {}
+    down = [prepare_crossing(m, -m[top]) for m in system.matrices]
+    up = [prepare_crossing(m, m[top]) for m in system.matrices]
+    return {
+        "_see": np.ascontiguousarray(from_modes[:, top]),
+        "_f_down": np.concatenate([c.numbers for c in down]),
+        "_p_down": np.concatenate([c.layout for c in down]),
+        "_f_up": np.concatenate([c.numbers for c in up]),
+        "_p_up": np.concatenate([c.layout for c in up]),
+    }
 
 
 def scratch(tables: Tables, n: int) -> dict[str, Any]:
@@ -135,7 +153,10 @@ def scratch(tables: Tables, n: int) -> dict[str, Any]:
 
 
 def parameter_gradients(
-    tables: Tables, facts: ExactFacts, adjoint: AdjointFacts, free: Sequence[str], found: Mapping[str, np.ndarray]
+    tables: Tables,
+    adjoint: AdjointFacts,
+    slopes: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Return dL/dp, shape (n,), for each trained parameter, from what the way back has collected.
 
@@ -143,8 +164,8 @@ def parameter_gradients(
     ----------
     adjoint : AdjointFacts
         Derivatives of flow, threshold and start.
-    free : sequence of str
-        States that start at rest.
+    slopes : mapping
+        Those of the states at t = 0, shape (n, states): see `rheobase.derive.adjoint.start_slopes`.
     found : mapping
         `_g_matrix`, `_g_normal`, `_g_value`, `_g_wait`, `_g_start`: see `rheobase.emit.event_backward`.
     """
@@ -162,7 +183,6 @@ def parameter_gradients(
         part = collected[:, m, :states] * moving[:, None]
         integral[:, :, :states] += part[:, :, :states]
         integral[:, :, states] += part[:, :, size - 1]
-    slopes = start_slopes(neuron, facts, adjoint, tables.values, tables.start, free, n)
     out = {}
     for k, p in enumerate(plan.trained):
         total = found["_g_value"][:, k].copy()
@@ -174,7 +194,7 @@ def parameter_gradients(
         for slot, target in enumerate(targets):
             if neuron.refractory[target] == p:
                 total += found["_g_wait"][:, slot]
-        total += np.sum(found["_g_start"] * slopes[p], axis=1)
+        total += np.sum(found["_g_start"][:, : slopes[p].shape[1]] * slopes[p], axis=1)
         if p in neuron.states:
             total += found["_g_start"][:, neuron.states.index(p)]
         out[p] = total
