@@ -62,7 +62,7 @@ types: $(DEV)
 layers: $(DEV)
 	$(BIN)/lint-imports --no-logo
 
-test: lint types layers
+test: lint types layers $(TORCH)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(JOBS) --durations=10
 
 # everything, the training tests among it

@@ -43,6 +43,7 @@ from rheobase.errors import NotExportable as NotExportable
 from rheobase.errors import NotRecorded as NotRecorded
 from rheobase.errors import RheobaseError as RheobaseError
 from rheobase.errors import RowError as RowError
+from rheobase.errors import StaleGraph as StaleGraph
 from rheobase.errors import UnitMismatch as UnitMismatch
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential

@@ -14,6 +14,7 @@ __all__ = [
     "NotRecorded",
     "RheobaseError",
     "RowError",
+    "StaleGraph",
     "UnitMismatch",
     "nearest",
 ]
@@ -96,3 +97,8 @@ class NotExportable(RheobaseError, ValueError):
 @final
 class DidNotConverge(RheobaseError, RuntimeError):
     """A search found no answer; the message says where it looked."""
+
+
+@final
+class StaleGraph(RheobaseError, RuntimeError):
+    """A gradient was asked for through a state whose graph is gone; the message says where to detach."""

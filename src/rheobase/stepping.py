@@ -11,8 +11,8 @@ from rheobase.derive.additive import additive_ports
 from rheobase.derive.facts import step_facts
 from rheobase.derive.rest import is_current
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import plain_module
 from rheobase.engines.clock import Clock, check_step, find_source, held_values
-from rheobase.engines.compile import plain_module
 from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.population import prepare
 from rheobase.errors import InputError, NotRecorded, nearest

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from llvmlite import binding, ir
 
-from rheobase.engines import native
+from rheobase.emit import native
 
 
 def _object(name: str, triple: str | None = None) -> bytes:

@@ -1,128 +1,148 @@
-"""How a small change spreads backwards through a spiking neuron: the adjoint, derived from the rows.
+"""The backward step of a layer: reverse differentiation of its statements by SymPy.
 
-Between events the augmented state obeys ``x' = M x``, so its adjoint ``l = dL/dx`` obeys ``-l' = M^T l``, and a
-parameter p of the flow gets ``integral of l . (dM/dp) x``.
-
-At an event at time t the state jumps, ``x+ = R(x-, p)``. If x- changes by d and t by s, the state just after, seen at
-a fixed time, changes by ``R_x (d + f- s) + R_t s - f+ s + R_p dp``, where f is the flow before and after. So
-
-    l- = R_x^T l+,    dL/dp += R_p^T l+,    dL/dt = l+ . (R_x f- + R_t - f+),
-
-and the last goes to whatever determines t: the time and the delay of a spike that arrives; the neuron's spike whose
-refractoriness ends; or, where the neuron fires because ``g(x, p)`` reaches 0, by the implicit function theorem
-
-    s = -(g_x . d + g_p dp) / (g_x . f-).
-
-All derivatives are SymPy's, of the rows as they are written; there is no neuron this file knows by name.
-
-Sources: Wunderlich and Pehle 2021, Sci. Rep. 11:12829 (the adjoint of a LIF network, with jumps); Galan, Feehery and
-Barton 1999, Appl. Numer. Math. 31:17 (sensitivities of hybrid systems: what a jump does to them).
+For each statement y = f(a, b), last first, the adjoint of y times df/da is added to the adjoint of a. Where a spike
+is chosen, the slope of the surrogate stands for the derivative of the threshold; where a state is chosen by the
+spike (the reset), a change of the spike moves the state from one value to the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
-import numpy as np
+import sympy
 
-from rheobase.derive.facts import ExactFacts
-from rheobase.derive.propagate import compute_matrix
-from rheobase.derive.rest import is_current, rest_facts, rest_state, rest_values
-from rheobase.model.compute import compute_text
-from rheobase.model.neuron import Neuron
-from rheobase.remember import remember
+from rheobase.derive.layer_step import FIRED, LayerStep
+from rheobase.model.algebra import exprel, symbol
+from rheobase.model.expression import normalise, parse_number
 
-__all__ = ["AdjointFacts", "adjoint_facts", "start_slopes"]
+__all__ = ["SENT", "Adjoint", "derive_adjoint", "exprel_slope", "slope_of", "surrogate_slope"]
 
-Terms = tuple[tuple[int, int, str], ...]
+#: The gradient that comes from outside to the spikes of this step.
+SENT: Final = "_d_fired"
+
+
+@final
+class exprel_slope(sympy.Function):  # noqa: N801  (the name is what gets printed)
+    """The derivative of (exp(x) - 1)/x, 1/2 at 0; printed as a function of its own, since its quotient cancels."""
+
+    nargs = (1,)
+
+
+@final
+class _Exprel(sympy.Function):
+    """`exprel` with a derivative that keeps its digits."""
+
+    nargs = (1,)
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        return exprel_slope(self.args[0])
 
 
 @final
 @dataclass(frozen=True)
-class AdjointFacts:
-    """Derivatives with respect to each of some parameters, as texts.
+class Adjoint:
+    """The statements of the backward step, in order, and the names under which its results stand.
 
-    Attributes
+    ``_d_<state>`` is what comes in: the gradient with respect to a state after the step. `states`, `fed` and
+    `constants` map a name to its gradient: that of a state before the step, of what is fed, of a constant.
+    """
+
+    statements: tuple[tuple[str, Any], ...]
+    states: Mapping[str, Any]
+    fed: Mapping[str, Any]
+    constants: Mapping[str, Any]
+
+
+def derive_adjoint(step: LayerStep, wanted: Collection[str], slope: Any, detach_reset: bool) -> Adjoint:
+    """Return the backward step.
+
+    Parameters
     ----------
-    flow : mapping of str to tuples
-        ``(i, j, text)``: how the flow of state i changes, per state j (j = number of states: per 1).
-    threshold : mapping of str to tuples
-        ``(0, j, text)``: how g of "fires where g > 0" changes, likewise.
-    start : mapping of str to tuples
-        ``(i, 0, text)``: how the value changes that the reset row gives to state i, where it is free of states.
+    wanted : collection of str
+        What besides the states needs a gradient: fed names and constants.
+    slope : SymPy expression
+        The slope of the spike at its threshold function ``_level``, ready to be multiplied.
+    detach_reset : bool
+        Whether the reset does not see the gradient of the spike.
     """
-
-    flow: Mapping[str, Terms]
-    threshold: Mapping[str, Terms]
-    start: Mapping[str, Terms]
-
-
-def adjoint_facts(neuron: Neuron, trained: Collection[str]) -> AdjointFacts:
-    """Return the derivatives of an affine neuron's flow and threshold with respect to `trained` parameters.
-
-    Raises
-    ------
-    NotExact
-        If the exact engine cannot run the neuron.
-
-    Examples
-    --------
-    >>> from rheobase.model.zoo import LIF
-    >>> adjoint_facts(LIF(), ["theta"]).threshold
-    {'theta': ((0, 1, '-1.0'),)}
-    """
-    names = sorted(trained)
-
-    def derive() -> Any:
-        from rheobase.derive.backwards import describe_adjoint
-
-        return describe_adjoint(neuron, names)
-
-    known = remember("adjoint", [neuron.rows.texts, names], derive)
-    return AdjointFacts(*({p: _terms(known[part][p]) for p in names} for part in ("flow", "threshold", "start")))
-
-
-def start_slopes(
-    neuron: Neuron,
-    facts: ExactFacts,
-    adjoint: AdjointFacts,
-    values: Mapping[str, Any],
-    free: Sequence[str],
-    n: int,
-) -> dict[str, np.ndarray]:
-    """Return dx(0)/dp, shape (n, states), for each parameter p in `adjoint`.
-
-    States in `free` start at rest (see `rheobase.derive.rest`), where ``A x + c = 0``, hence
-    ``dx/dp = -A^-1 (A_p x + c_p)``; or where the reset row puts them. The others do not depend on parameters.
-    """
-    states = neuron.states
-    out = {p: np.zeros((n, len(states))) for p in adjoint.flow}
-    if not free:
-        return out
-    env = rest_values(neuron, values)
-    start = rest_state(neuron, values, n)
-    x = np.stack([start[s] for s in states], axis=1)
-    a = np.broadcast_to(compute_matrix(facts.a, env), (n, len(states), len(states)))
-    c = np.broadcast_to(compute_matrix([facts.c], env)[..., 0, :], (n, len(states)))
-    size = (np.abs(a) @ np.abs(x)[..., None])[..., 0] + np.abs(c)
-    resting = np.all(np.abs((a @ x[..., None])[..., 0] + c) <= 1e-9 * size + 1e-300, axis=1)
-    given = {s: text for s, text in rest_facts(neuron).reset if text is not None}
-    for p, slopes in out.items():
-        if is_current(p):  # rest is where the model's own currents leave it
+    active = {symbol(s) for s in step.states} | {symbol(f"_x_{f}") for f in step.fed if f in wanted}
+    active |= {symbol(c) for c in step.constants if c in wanted}
+    for s in step.statements:
+        parts = [s.value, *([] if s.otherwise is None else [s.otherwise])]
+        if s.otherwise is not None and symbol(FIRED) in active and not detach_reset:
+            active.add(symbol(s.name))
+        if any(e.free_symbols & active for e in parts):
+            active.add(symbol(s.name))
+    gathered: dict[Any, list[Any]] = {}
+    for name in step.states:
+        gathered.setdefault(symbol(step.final[name]), []).append(symbol(f"_d_{name}"))
+    if step.fires:
+        gathered.setdefault(symbol(FIRED), []).append(symbol(SENT))
+    out: list[tuple[str, Any]] = []
+    for s in reversed(step.statements):
+        terms = gathered.pop(symbol(s.name), [])
+        if not terms or symbol(s.name) not in active:
             continue
-        push = np.zeros((n, len(states)))
-        for i, j, text in adjoint.flow[p]:
-            push[:, i] += compute_text(text, env) * (x[:, j] if j < len(states) else 1.0)
-        if np.any(resting):
-            slopes[resting] = -np.linalg.solve(a[resting], push[resting][..., None])[..., 0]
-        for i, _, text in adjoint.start[p]:
-            if states[i] in given:
-                slopes[~resting, i] = np.broadcast_to(compute_text(text, env), (n,))[~resting]
-        slopes[:, [i for i, s in enumerate(states) if s not in free]] = 0.0
+        bar = terms[0] if len(terms) == 1 and terms[0].is_Symbol else None
+        if bar is None:
+            bar = symbol(f"_b{s.name}" if s.name.startswith("_") else f"_b_{s.name}")
+            out.append((bar.name, sum(terms)))
+
+        def give(factor: Any, to: Any, bar: Any = bar) -> None:
+            if factor != 0:
+                gathered.setdefault(to, []).append(bar * factor)
+
+        if s.condition is not None:
+            for a in sorted(s.value.free_symbols & active, key=str):
+                give(sympy.Piecewise((slope * slope_of(s.value, a), s.ready), (0, True)), a)
+            continue
+        if s.otherwise is None:
+            for a in sorted(s.value.free_symbols & active, key=str):
+                give(slope_of(s.value, a), a)
+            continue
+        fired = symbol(FIRED) > 0
+        for a in sorted((s.value.free_symbols | s.otherwise.free_symbols) & active, key=str):
+            yes, no = slope_of(s.value, a), slope_of(s.otherwise, a)
+            give(yes if yes == no else sympy.Piecewise((yes, fired), (no, True)), a)
+        if symbol(FIRED) in active and not detach_reset:
+            give(s.value - s.otherwise, symbol(FIRED))
+
+    def total(name: str) -> Any:
+        return sum(gathered.get(symbol(name), []), start=sympy.Integer(0))
+
+    return Adjoint(
+        tuple(out),
+        {s: total(s) for s in step.states},
+        {f: total(f"_x_{f}") for f in step.fed if f in wanted},
+        {c: total(c) for c in step.constants if c in wanted},
+    )
+
+
+def slope_of(e: Any, x: Any) -> Any:
+    """Return de/dx; where e has a kink, the slope of the branch that holds."""
+    e = e.replace(exprel, _Exprel)
+    e = e.replace(lambda a: isinstance(a, sympy.Min | sympy.Max), _pieces)
+    out = sympy.diff(e, x)
+    out = out.replace(lambda a: isinstance(a, sympy.Derivative | sympy.Subs | sympy.DiracDelta), lambda a: sympy.S.Zero)
+    out = out.replace(sympy.Heaviside, lambda a, *more: sympy.Piecewise((1, a > 0), (0, True)))
+    return out.replace(_Exprel, exprel)
+
+
+def _pieces(e: Any) -> Any:
+    """Return a minimum or maximum as a choice."""
+    out = e.args[0]
+    for a in e.args[1:]:
+        out = sympy.Piecewise((out, out < a if isinstance(e, sympy.Min) else out > a), (a, True))
     return out
 
 
-def _terms(found: Sequence[Sequence[Any]]) -> Terms:
-    return tuple((int(i), int(j), str(text)) for i, j, text in found)
+def surrogate_slope(text: str, names: Collection[str], chance: bool) -> Any:
+    """Return the slope of the spike at ``_level``; its numbers are called ``_h_<name>``, and ``_per_scale`` 1/scale."""
+    if chance:
+        return sympy.Integer(1)
+    per_scale = symbol("_per_scale")
+    places: dict[Any, Any] = {symbol(n): symbol(f"_h_{n}") for n in names}
+    places[symbol("u")] = symbol("_level") * per_scale
+    return parse_number(normalise(text), "gradient").value.subs(places, simultaneous=True) * per_scale

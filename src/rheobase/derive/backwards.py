@@ -1,4 +1,4 @@
-"""The symbols behind `rheobase.derive.adjoint`: derivatives of flow, threshold and jumps, taken by SymPy."""
+"""The symbols behind `rheobase.derive.eventprop`: derivatives of flow, threshold and jumps, taken by SymPy."""
 
 from __future__ import annotations
 

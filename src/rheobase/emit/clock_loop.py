@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Final
 
 from rheobase.derive.additive import additive_ports
 from rheobase.derive.integrate import Step, choose_method, derive_step
@@ -12,7 +13,7 @@ from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["clock_source", "print_clock"]
+__all__ = ["ARITHMETIC", "clock_source", "print_clock"]
 
 _HEADER = '''"""{title}, written by rheobase from these rows:
 
@@ -21,7 +22,10 @@ _HEADER = '''"""{title}, written by rheobase from these rows:
 State at t_k is what holds after everything that happens at t_k. From t_k to t_k+1: flow with the inputs held,
 deliver the spikes due at t_k+1, fire where the threshold row holds and the neuron is not refractory, reset.
 """
+'''
 
+#: exp and its kin, in 64 bits; text that is put into a module.
+ARITHMETIC: Final = '''
 from math import atan, cos, cosh, floor, ldexp, log, sin, sinh, sqrt, tan, tanh
 
 _range = range  # a state or parameter may be called range
@@ -238,7 +242,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         table=write_rows(neuron),
     )
     defined = tuple(line.split("(")[0].removeprefix("def ") for line in functions if line.startswith("def "))
-    return ClockSource(header + "\n".join([*functions, *loop]), tuple(arguments), (*_SHARED, *defined))
+    return ClockSource(header + ARITHMETIC + "\n".join([*functions, *loop]), tuple(arguments), (*_SHARED, *defined))
 
 
 def print_clock(neuron: Neuron, method: str = "auto") -> str:

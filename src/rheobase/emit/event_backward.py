@@ -1,6 +1,6 @@
 """A layer of event-driven neurons as source, backward: the adjoint of `rheobase.emit.event_forward`.
 
-The mathematics is told in `rheobase.derive.adjoint`. `_l[i]` is the adjoint of neuron i's state, kept in the modes of
+The mathematics is told in `rheobase.derive.eventprop`. `_l[i]` is the adjoint of neuron i's state, kept in the modes of
 its transposed flow where each is one real exponential (so that it fades by the same factors as the state), in the
 states themselves otherwise; it belongs to the time `_l_at[i]`. What a spike's time is worth (`_worth`) is known when the
 neuron is led back to it: from the loss and later layers at first, and from the neurons of this layer that it reached,

@@ -20,7 +20,7 @@ _HEADER: Final = '''"""A layer of {name}, from event to event and back again, wr
 
 {table}
 
-The mathematics: rheobase.derive.adjoint, rheobase.derive.crossing. Version {digest} of the latter.
+The mathematics: rheobase.derive.eventprop, rheobase.derive.crossing. Version {digest} of the latter.
 """
 
 from math import atan, cos, cosh, exp, expm1, floor, inf, log, sin, sinh, sqrt, tan, tanh

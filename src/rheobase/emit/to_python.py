@@ -7,7 +7,7 @@ conditional expressions and functions of `math`, so that plain Python and compil
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, final
 
 import sympy
@@ -31,27 +31,24 @@ _MATH: Final = {
     "Abs": "abs",
     "floor": "floor",
     "exprel": "exprel",
+    "exprel_slope": "exprel_slope",
 }
 
 
 @final
 class _Printer(PythonCodePrinter):
-    """SymPy's Python printer with products for small powers and plain function names."""
+    """SymPy's Python printer with products for small powers and plain function names; `number` writes the numbers."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[float], str] = repr) -> None:
         super().__init__({"fully_qualified_modules": False, "strict": False})
+        self.number = number
 
     def _print_Float(self, e: Any) -> str:
-        return repr(float(e))
+        return self.number(float(e))
 
-    def _print_Rational(self, e: Any) -> str:
-        return repr(float(e))
+    _print_Rational = _print_Integer = _print_Float
 
-    def _print_Integer(self, e: Any) -> str:
-        return f"{int(e)}.0"
-
-    _print_Zero = _print_One = _print_NegativeOne = _print_Integer
-    _print_Half = _print_Rational
+    _print_Zero = _print_One = _print_NegativeOne = _print_Half = _print_Float
 
     def _print_Pow(self, e: Any, rational: bool = False) -> str:
         base, power = e.args
@@ -60,15 +57,15 @@ class _Printer(PythonCodePrinter):
         if power.is_Integer and (power == 2 or (2 <= int(power) <= 4 and base.is_Symbol)):
             return "(" + "*".join([self.parenthesize(base, 60)] * int(power)) + ")"
         if base.is_Number and base > 0 and math.frexp(float(base))[0] == 0.5:  # LLVM makes exp2 of 2**x
-            return f"exp({math.log(float(base))!r}*({self._print(power)}))"
+            return f"exp({self.number(math.log(float(base)))}*({self._print(power)}))"
         if power == -1:
-            return f"(1.0/{self.parenthesize(base, 60)})"
+            return f"({self.number(1.0)}/{self.parenthesize(base, 60)})"
         if power == sympy.Rational(1, 2):
             return f"sqrt({self._print(base)})"
         if power == sympy.Rational(-1, 2):
-            return f"(1.0/sqrt({self._print(base)}))"
+            return f"({self.number(1.0)}/sqrt({self._print(base)}))"
         if power.is_Integer:  # not **3: compiled code multiplies it out, Python calls pow, and the last bits differ
-            return f"({self._print(base)})**{float(power)!r}"
+            return f"({self._print(base)})**{self.number(float(power))}"
         return f"({self._print(base)})**({self._print(power)})"
 
     def _print_Function(self, e: Any) -> str:
@@ -82,7 +79,8 @@ class _Printer(PythonCodePrinter):
 
     def _print_sign(self, e: Any) -> str:
         x = self._print(e.args[0])
-        return f"(1.0 if ({x}) > 0.0 else (-1.0 if ({x}) < 0.0 else 0.0))"
+        zero, one = self.number(0.0), self.number(1.0)
+        return f"({one} if ({x}) > {zero} else (-{one} if ({x}) < {zero} else {zero}))"
 
     def _print_Piecewise(self, e: Any) -> str:
         text = f"({self._print(e.args[-1][0])})"
@@ -107,14 +105,15 @@ class _Printer(PythonCodePrinter):
 _PRINTER: Final = _Printer()
 
 
-def print_expression(e: Any) -> str:
-    """Return the Python text of a SymPy expression or condition.
+def print_expression(e: Any, number: Callable[[float], str] | None = None) -> str:
+    """Return the Python text of a SymPy expression or condition; `number` says how a number is written.
 
     >>> from rheobase.model.algebra import symbol
     >>> print_expression(symbol("v") ** 2 / 2)
     '(0.5)*(v*v)'
     """
-    return str(_PRINTER.doprint(sympy.sympify(e, strict=True)))
+    printer = _PRINTER if number is None else _Printer(number)
+    return str(printer.doprint(sympy.sympify(e, strict=True)))
 
 
 def _body(statements: Any, results: tuple[str, ...], indent: str) -> list[str]:

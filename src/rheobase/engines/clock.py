@@ -20,8 +20,8 @@ from rheobase.derive.facts import StepFacts, step_facts
 from rheobase.derive.propagate import clamp_sets, propagators
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
-from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes

@@ -25,8 +25,8 @@ from rheobase.derive.crossing import work_size
 from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines.affine import AffineSystem, build_system, check_exact
-from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes

@@ -12,8 +12,8 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.emit.exact_plan import Link, find_exact_network
+from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines import arrivals as _arrivals
-from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
 from rheobase.engines.exact import COMPILING, Exact, digest, kernels
 from rheobase.engines.exact_groups import ExactGroup, make_group
 from rheobase.engines.groups import alike

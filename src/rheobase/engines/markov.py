@@ -17,7 +17,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.engines.compile import Compiled
+from rheobase.emit.to_numba import Compiled
 from rheobase.engines.markov_inputs import (
     Steps,
     count_neurons,

@@ -12,9 +12,9 @@ import numpy as np
 
 from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import compiled_module, plain_module
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.clock import Clock, steps_until
-from rheobase.engines.compile import compiled_module, plain_module
 from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
 from rheobase.engines.noise import fill_normals, fill_uniforms

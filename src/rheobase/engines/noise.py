@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rheobase import random
-from rheobase.engines.compile import compile_functions
+from rheobase.emit.to_numba import compile_functions
 from rheobase.random import ANGLE, COS_TERMS, FRACTION, HALF_TURN, LN_2, LOG_TERMS, ROOT_HALF, SHIFT, SIN_TERMS
 
 __all__ = ["fill_normals", "fill_uniforms"]

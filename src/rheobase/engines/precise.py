@@ -15,8 +15,8 @@ from rheobase.derive.integrate import Step, stage_limit
 from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import plain_module
 from rheobase.emit.to_python import print_expression, row_functions
-from rheobase.engines.compile import plain_module
 from rheobase.engines.exact import _arrivals
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result

@@ -21,8 +21,8 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.emit.source import write_module
+from rheobase.emit.to_numba import plain_module
 from rheobase.engines.clock import Clock, ClockRun, steps_until
-from rheobase.engines.compile import plain_module
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes

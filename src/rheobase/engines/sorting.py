@@ -80,6 +80,6 @@ def place(pre, post, column, weight, bounds, part, sources, columns, start, targ
 
 @lru_cache(maxsize=1)
 def _load() -> Any:
-    from rheobase.engines.compile import compiled_module
+    from rheobase.emit.to_numba import compiled_module
 
     return compiled_module(Path(__file__), (), ("place",)).place

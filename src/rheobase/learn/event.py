@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rheobase.derive.adjoint import adjoint_facts, start_slopes
+from rheobase.derive.eventprop import adjoint_facts, start_slopes
 from rheobase.derive.facts import exact_facts
 from rheobase.errors import InputError, nearest
 from rheobase.learn.event_run import Events, Job
@@ -37,7 +37,7 @@ class EventLayer(nn.Module):
 
     .. math:: \frac{dt^*}{dp} = -\frac{\partial g/\partial p + \nabla g\cdot\partial x/\partial p}{\nabla g\cdot\dot x^-},
 
-    all derived from the rows (`rheobase.derive.adjoint`). Memory grows with spikes, not with time.
+    all derived from the rows (`rheobase.derive.eventprop`). Memory grows with spikes, not with time.
 
     Parameters
     ----------
@@ -181,7 +181,8 @@ class EventLayer(nn.Module):
         gap = float(-(start @ tables.system.normals[0]).mean()) if self._fires else height
         unit = gap / height if height > 0 and gap > 0 else 1.0
         with torch.no_grad():
-            self.weight.normal_(drive * unit * 2.0 / self.n_in, unit / math.sqrt(self.n_in))
+            mean = drive * unit * 2.0 / self.n_in if self._fires else 0.0
+            self.weight.normal_(mean, unit / math.sqrt(self.n_in))
             if self.recurrent:
                 self.recurrent_weight.normal_(0.0, 0.5 * unit / math.sqrt(self.n_out))
 

@@ -19,8 +19,8 @@ from torch.autograd.function import once_differentiable
 
 from rheobase.derive import modal as _modal
 from rheobase.derive import search as _search
-from rheobase.derive.adjoint import AdjointFacts
-from rheobase.engines.compile import compiled_module, jit, plain_module, waiting
+from rheobase.derive.eventprop import AdjointFacts
+from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.errors import InputError
 from rheobase.learn.event_tables import Tables, parameter_gradients, scratch
 

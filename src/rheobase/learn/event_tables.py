@@ -16,7 +16,7 @@ from rheobase.derive import modal as _modal
 from rheobase.derive import reading as _reading
 from rheobase.derive import search as _search
 from rheobase.derive.additive import port_gains
-from rheobase.derive.adjoint import AdjointFacts
+from rheobase.derive.eventprop import AdjointFacts
 from rheobase.derive.affine import AffineSystem, assemble_system
 from rheobase.derive.crossing import prepare_crossing, work_size
 from rheobase.derive.facts import ExactFacts
@@ -165,7 +165,7 @@ def parameter_gradients(
     adjoint : AdjointFacts
         Derivatives of flow, threshold and start.
     slopes : mapping
-        Those of the states at t = 0, shape (n, states): see `rheobase.derive.adjoint.start_slopes`.
+        Those of the states at t = 0, shape (n, states): see `rheobase.derive.eventprop.start_slopes`.
     found : mapping
         `_g_matrix`, `_g_normal`, `_g_value`, `_g_wait`, `_g_start`: see `rheobase.emit.event_backward`.
     """

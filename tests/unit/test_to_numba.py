@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rheobase.emit import native
+from rheobase.emit import to_numba as compiling
 from rheobase.emit.source import write_module
-from rheobase.engines import compile as compiling
-from rheobase.engines import native
-from rheobase.engines.compile import Compiled, compiled_module, waiting
+from rheobase.emit.to_numba import Compiled, compiled_module, waiting
 
 TEXT = """
 from math import exp

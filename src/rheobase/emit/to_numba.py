@@ -1,7 +1,7 @@
 """Numba at arm's length: plain functions in, machine code out, kept in object files.
 
 Numba is imported only where something must be compiled. What it made is an object file in the cache folder,
-named by all it depends on, which `rheobase.engines.native` loads without it. Where a function or its arguments
+named by all it depends on, which `rheobase.emit.native` loads without it. Where a function or its arguments
 do not lend themselves to that, Numba's own compiled function takes its place.
 """
 
@@ -20,8 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, final
 
+from rheobase.emit import native
 from rheobase.emit.source import load_module
-from rheobase.engines import native
 from rheobase.remember import cache_folder
 
 __all__ = ["Compiled", "compile_functions", "compiled_module", "plain_module", "waiting"]
@@ -318,7 +318,7 @@ def _read_array(context: Any, build: Any, kind: Any, address: Any, load: Callabl
 def _circumstances() -> str:
     """Return all that compiled code depends on beside its own source: our text, Numba, LLVM, the processor."""
     here = Path(__file__).parent
-    ours = [here / "compile.py", here / "native.py", here / "noise.py", here.parent / "random.py"]
+    ours = [here / "to_numba.py", here / "native.py", here.parent / "engines" / "noise.py", here.parent / "random.py"]
     found = importlib.util.find_spec("numba")
     if found is None or found.origin is None:
         return "no numba"

@@ -1,0 +1,448 @@
+"""Any neuron as a PyTorch layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, final
+
+import torch
+from torch import Tensor, nn
+
+from rheobase.derive.rest import is_current
+from rheobase.emit.to_torch import step_module
+from rheobase.errors import InputError, nearest
+from rheobase.learn.check import check_fed, check_state, places, read_fed, read_size
+from rheobase.learn.fused import reason_against, run_fused
+from rheobase.learn.parameters import Values, check_train
+from rheobase.learn.plain import Job, Outcome, run_plain
+from rheobase.learn.read import parse_read
+from rheobase.learn.state import State
+from rheobase.learn.surrogate import Surrogate, fast_sigmoid
+from rheobase.model.neuron import Neuron
+from rheobase.units import to_number
+
+__all__ = ["Layer"]
+
+BACKENDS: Final = ("auto", "numba", "torch")
+
+
+@final
+class Layer(nn.Module):
+    """A layer of neurons: spikes or currents in, spikes out, any four-row neuron.
+
+    Parameters
+    ----------
+    neuron : Neuron
+        The rows and their values; the same object that `rheobase.simulate` runs.
+    dt : time
+        The step, in ms or as ``"1 ms"``.
+    gradient : Surrogate
+        What stands for the slope of a spike (see `rheobase.learn.surrogate`).
+    read : str, optional
+        What the layer gives: the spikes (None, "spikes"), a state at all times ("v"), "last v", "max v", "mean v" (of
+        any state), "rate" (Hz), "count" (spikes), "first spike" (time in ms; one step after the end if there is none).
+    size : int or tuple, optional
+        How many neurons; needed where they differ, are recurrent or have trainable parameters of their own.
+    recurrent : bool, tensor or Module, optional
+        True: trainable weights ``[size, size]``; a tensor: these weights; a Module: what maps spikes to what arrives.
+    train : names
+        Parameters that training changes, such as ``("tau", "theta")``, or states whose initial value it changes. A
+        time constant stays positive (above dt for method "euler").
+    per_neuron : bool
+        Whether each neuron has trainable parameters of its own.
+    detach_reset : bool
+        Whether the gradient ignores that a spike resets the state.
+    to : str, optional
+        The port or input at which x arrives; needed only if there are several (or give a dict of tensors).
+        `recurrent_to` is the port of the recurrent weights, the same if not given.
+    batch_first : bool
+        Whether time is the second axis, ``[batch, time, *neurons]``.
+    method : str
+        How a step is computed, as `rheobase.Clock`: "auto", "exact", "exponential euler", "rk4", "euler"...
+    scale : float, optional
+        What the threshold function is divided by before the surrogate sees it; the distance from rest to threshold if
+        not given, 1 for a threshold of 1 and rest at 0.
+    backend : str
+        "auto", "numba" (compiled kernels on a CPU) or "torch" (plain operations, the reference).
+    store : str
+        What is kept for the backward pass: "bits" (spikes as bits, states are computed again) or "states".
+
+    Notes
+    -----
+    State at t_k is what holds after everything at t_k. In step k the neuron flows from t_k to t_k+1 with the inputs
+    held, x[k] arrives, it fires where its threshold row holds and it is not refractory, and is reset: z[k] are the
+    spikes at t_k+1. At a receive port x[k] is the weighted sum that arrives at t_k+1; as an input (a current) it is
+    held from t_k to t_k+1. Recurrent spikes z[k-1] arrive, weighted, in step k.
+
+    Raises
+    ------
+    InputError
+        For names, shapes and values that cannot be meant; the message says what to do.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import rheobase as rb
+    >>> from rheobase import learn
+    >>> lif = rb.Neuron(
+    ...     evolve="tau dv/dt = -v",
+    ...     receive="v <- v + w_i",
+    ...     threshold="v > theta",
+    ...     reset="v <- v - theta",
+    ...     tau="20 ms",
+    ...     theta=1.0,
+    ... )
+    >>> layer = learn.Layer(lif, dt="1 ms", train=("tau", "theta"))
+    >>> z = layer(torch.full((5, 2, 3), 0.4))  # [time, batch, neurons]
+    >>> z[:, 0, 0]
+    tensor([0., 0., 1., 0., 0.], grad_fn=<SelectBackward0>)
+    >>> z, state = layer(torch.zeros(5, 2, 3), return_state=True)
+    >>> z.sum().backward()
+    >>> round(layer.tau.item(), 4), [name for name, _ in layer.named_parameters()]
+    (20.0, ['values.log_tau', 'values.value_theta'])
+    """
+
+    def __init__(
+        self,
+        neuron: Neuron,
+        dt: Any,
+        gradient: Surrogate | None = None,
+        read: str | None = None,
+        size: int | tuple[int, ...] | None = None,
+        recurrent: bool | Tensor | nn.Module | None = None,
+        train: str | Collection[str] = (),
+        per_neuron: bool = False,
+        detach_reset: bool = False,
+        to: str | None = None,
+        batch_first: bool = False,
+        backend: str = "auto",
+        *,
+        method: str = "auto",
+        recurrent_to: str | None = None,
+        scale: float | None = None,
+        store: str = "bits",
+    ) -> None:
+        super().__init__()
+        self.dt = _read_dt(dt)
+        self._neuron = _check_neuron(neuron)
+        self.gradient = _check_gradient(gradient)
+        self.backend = _choice("backend", backend, BACKENDS)
+        self.store = _choice("store", store, ("bits", "states"))
+        self.batch_first, self.detach_reset = bool(batch_first), bool(detach_reset)
+        self.to_port = _check_to(neuron, to)
+        self.shape = read_size(size if size is not None else neuron.size)
+        names = check_train(neuron, train)
+        first = step_module(neuron, self._default_fed(), method)
+        self.method, self.order = str(first.METHOD), str(first.ORDER)
+        self.read = parse_read(read, neuron.states, bool(first.FIRES), neuron.name)
+        self.values = Values(neuron, self.dt, self.method, names, per_neuron, self.shape)
+        self.recurrent_to = _check_recurrent_to(neuron, recurrent, recurrent_to, self.to_port)
+        self.recurrent = _make_recurrent(recurrent, self.shape, bool(first.FIRES), neuron.name)
+        self.scale = _read_scale(scale, self.values, neuron)
+
+    def _default_fed(self) -> tuple[str, ...]:
+        return (self.to_port,) if self.to_port is not None else (*self._neuron.ports, *self._open_inputs())
+
+    def _open_inputs(self) -> tuple[str, ...]:
+        return tuple(u for u in self._neuron.inputs if not is_current(u))
+
+    # ------------------------------------------------------------------------------------ running
+
+    def forward(self, x: Tensor | Mapping[str, Tensor], state: State | None = None, return_state: bool = False) -> Any:
+        """Return what the layer reads of a sequence; with a state, or `return_state`, a pair with the new state.
+
+        Parameters
+        ----------
+        x : tensor or dict
+            ``[time, batch, *neurons]`` (``[batch, time, *neurons]`` with `batch_first`); a dict names ports and inputs.
+        state : State, optional
+            Where to go on from; fresh if not given.
+        return_state : bool
+            Whether the state after the last step is returned, too.
+        """
+        done = self._run(x, state, self.read.traces)
+        axis = 1 if self.batch_first else 0
+        trace = done.traces.get(self.read.state or "")
+        last = done.state.values.get(self.read.state or "")
+        z = None if done.z is None else self._turn(done.z)
+        out = self.read.apply(z, None if trace is None else self._turn(trace), last, self.dt, axis)
+        return (out, done.state) if return_state or state is not None else out
+
+    def step(self, x: Tensor | Mapping[str, Tensor], state: State) -> tuple[Tensor, State]:
+        """Return what one time step gives, and the new state: ``[batch, *neurons]`` in and out.
+
+        It gives the spikes, or, if `read` names a state, its value after the step.
+        """
+        if not isinstance(state, State):
+            raise InputError(
+                "step() needs the state: state = layer.start(batch=...), then z, state = layer.step(x, state)"
+            )
+        fed = read_fed(x, self._neuron, self.to_port)
+        done = self._run({n: v.unsqueeze(1 if self.batch_first else 0) for n, v in fed.items()}, state, ())
+        if self.read.state is not None:
+            return done.state.values[self.read.state], done.state
+        assert done.z is not None
+        return done.z[0], done.state
+
+    def record(
+        self, x: Tensor | Mapping[str, Tensor], names: Collection[str] | None = None, state: State | None = None
+    ) -> dict[str, Tensor]:
+        """Return traces by name, with their gradients: the states (all of them if `names` is not given) and spikes "z".
+
+        Each is ``[time, batch, *neurons]`` (or as `batch_first` says) and holds the values at t_k+1, after the reset.
+        """
+        wanted = tuple(self._neuron.states if names is None else (n for n in names if n != "z"))
+        for n in wanted:
+            if n not in self._neuron.states:
+                known = [*self._neuron.states, "z"]
+                raise InputError(f"record: '{n:.60}' is no state.{nearest(n, known)} There are: {', '.join(known)}")
+        done = self._run(x, state, wanted)
+        out = {s: self._turn(trace) for s, trace in done.traces.items()}
+        if done.z is not None and (names is None or "z" in names):
+            out["z"] = self._turn(done.z)
+        return out
+
+    def start(
+        self,
+        batch: int,
+        neurons: int | tuple[int, ...] | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> State:
+        """Return a fresh state: initial values as the neuron gives them, else at rest.
+
+        Parameters
+        ----------
+        batch : int
+            How many samples.
+        neurons : int or tuple, optional
+            How many neurons; needed if the layer has no `size`.
+        """
+        shape = read_size(neurons) if neurons is not None else self.shape
+        if shape is None:
+            raise InputError(
+                "start() needs to know how many neurons: start(batch, neurons=128), or Layer(..., size=128)"
+            )
+        if self.shape is not None and shape != self.shape:
+            raise InputError(f"start(neurons={shape}) does not fit the layer's size {self.shape}")
+        whole = (int(batch), *shape)
+        kind = {"dtype": dtype or torch.get_default_dtype(), "device": device}
+        values = {}
+        for s in self._neuron.states:
+            x = self.values.value(s)
+            values[s] = x.to(**kind).expand(whole) if isinstance(x, Tensor) else torch.full(whole, x, **kind)
+        left = {t: torch.zeros(whole, dtype=torch.int32, device=device) for t in self._neuron.refractory}
+        z = torch.zeros(whole, **kind) if self.recurrent is not None else None
+        return State(MappingProxyType(values), MappingProxyType(left), z, 0, self._layout(shape))
+
+    def _layout(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        return (self._neuron.states, tuple(self._neuron.refractory), self.recurrent is not None, shape, self.dt)
+
+    def _turn(self, x: Tensor) -> Tensor:
+        return x.transpose(0, 1) if self.batch_first else x
+
+    def _run(self, x: Tensor | Mapping[str, Tensor], state: State | None, kept: tuple[str, ...]) -> Outcome:
+        given = read_fed(x, self._neuron, self.to_port)
+        check_fed(given, self.shape, self.batch_first, state)
+        fed = {n: self._turn(v) for n, v in given.items()}
+        like = next(iter(fed.values()))
+        wide = torch.float64 if like.dtype == torch.float64 else torch.float32
+        if self.recurrent_to is not None and self.recurrent_to not in fed:
+            fed[self.recurrent_to] = torch.zeros_like(like)
+        if state is None:
+            state = self.start(like.shape[1], tuple(like.shape[2:]), dtype=wide, device=like.device)
+        else:
+            check_state(state, self._layout(tuple(like.shape[2:])), like)
+            state = state.to(wide)
+        names = tuple(sorted(fed))
+        module = step_module(self._neuron, names, self.method)
+        self.values.check()
+        job = Job(
+            module,
+            self.values.constants(module, names),
+            self.gradient,
+            self.scale,
+            self.detach_reset,
+            self.dt,
+            fed,
+            state,
+            self.recurrent,
+            self.recurrent_to or "",
+            kept,
+        )
+        done = self._start_job(job)
+        if like.dtype == wide:
+            return done
+        z = None if done.z is None else done.z.to(like.dtype)
+        return Outcome(z, done.traces, done.state)
+
+    def _start_job(self, job: Job) -> Outcome:
+        against = "backend='torch'" if self.backend == "torch" else reason_against(job)
+        if against is not None and self.backend == "numba":
+            raise InputError(f"backend='numba' cannot run this layer: {against}; use backend='auto'")
+        done = run_plain(job) if against is not None else run_fused(self._neuron, job, self.store)
+        _check_finite(job, done)
+        return done
+
+    # ------------------------------------------------------------------------------------ what it is
+
+    def neuron(self) -> Neuron:
+        """Return the neuron with its present values, to be simulated, drawn or exported.
+
+        >>> import rheobase as rb
+        >>> from rheobase import learn
+        >>> learn.Layer(rb.LIF(), dt="1 ms", train="tau").neuron().parameters["tau"].dimension
+        Dimension('ms')
+        """
+        changed = {n: self.values.quantity(n) for n in (*self.values.free, *self.values.arrays)}
+        return self._neuron.replace(**changed) if changed else self._neuron
+
+    def source(self) -> str:
+        """Return the torch operations of one step, printed from the rows."""
+        module = step_module(self._neuron, self._default_fed(), self.method)
+        with open(module.__file__ or "", encoding="utf-8") as file:
+            return file.read()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            values = self.__dict__.get("_modules", {}).get("values")
+            if values is not None and name in values:
+                x = values.value(name)
+                return x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64)
+            known = [*(values.model.parameters if values is not None else ())]
+            raise AttributeError(f"the layer has no '{name}'.{nearest(name, known)}") from None
+
+    def extra_repr(self) -> str:
+        """Return what `print` shows between the brackets."""
+        n = self._neuron
+        parts = [n.name, f"dt={self.dt:g} ms", f"{self.method}", repr(self.gradient)]
+        parts += [f"read={self.read.kind} {self.read.state or ''}".strip()] if self.read.kind != "spikes" else []
+        parts += [f"size={self.shape}"] if self.shape else []
+        parts += [f"train={', '.join(self.values.free)}"] if self.values.free else []
+        return ", ".join(parts)
+
+
+def _read_dt(dt: Any) -> float:
+    step = to_number(dt, "ms", "dt")
+    if not 0 < step < math.inf:
+        raise InputError(f"dt = {step:g} ms is not positive; give for example Layer(..., dt='1 ms')")
+    return step
+
+
+def _check_neuron(neuron: Any) -> Neuron:
+    if not isinstance(neuron, Neuron):
+        raise InputError(f"a Neuron is wanted, such as rb.LIF() or rb.Neuron(evolve=...), not {type(neuron).__name__}")
+    return neuron
+
+
+def _check_gradient(gradient: Any) -> Surrogate:
+    if gradient is None:
+        return fast_sigmoid()
+    if callable(gradient) and not isinstance(gradient, Surrogate):
+        raise InputError("gradient= wants a surrogate with its numbers: gradient=learn.fast_sigmoid(25), with brackets")
+    if not isinstance(gradient, Surrogate):
+        raise InputError(f"gradient = {gradient!r:.60} is no surrogate; give for example learn.fast_sigmoid(25)")
+    return gradient
+
+
+def _choice(what: str, given: Any, known: tuple[str, ...]) -> str:
+    if given not in known:
+        raise InputError(
+            f"{what} = {given!r:.60} is unknown.{nearest(str(given), known)} Choose of: {', '.join(known)}"
+        )
+    return str(given)
+
+
+def _check_to(neuron: Neuron, to: Any) -> str | None:
+    """Return where a tensor arrives; None if a dict has to say."""
+    known = places(neuron)
+    if to is not None:
+        if to not in known:
+            raise InputError(
+                f"to = {to!r:.60} is no port or input of {neuron.name}.{nearest(str(to), known)}"
+                f" It has: {', '.join(known)}"
+            )
+        return str(to)
+    for group in (neuron.ports, neuron.inputs, [n for n in neuron.parameters if is_current(n)]):
+        if group:
+            return group[0] if len(group) == 1 else None
+    raise InputError(
+        f"nothing can be given to {neuron.name}: it has no receive row and no input; add receive='v <- v + w_i'"
+    )
+
+
+def _check_recurrent_to(neuron: Neuron, recurrent: Any, given: Any, to: str | None) -> str | None:
+    if recurrent is None or recurrent is False:
+        if given is not None:
+            raise InputError(
+                "recurrent_to= says where recurrent spikes arrive, but there are none; give recurrent=True"
+            )
+        return None
+    port = given if given is not None else to if to in neuron.ports else None
+    if port is None and len(neuron.ports) == 1:
+        port = neuron.ports[0]
+    if port not in neuron.ports:
+        raise InputError(
+            f"recurrent spikes need a port of {neuron.name} to arrive at: recurrent_to=..., one of"
+            f" {', '.join(neuron.ports) or 'none; add a receive row'}"
+        )
+    return str(port)
+
+
+def _make_recurrent(given: Any, shape: tuple[int, ...] | None, fires: bool, name: str) -> nn.Module | None:
+    if given is None or given is False:
+        return None
+    if not fires:
+        raise InputError(f"{name} never fires, so it cannot be recurrent; give it a threshold row")
+    if isinstance(given, nn.Module):
+        return given
+    if shape is None:
+        raise InputError("recurrent= needs to know how many neurons there are: Layer(..., size=128)")
+    n = math.prod(shape)
+    linear = nn.Linear(n, n, bias=False)
+    if isinstance(given, Tensor):
+        if given.shape != (n, n):
+            raise InputError(
+                f"recurrent weights of shape {list(given.shape)} do not fit; [{n}, {n}] is wanted, [to, from]"
+            )
+        linear.weight = given if isinstance(given, nn.Parameter) else nn.Parameter(given.detach().clone())
+    elif given is not True:
+        raise InputError(f"recurrent = {given!r:.60}: give True, a tensor [{n}, {n}] or a Module")
+    if len(shape) == 1:
+        return linear
+    return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, shape))
+
+
+def _read_scale(given: Any, values: Values, neuron: Neuron) -> float:
+    """Return the distance from rest to threshold, where it is a number."""
+    if given is not None:
+        scale = float(given)
+        if not 0 < scale < math.inf:
+            raise InputError(f"scale = {scale:g} must be positive: the distance from rest to threshold")
+        return scale
+    module = step_module(neuron, tuple(sorted((*neuron.ports, *neuron.inputs))), values.method)
+    if not module.FIRES or module.CHANCE:
+        return 1.0
+    distance = module.distance(**{n: values.value(n) for n in module.REST})
+    found = float(torch.as_tensor(distance, dtype=torch.float64).detach().abs().mean())
+    return found if math.isfinite(found) and found > 1e-9 else 1.0
+
+
+def _check_finite(job: Job, done: Outcome) -> None:
+    for name, x in done.state.values.items():
+        if not bool(torch.isfinite(x).all()):
+            for fed, given in job.fed.items():
+                if not bool(torch.isfinite(given).all()):
+                    at = [int(i) for i in (~torch.isfinite(given)).nonzero()[0]]
+                    raise InputError(
+                        f"what is given to '{fed}' is NaN or infinite at time {at[0]}, batch {at[1]}, neuron {at[2:]};"
+                        " look for a division by zero or an overflow (float16 ends at 65504) before this layer"
+                    )
+            raise InputError(
+                f"{name} overflowed: choose a smaller dt, another method (now '{job.module.METHOD}') or smaller weights"
+            )
