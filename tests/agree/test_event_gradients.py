@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -96,7 +98,7 @@ def make_case(seed: int):
     cell = KINDS[name](rng)
     sizes = rng.integers(2, 6, rng.choice([2, 2, 3, 4])).tolist()
     layers = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         recurrent, spread = bool(rng.random() < 0.4), bool(rng.random() < 0.5)
         delays = rng.uniform(0.1, 4, (n_out, n_in)) if spread else rng.uniform(0, 2)
         own = (rng.uniform(0.5, 4, (n_out, n_out)) if spread else rng.uniform(0.5, 2)) if recurrent else None

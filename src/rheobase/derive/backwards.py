@@ -20,9 +20,10 @@ __all__ = ["JumpBack", "describe_adjoint", "transpose_jump"]
 @final
 @dataclass(frozen=True)
 class JumpBack:
-    """A jump ``x+ = R(x-, w, t, p)`` transposed: statements that compute, from the names `_l_<state>` of l+,
+    """A jump ``x+ = R(x-, w, t, p)`` transposed, as statements.
 
-    ``R_x^T l+`` (`_b_<state>`), and l+ times R_w, R_t and R_p (`_d_w`, `_d_t`, `_d_<parameter>`).
+    From the names `_l_<state>` of the adjoint l+ after the jump they compute ``R_x^T l+`` (`_b_<state>`), and l+ times
+    R_w, R_t and R_p (`_d_w`, `_d_t`, `_d_<parameter>`).
     """
 
     statements: tuple[tuple[str, Any], ...]

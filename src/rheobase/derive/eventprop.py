@@ -27,9 +27,9 @@ from typing import Any, final
 
 import numpy as np
 
-from rheobase.derive.facts import ExactFacts
+from rheobase.derive.facts import ExactFacts, rest_facts
 from rheobase.derive.propagate import compute_matrix
-from rheobase.derive.rest import is_current, rest_facts, rest_state, rest_values
+from rheobase.derive.rest import is_current, rest_state, rest_values
 from rheobase.model.compute import compute_text
 from rheobase.model.neuron import Neuron
 from rheobase.remember import remember

@@ -2,8 +2,7 @@
 
 The mathematics is told in `rheobase.derive.eventprop`. `_l[i]` is the adjoint of neuron i's state, kept in the modes of
 its transposed flow where each is one real exponential (so that it fades by the same factors as the state), in the
-states themselves otherwise; it belongs to the time `_l_at[i]`. What a spike's time is worth (`_worth`) is known when the
-neuron is led back to it: from the loss and later layers at first, and from the neurons of this layer that it reached,
+states themselves otherwise; it belongs to the time `_l_at[i]`. What a spike's time is worth (`_worth`) is known when the neuron is led back to it: from the loss and later layers at first, and from the neurons of this layer that it reached,
 which are further on in time.
 
 `_carry[i]` is the worth of the present instant, handed to the event that determined it; `_owed[i]` that of an end of
@@ -331,25 +330,4 @@ if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
                 _g_delay[_i, _source] += _to_time
 {store}
     _l_at[_i] = _a_time[_e]
-"""
-
-#: A maximum that was read: its time does not matter where the slope is 0; at a kink it moves with the arrival there.
-TOP: Final = """
-_pull = _g_read[_b, 0, _i]
-_place = _top_place[_b, _i] if _pull != 0.0 else -1
-"""
-DESCEND: Final = """
-if _e == _place:
-    _l_at[_i] = _top_time[_b, _i]  # nothing later matters: such a neuron does not fire
-    _live[_i] = 1
-    _row = _l_code[_i] >> 1
-    for _k in _range({size}):
-        _l[_i, _k] += _enter[_row, _k, _read_state]*_pull
-    if _e > 0 and _a_time[_e - 1] == _top_time[_b, _i]:
-        _carry[_i] += _pull*_top_slope[_b, _i]
-    _place = -1
-"""
-EDGE: Final = """
-if _e == _place and _t == _top_time[_b, _i]:
-    _carry[_i] += _pull*_top_slope[_b, _i]
 """

@@ -125,7 +125,9 @@ def find_event_layer(plan: EventPlan, digest: str) -> EventSource:
 def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], list[str], list[str]]:
     from rheobase.derive.integrate import Step
     from rheobase.emit import event_backward as back
-    from rheobase.emit.event_forward import ADVANCE, CLIMB, FORWARD, forward_parts
+    from rheobase.emit import event_top as top
+    from rheobase.emit.event_forward import ADVANCE, forward_parts
+    from rheobase.emit.event_neuron import NEURON
     from rheobase.emit.event_rows import back_functions, lines_of_rows
     from rheobase.emit.exact_loop import drop_flows
     from rheobase.emit.to_python import row_functions
@@ -144,7 +146,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     quick_back = ""
     if plan.single and plan.additive:
         every = range(size)
-        quick_back = _fill(
+        quick_back = top.fill(
             back.QUICK_BACK.strip(),
             {
                 "load": "\n".join(f"    _l{k} = _l[_i, {k}]" for k in every),
@@ -159,7 +161,9 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     if not plan.additive:
         arrive_back = back.ARRIVE_ANY.strip().replace("{receive}", rows["receive_back"])
     places = {**forward, **{k: v for k, v in rows.items() if k in ("mode", "left", "arrive", "reset", "release")}}
-    text = _indented(_indented(FORWARD + (CLIMB if plan.climbs else "") + ADVANCE, places), places)  # twice: the search holds the reset
+    text = _indented(
+        _indented(NEURON + (top.CLIMB if plan.climbs else "") + ADVANCE, places), places
+    )  # twice: the search holds the reset
     text += _indented(
         back.BACKWARD,
         {
@@ -169,21 +173,40 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "reset": rows["reset_back"],
             "release": rows["release_back"],
             "quick": quick_back,
-            "top": back.TOP.strip() if plan.climbs else "_place = -1",
-            "descend": back.DESCEND.strip() if plan.climbs else "pass",
-            "edge": back.EDGE.strip() if plan.climbs else "pass",
+            "top": top.TOP.strip() if plan.climbs else "_place = -1",
+            "descend": top.DESCEND.strip() if plan.climbs else "pass",
+            "edge": top.EDGE.strip() if plan.climbs else "pass",
         },
     )
     parameters = sorted({name for name, _ in plan.kinds if re.search(rf"(?<!\w){name}(?!\w)", rows["used"])})
     arguments = [*_ARGUMENTS, *(f"_left_{s}" for s in neuron.refractory), *parameters, *_BACK]
     text, used = _pass_on(text, arguments)
-    text = _fill(text, {"size": str(size), "square": str(size * size), "states": str(len(neuron.states)), "skip": "False and " if plan.climbs else ""})
+    text = top.fill(
+        text,
+        {
+            "size": str(size),
+            "square": str(size * size),
+            "states": str(len(neuron.states)),
+            "skip": "False and " if plan.climbs else "",
+        },
+    )
     header = _HEADER.format(
         name=neuron.name.replace('"', "'").replace("\\", "/"), table=write_rows(neuron), digest=digest
     )
     text = header + "\n".join([*drop_flows(functions), *backwards]) + text
     defined = re.findall(r"^def (\w+)", text, re.MULTILINE)
-    apart = {"_climb", "_gather", "_fade", "_sort", "_element", "_settle", "_advance", "_record_back", "_retreat", "_collect"}
+    apart = {
+        "_climb",
+        "_gather",
+        "_fade",
+        "_sort",
+        "_element",
+        "_settle",
+        "_advance",
+        "_record_back",
+        "_retreat",
+        "_collect",
+    }
     inner = [name for name in defined if name not in (*apart, "forward", "backward")]
     ends = [["_from_b", "_to_b", *used[name]] for name in ("forward", "backward")]
     return text, ends[0], ends[1], inner, [d for d in defined if d in apart]
@@ -201,8 +224,12 @@ def _pass_on(text: str, arguments: Sequence[str]) -> tuple[str, dict[str, list[s
             if other in words[name] and other != name:
                 needs[name] |= needs[other]
     ordered = {name: [a for a in arguments if a in needs[name]] for name in bodies}
-    for name in sorted(bodies, key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){name}\(([^(){{}}]*)\{{arguments\}}", lambda m, n=name: f"{n}({m[1]}{', '.join(ordered[n])}", text)
+
+    def call(match: re.Match[str]) -> str:
+        return f"{match[1]}({match[2]}{', '.join(ordered[match[1]])}"
+
+    names = "|".join(sorted(bodies, key=len, reverse=True))
+    text = re.sub(rf"(?<!\w)({names})\(([^(){{}}]*)\{{arguments\}}", call, text)
     return text, ordered
 
 
@@ -216,11 +243,3 @@ def _indented(template: str, parts: Mapping[str, str]) -> str:
         return "\n".join(match[1] + line if line.strip() else line for line in (text or "pass").splitlines())
 
     return re.sub(r"^( *)\{(\w+)\}$", put, template, flags=re.MULTILINE)
-
-
-def _fill(template: str, parts: Mapping[str, str]) -> str:
-    for key, value in parts.items():
-        template = template.replace("{" + key + "}", value)
-    return template
-
-

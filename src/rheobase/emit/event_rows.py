@@ -27,7 +27,12 @@ def back_functions(neuron: Neuron, port: str, trained: Sequence[str]) -> tuple[l
         given = [*neuron.states, *(f"_l_{s}" for s in neuron.states)]
         more = {s.name for _, e in back.statements for s in getattr(e, "free_symbols", ())} - own - {*given}
         arguments[name] = [*given, *sorted(more)]
-        source += ["", "", f"def {name}({', '.join(arguments[name])}):", '    """The adjoint before a jump, from after."""']
+        source += [
+            "",
+            "",
+            f"def {name}({', '.join(arguments[name])}):",
+            '    """The adjoint before a jump, from after."""',
+        ]
         source += [f"    {n} = {print_expression(e)}" for n, e in back.statements]
         source.append(f"    return {', '.join(back.results)}")
     return source, arguments
@@ -92,7 +97,11 @@ def lines_of_rows(
         receive_back: list[str] = []
     else:
         function = f"_receive_{plan.port}"
-        arrive = ["_read(_i, {arguments})", *jump(function, "_x", "_x", "_at[_i]", hold=True), "_write(_i, {arguments})"]
+        arrive = [
+            "_read(_i, {arguments})",
+            *jump(function, "_x", "_x", "_at[_i]", hold=True),
+            "_write(_i, {arguments})",
+        ]
         held = {s: [m for m, c in enumerate(sets) if s in c] for s in clamped}
         masks = [f"_held_{s} = {' or '.join(f'_row % _modes == {m}' for m in held[s])}" for s in clamped]
         receive_back = list(masks)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, Final, final
 
 import numpy as np
@@ -13,18 +12,27 @@ from torch import Tensor, nn
 
 from rheobase.derive.eventprop import adjoint_facts, start_slopes
 from rheobase.derive.facts import exact_facts
-from rheobase.errors import InputError, nearest
+from rheobase.errors import InputError
+from rheobase.learn.event_check import (
+    check_train,
+    read_count,
+    read_delays,
+    read_port,
+    read_reading,
+    read_threads,
+    read_until,
+)
 from rheobase.learn.event_run import Events, Job
 from rheobase.learn.event_tables import Tables, build_tables, peak
 from rheobase.learn.event_values import EventValues
 from rheobase.learn.spikes import Spikes
 from rheobase.model.neuron import Neuron
-from rheobase.units import to_number
 
 __all__ = ["EventLayer"]
 
 _SHORTEST: Final = 0.1  # ms: trained recurrent delays stay above it, for windows of the smallest delay are run
 _MOST: Final = 100_000  # spikes of a neuron in one run
+_ENDLESS: Final = 1_000  # the same where no end is given, for no spike that arrives
 
 
 @final
@@ -105,7 +113,7 @@ class EventLayer(nn.Module):
     Spikes(1 spikes, batch 1, 1 neurons, with gradient)
     >>> spikes.first().sum().backward()
     >>> layer.weight.grad  # ms per unit of weight
-    tensor([[-1.1098, -0.7371]], dtype=torch.float64)
+    tensor([[-1.1523, -0.9273]], dtype=torch.float64)
     """
 
     def __init__(
@@ -127,29 +135,29 @@ class EventLayer(nn.Module):
         **values: Any,
     ) -> None:
         super().__init__()
-        self.n_in, self.n_out = _read_count(n_in, "n_in"), _read_count(n_out, "n_out")
+        self.n_in, self.n_out = read_count(n_in, "n_in"), read_count(n_out, "n_out")
         if not isinstance(cell, Neuron):
             raise InputError(f"cell must be a neuron, such as rb.LIFexp(), not {type(cell).__name__}")
         self.cell, self.recurrent = cell, bool(recurrent)
-        self.port = _read_port(cell, port)
-        self.threads = _read_threads(threads)
-        self.until = _read_until(until)
+        self.port = read_port(cell, port)
+        self.threads = read_threads(threads)
+        self.until = read_until(until)
         if self.recurrent and cell.rows.threshold is None:
             raise InputError(f"{cell.name} has no threshold row and never fires; recurrent=True has no effect there")
         if self.recurrent and self.until == math.inf:
             raise InputError("recurrent=True needs an end: EventLayer(..., until='100 ms')")
         names = (train,) if isinstance(train, str) else tuple(train)
-        self._trained = _check_train(cell, names)
-        self._read, self._at = _read_reading(cell, read, at, self.until)
+        self._trained = check_train(cell, names)
+        self._read, self._at = read_reading(cell, read, at, self.until)
         self._neuron = _with_integral(cell, self._read)
         self._facts = exact_facts(self._neuron, ())
         self._adjoint = adjoint_facts(self._neuron, self._trained)
         self.values = EventValues(cell, values, self._trained, per_neuron, self.n_out)
         self._cached: tuple[Any, Tables] | None = None
-        delay = _read_delays(delays, 0.0, (self.n_out, self.n_in), "delays", 0.0)
+        delay = read_delays(delays, 0.0, (self.n_out, self.n_in), "delays", 0.0)
         self._put("delay", delay, "delay" in names)
         if self.recurrent:
-            own = _read_delays(recurrent_delays, 1.0, (self.n_out, self.n_out), "recurrent_delays", 1e-6)
+            own = read_delays(recurrent_delays, 1.0, (self.n_out, self.n_out), "recurrent_delays", 1e-6)
             self._put("recurrent_delay", own, "delay" in names)
             self._shortest = min(_SHORTEST, float(own.min()))
         elif recurrent_delays is not None:
@@ -207,9 +215,7 @@ class EventLayer(nn.Module):
             raise InputError(f"the spikes are of {spikes.n} neurons, but the layer listens to n_in = {self.n_in}")
         weight, delay, uniform = self._synapses()
         trained = [self.values.value(p) for p in self._trained]
-        keep = torch.is_grad_enabled() and any(
-            x.requires_grad for x in (weight, delay, spikes.times, *trained)
-        )
+        keep = torch.is_grad_enabled() and any(x.requires_grad for x in (weight, delay, spikes.times, *trained))
         job = Job(
             tables=self._tables(),
             adjoint=self._adjoint,
@@ -219,7 +225,7 @@ class EventLayer(nn.Module):
             recurrent=self.recurrent,
             uniform=uniform,
             until=self.until,
-            most=_MOST,
+            most=_MOST if self.until < math.inf else _ENDLESS + 20 * _longest(spikes),
             threads=self.threads,
             shapes={p: tuple(x.shape) for p, x in zip(self._trained, trained, strict=True)},
             in_neurons=spikes.neurons.cpu().numpy(),
@@ -307,95 +313,8 @@ class EventLayer(nn.Module):
         return f"{self.n_in}, {self.n_out}, {self.cell.name}{more}{end}"
 
 
-def _read_count(n: Any, name: str) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise InputError(f"{name} = {n!r:.60} must be a number of neurons, at least 1")
-    return n
-
-
-def _read_threads(threads: Any) -> int:
-    if threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return _read_count(threads, "threads")
-
-
-def _read_port(cell: Neuron, port: str | None) -> str:
-    if not cell.ports:
-        raise InputError(f"{cell.name} has no receive row: nothing can arrive; give receive='I <- I + w_i'")
-    if port is None and len(cell.ports) == 1:
-        return cell.ports[0]
-    if port not in cell.ports:
-        said = "" if port is None else f"port = {port!r:.40} is none of them.{nearest(str(port), cell.ports)} "
-        raise InputError(f"{said}{cell.name} has the ports {', '.join(cell.ports)}; say which: port='{cell.ports[0]}'")
-    return port
-
-
-def _read_until(until: Any) -> float:
-    if until is None:
-        return math.inf
-    end = to_number(until, "ms", "until")
-    if not (math.isfinite(end) and end > 0):
-        raise InputError(f"until = {until!r:.60} must be a time > 0, or None")
-    return end
-
-
-def _check_train(cell: Neuron, names: Sequence[str]) -> tuple[str, ...]:
-    known = ["weight", "delay", *cell.parameters, *cell.inputs, *cell.states]
-    for name in names:
-        if name not in known:
-            raise InputError(f"train: there is no '{name!s:.60}'.{nearest(str(name), known)} There are: {', '.join(known)}")
-    return tuple(dict.fromkeys(n for n in names if n not in ("weight", "delay")))
-
-
-def _read_delays(given: Any, default: float, shape: tuple[int, int], name: str, low: float) -> Tensor:
-    if given is None:
-        return torch.tensor(default, dtype=torch.float64)
-    if isinstance(given, Tensor | np.ndarray | list | tuple):
-        value = torch.as_tensor(given).detach().to("cpu", torch.float64).clone()
-    else:
-        value = torch.tensor(to_number(given, "ms", name), dtype=torch.float64)
-    if value.ndim and tuple(value.shape) != shape:
-        raise InputError(f"{name} have the shape {tuple(value.shape)}; one time, or {shape} (to, from) is wanted")
-    if not bool(torch.isfinite(value).all()) or float(value.min()) < low:
-        wanted = "finite times >= 0" if low == 0 else "finite times > 0, for a neuron cannot wait for itself"
-        raise InputError(f"{name} must be {wanted}; the least is {float(value.min()):g} ms")
-    return value
-
-
-def _read_reading(
-    cell: Neuron, read: str | None, at: Any, until: float
-) -> tuple[tuple[str, str] | None, np.ndarray]:
-    """Return (kind, state) and the times of readings."""
-    none = np.zeros(0)
-    if read is None or read == "spikes":
-        if at is not None:
-            raise InputError(f"at= says when a state is read: give read='{cell.states[0]}'")
-        if cell.rows.threshold is None:
-            raise InputError(
-                f"{cell.name} has no threshold row and never fires; read a state: read='max {cell.states[0]}'"
-            )
-        return None, none
-    words = str(read).split()
-    known = [*cell.states, *(f"{k} {s}" for s in cell.states for k in ("last", "mean", "max"))]
-    if " ".join(words) not in known:
-        raise InputError(f"read = {read!r:.60} is unknown.{nearest(str(read), known)} Readings: spikes, {', '.join(known)}")
-    if len(words) == 1:
-        times = none if at is None else np.sort(np.atleast_1d(np.asarray(at, dtype=float)))
-        if not len(times) or not np.all(np.isfinite(times)) or times[0] < 0 or times[-1] > until:
-            raise InputError(f"read = {read!r:.40} needs times from 0 to until, in ms: at=[10.0, 20.0]")
-        return ("at", words[0]), times
-    if at is not None:
-        raise InputError(f"read = {read!r:.40} is one number; at= goes with read='{words[1]}'")
-    if until == math.inf:
-        raise InputError(f"read = {read!r:.40} needs an end: EventLayer(..., until='100 ms')")
-    if words[0] == "max":
-        if cell.rows.threshold is not None:
-            raise InputError(
-                f"read = {read!r:.40}: {cell.name} fires, and its {words[1]} is reset; read the maximum of a neuron that"
-                " does not: cell.replace(threshold=None)"
-            )
-        return ("max", words[1]), none
-    return (words[0], words[1]), np.array([until])
+def _longest(spikes: Spikes) -> int:
+    return int(spikes.offsets.diff().max())
 
 
 def _with_integral(cell: Neuron, read: tuple[str, str] | None) -> Neuron:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -27,9 +28,14 @@ from rheobase.learn.event_tables import Tables, parameter_gradients, scratch
 __all__ = ["Events", "Job"]
 
 _PARTS: Final = 8  # of a batch; gradients are summed part by part, so they do not depend on the number of threads
+_PATIENCE: Final = 20_000  # events of one element that plain Python may run
 _PRICE: Final = 10.0  # seconds that compiling takes: so long plain Python may run first, call by call
 _spent: dict[Path, float] = {}
 _GROWS: Final = ("_r_time", "_r_state", "_record", "_o_time", "_o_neuron", "_o_record")
+
+
+class _TooManyError(Exception):
+    """More spikes than plain Python is asked to run."""
 
 
 @final
@@ -85,7 +91,7 @@ class Events(torch.autograd.Function):
         """Return the times of all output spikes, element by element, and the readings ``[batch, readings, n_out]``."""
         shared = _shared(job, _numpy(weight), _numpy(delay), _numpy(times))
         edges = np.linspace(0, job.batch, min(_PARTS, job.batch) + 1).astype(int)
-        job.parts = [_make_part(job, int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        job.parts = [_make_part(job, int(a), int(b)) for a, b in pairwise(edges)]
         _on_threads(job, lambda part, module: _forward_part(job, part, shared, module))
         job.out_neurons = np.concatenate([p.arrays["_o_neuron"][: p.count] for p in job.parts])
         sizes = shared["_o_size"]
@@ -121,7 +127,10 @@ class Events(torch.autograd.Function):
         found = parameter_gradients(job.tables, job.adjoint, slopes, summed) if names else {}
         grads = [summed["_g_weight"], summed["_g_delay"], common["_g_time"]]
         grads += [found[p] if job.shapes[p] else found[p].sum() for p in names]
-        out = [torch.as_tensor(np.asarray(g)).to(dtype).to(device) for g, (dtype, device) in zip(grads, ctx.kinds, strict=True)]
+        out = [
+            torch.as_tensor(np.asarray(g)).to(dtype).to(device)
+            for g, (dtype, device) in zip(grads, ctx.kinds, strict=True)
+        ]
         return (None, *(g if wanted else None for g, wanted in zip(out, need[1:], strict=True)))
 
 
@@ -162,7 +171,6 @@ def _shared(job: Job, weight: np.ndarray, delay: np.ndarray, times: np.ndarray) 
         # a little less than the smallest delay, so that no rounding lets a spike arrive in its own window
         "_width": float(own.min()) * (1.0 - 2.0**-40) if job.recurrent else math.inf,
         "_last": last,
-        "_most": job.most * job.n_out,
         "_quick": job.uniform and not np.any(job.tables.system.kind),
         "_windows": np.zeros(job.batch, dtype=np.int64),
         "_o_size": np.zeros(job.batch, dtype=np.int64),
@@ -186,6 +194,7 @@ def _make_part(job: Job, low: int, high: int) -> _Part:
         "_o_neuron": np.empty(room, dtype=np.int64),
         "_o_record": np.empty(room, dtype=np.int64),
         "_count": np.zeros(8, dtype=np.int64),
+        "_most": job.most * job.n_out,
         "_tracing": False,
         "_trace": np.zeros((2, size)),
     }
@@ -222,11 +231,19 @@ def _on_threads(job: Job, work: Callable[[_Part, ModuleType], None]) -> None:
     source = job.tables.source
     if _spent.get(source.path, 0.0) < _PRICE and not waiting(source.path) < math.inf:
         begin = perf_counter()
-        with np.errstate(all="ignore"):
+        try:
+            with np.errstate(all="ignore"):
+                for part in job.parts:
+                    part.arrays["_most"] = min(_PATIENCE, job.most * job.n_out)
+                    work(part, plain_module(source.path))
+            return
+        except _TooManyError:  # for plain Python
             for part in job.parts:
-                work(part, plain_module(source.path))
-        _spent[source.path] = _spent.get(source.path, 0.0) + perf_counter() - begin
-        return
+                part.arrays["_count"][:] = 0
+        finally:
+            _spent[source.path] = _spent.get(source.path, 0.0) + perf_counter() - begin
+            for part in job.parts:
+                part.arrays["_most"] = job.most * job.n_out
     module = compiled_module(
         source.path, source.inner, ("forward", "backward"), lambda: _kernels(job.tables.real), source.apart
     )
@@ -290,6 +307,8 @@ def _mend(job: Job, part: _Part, element: int) -> None:
             f"neuron {neuron} of {name} fires without end at one instant (element {element}): the reset leaves it at or"
             " above its threshold; lower v_r, raise the threshold, or give refractory="
         )
+    elif code == 5 and a["_most"] < job.most * job.n_out:
+        raise _TooManyError
     elif code == 5:
         end = "" if job.until < math.inf else "; it may fire for ever: say until when, EventLayer(..., until='100 ms')"
         raise InputError(

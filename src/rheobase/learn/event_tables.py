@@ -16,9 +16,9 @@ from rheobase.derive import modal as _modal
 from rheobase.derive import reading as _reading
 from rheobase.derive import search as _search
 from rheobase.derive.additive import port_gains
-from rheobase.derive.eventprop import AdjointFacts
 from rheobase.derive.affine import AffineSystem, assemble_system
 from rheobase.derive.crossing import prepare_crossing, work_size
+from rheobase.derive.eventprop import AdjointFacts
 from rheobase.derive.facts import ExactFacts
 from rheobase.emit.event_layer import EventPlan, EventSource, find_event_layer
 from rheobase.model.compute import compute_text

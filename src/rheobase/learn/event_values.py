@@ -38,7 +38,9 @@ class EventValues(nn.Module):
         known = [*neuron.parameters, *neuron.inputs, *neuron.states]
         for name, value in given.items():
             if name not in known:
-                raise InputError(f"'{name!s:.60}' is nothing of {neuron.name}.{nearest(name, known)} It has: {', '.join(known)}")
+                raise InputError(
+                    f"'{name!s:.60}' is nothing of {neuron.name}.{nearest(name, known)} It has: {', '.join(known)}"
+                )
             q = read_quantity(value, name)
             wanted = neuron.dimensions.get(name)
             if q.dimension is not None and wanted is not None and q.dimension != wanted:
