@@ -18,13 +18,14 @@ MADE := $(VENV)/.made-$(VERSION)
 CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 TORCH := $(VENV)/.torch
+DOCS := $(VENV)/.docs
 
-.PHONY: demo test test-all lint types layers format bench install torch clean help
+.PHONY: demo docs test test-all lint types layers format bench install torch clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
-	@echo "also: make test-all, lint, format, bench, install, torch, clean"
+	@echo "also: make docs, test-all, lint, format, bench, install, torch, clean"
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -43,6 +44,10 @@ $(DEV): $(CORE)
 # constraints.txt holds the version
 $(TORCH): $(DEV)
 	$(INSTALL) --editable '.[torch]'
+	@touch $@
+
+$(DOCS): $(TORCH)
+	$(INSTALL) --editable '.[docs]'
 	@touch $@
 
 install: $(DEV)
@@ -69,6 +74,11 @@ test: lint types layers $(TORCH)
 test-all: lint types layers $(TORCH)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) --durations=20 -m ""
 
+# warnings are errors; the examples are drawn anew
+docs: $(DOCS)
+	$(BIN)/sphinx-build -W --keep-going -b html -j auto docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -79,5 +89,5 @@ bench: $(DEV)
 	@set -e; for script in $(BENCHES); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(VENV) demo build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo build dist docs/_build docs/examples docs/reference .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find src tests bench examples docs -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

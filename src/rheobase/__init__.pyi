@@ -1,6 +1,7 @@
 """Public names, each with its home; `rheobase/__init__.py` reads this file and imports a name on first use."""
 
 from rheobase import networks as networks
+from rheobase import teach as teach
 from rheobase.analysis import bifurcation as bifurcation
 from rheobase.analysis import check_dt as check_dt
 from rheobase.analysis import chi as chi
@@ -104,5 +105,7 @@ from rheobase.simulation import restore as restore
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live
+from rheobase.sweeps import Sweep as Sweep
+from rheobase.sweeps import sweep as sweep
 
 __version__: str

@@ -11,7 +11,7 @@ import pytest
 
 import rheobase as rb
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.py"))
 
 
 def load(path: Path):
@@ -22,7 +22,7 @@ def load(path: Path):
 
 
 def test_the_examples_are_there():
-    assert len(EXAMPLES) >= 9
+    assert len(EXAMPLES) >= 14
 
 
 SLOW = {"08_published_networks"}  # seven networks of thousands of neurons; daily one of its figures

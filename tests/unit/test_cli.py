@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from typer.testing import CliRunner
 
 import rheobase
 from rheobase import cli
+
+demo = import_module("rheobase.cli.demo")
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_quick_demo_draws_pictures(run, tmp_path):
     result = run("demo", "--quick", "--out", str(out))
     assert result.exit_code == 0, result.output
     drawn = {path.stem for path in out.iterdir()}
-    assert drawn == cli._QUICK
+    assert drawn == demo._QUICK
     assert all(path.stat().st_size > 5_000 for path in out.iterdir())
     assert "Exact()" in result.output
     assert "euler" in result.output
@@ -67,7 +70,7 @@ def test_a_number_that_does_not_come_out_is_said(run, tmp_path, monkeypatch):
         """Nothing"""
         raise AssertionError("47 is not 48")
 
-    monkeypatch.setattr(cli, "_collect_figures", lambda quick: [("loop", draw)])
+    monkeypatch.setattr(demo, "_collect_figures", lambda quick: [("loop", draw)])
     result = run("demo", "--out", str(tmp_path))
     assert result.exit_code == 1
     assert "loop" in result.output

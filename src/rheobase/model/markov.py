@@ -281,7 +281,7 @@ class MarkovNeuron:
         return np.array(flat).reshape(Q.shape[:-1])
 
     def master(self, t: Any, p0: Any = None, **inputs: Any) -> np.ndarray:
-        """Return the probabilities at time t, p(t) = p0 exp(Q t), shape (*m, *t.shape, n_states).
+        """Return the probabilities at time t, p(t) = p0 exp(Q t), shape ``(*m, *t.shape, n_states)``.
 
         Parameters
         ----------

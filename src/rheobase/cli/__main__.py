@@ -1,0 +1,5 @@
+"""`python -m rheobase.cli`."""
+
+from rheobase.cli import main
+
+main()
