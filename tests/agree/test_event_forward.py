@@ -158,6 +158,13 @@ def test_readings_are_those_of_the_exact_engine():
     layer = learn.EventLayer(1, 1, cell, until=20.0, read="v", at=[5.0, 10.0, 20.0], train=())
     layer.weight.data.fill_(0.7)
     port = cell.ports[0]
-    run = rb.simulate(cell, until="20 ms", engine=rb.Exact(), record=["v"], record_every="1 ms", **{port: rb.spikes(times, weight=0.7)})
+    run = rb.simulate(
+        cell,
+        until="20 ms",
+        engine=rb.Exact(),
+        record=["v"],
+        record_every="1 ms",
+        **{port: rb.spikes(times, weight=0.7)},
+    )
     got = layer(learn.Spikes.from_lists([(times, np.zeros(4, dtype=int))]))[0, :, 0]
     np.testing.assert_allclose(got.numpy(), np.asarray(run.v)[[5, 10, 20]], rtol=0, atol=1e-13)

@@ -84,7 +84,9 @@ KINDS = {
         tau_s=rng.uniform(2, 7), theta=1.0,
     ),
     "adaptive threshold": _adaptive,
-    "v jumps": lambda rng: rb.LIF(**{**_LIF, "I": 0.7}, tau=rng.uniform(8, 30), refractory=None, reset="v <- v - theta"),
+    "v jumps": lambda rng: rb.LIF(
+        **{**_LIF, "I": 0.7}, tau=rng.uniform(8, 30), refractory=None, reset="v <- v - theta"
+    ),
     "oscillating": _oscillating,
     "any jump": _conductance_like,
 }  # fmt: skip
@@ -128,7 +130,7 @@ def run(net, times, given):
 
 
 def pattern(net, given, times, out):
-    """Return who fires in which order, and between which arrivals: where that changes, the slope has a step or a pole."""
+    """Return who fires in which order, and between which arrivals: where that changes, the slope has a step."""
     found = []
     sources = [learn.Spikes(times, given.neurons, given.offsets, given.n), *out[:-1]]
     for layer, source, fired in zip(net, sources, out, strict=True):

@@ -84,6 +84,7 @@ def test_numbers_stay_legal_under_a_wild_optimiser():
     lif = EventLayer(2, 3, cell, recurrent=True, delays=0.3, train=("weight", "delay", "tau", "t_ref"), until=30.0)
     with torch.no_grad():
         lif.weight.fill_(1.0)
+        lif.recurrent_weight.zero_()
         lif.delay.fill_(-2.0)
         lif.recurrent_delay.fill_(-2.0)
         lif.values.value_t_ref.fill_(-1.0)

@@ -2,8 +2,9 @@
 
 The mathematics is told in `rheobase.derive.eventprop`. `_l[i]` is the adjoint of neuron i's state, kept in the modes of
 its transposed flow where each is one real exponential (so that it fades by the same factors as the state), in the
-states themselves otherwise; it belongs to the time `_l_at[i]`. What a spike's time is worth (`_worth`) is known when the neuron is led back to it: from the loss and later layers at first, and from the neurons of this layer that it reached,
-which are further on in time.
+states themselves otherwise; it belongs to the time `_l_at[i]`. What a spike's time is worth (`_worth`) is known when
+the neuron is led back to it: from the loss and later layers at first, and from the neurons of this layer that it
+reached, which are further on in time.
 
 `_carry[i]` is the worth of the present instant, handed to the event that determined it; `_owed[i]` that of an end of
 refractoriness, which belongs to the spike before.

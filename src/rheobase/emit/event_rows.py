@@ -41,7 +41,7 @@ def back_functions(neuron: Neuron, port: str, trained: Sequence[str]) -> tuple[l
 def lines_of_rows(
     plan: EventPlan, calls: Mapping[str, list[str]], back_calls: Mapping[str, list[str]]
 ) -> dict[str, str]:
-    """Return the lines that put rows to work in the loops of a layer; under "used" all the texts that name parameters."""
+    """Return the lines that put rows to work in the loops of a layer; under "used" all that name parameters."""
     neuron = plan.neuron
     states, targets = list(neuron.states), list(neuron.refractory)
     kinds = dict(plan.kinds)

@@ -43,7 +43,9 @@ class EventLayer(nn.Module):
     The gradient of any spike time, or reading, is that of the true function: the adjoint state goes back through the
     same events by the transposed flow and jumps where spikes are, by the implicit function theorem,
 
-    .. math:: \frac{dt^*}{dp} = -\frac{\partial g/\partial p + \nabla g\cdot\partial x/\partial p}{\nabla g\cdot\dot x^-},
+    .. math::
+
+        \frac{dt^*}{dp} = -\frac{\partial g/\partial p + \nabla g\cdot\partial x/\partial p}{\nabla g\cdot\dot x^-},
 
     all derived from the rows (`rheobase.derive.eventprop`). Memory grows with spikes, not with time.
 
@@ -57,7 +59,7 @@ class EventLayer(nn.Module):
     recurrent : bool
         Whether the neurons also listen to each other (``recurrent_weight [n_out, n_out]``); needs `until`.
     delays, recurrent_delays : time, array or tensor, optional
-        In ms: one for all, or one a synapse, ``[n_out, n_in]`` and ``[n_out, n_out]``. 0 if not given; 1 ms if recurrent.
+        In ms: one for all, or one a synapse, ``[n_out, n_in]`` and ``[n_out, n_out]``. If not given 0, and 1 ms.
     train : names
         What training changes: "weight", "delay", and any parameter, constant input or initial state of the cell.
         Time constants stay positive (their logarithm is trained), delays >= 0 (recurrent ones >= 0.1 ms, or what is
@@ -208,8 +210,8 @@ class EventLayer(nn.Module):
         """
         if not isinstance(spikes, Spikes):
             raise InputError(
-                f"an EventLayer takes learn.Spikes, not {type(spikes).__name__}; Spikes.from_dense(z, dt=...) makes them"
-                " of a tensor [time, batch, n]"
+                f"an EventLayer takes learn.Spikes, not {type(spikes).__name__}; Spikes.from_dense(z, dt=...) makes"
+                " them of a tensor [time, batch, n]"
             )
         if spikes.n != self.n_in:
             raise InputError(f"the spikes are of {spikes.n} neurons, but the layer listens to n_in = {self.n_in}")

@@ -227,7 +227,7 @@ def _gradients(job: Job) -> dict[str, tuple[int, ...]]:
 
 
 def _on_threads(job: Job, work: Callable[[_Part, ModuleType], None]) -> None:
-    """Run all parts of a job: in plain Python as long as that takes less than compiling; the results are the same bits."""
+    """Run all parts of a job: in plain Python as long as that takes less than compiling; the same bits."""
     source = job.tables.source
     if _spent.get(source.path, 0.0) < _PRICE and not waiting(source.path) < math.inf:
         begin = perf_counter()

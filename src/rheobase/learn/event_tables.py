@@ -57,7 +57,7 @@ def build_tables(
     n: int,
     top: int | None = None,
 ) -> Tables:
-    """Return the tables of n neurons with these parameters and states at t = 0; `top` is a state whose maximum is read."""
+    """Return the tables of n neurons with these parameters and starts; `top` is a state whose maximum is read."""
     system = assemble_system(neuron, facts, n, values, start)
     size, states, modes = system.size, len(neuron.states), len(system.clamps)
     blocks, kinds = system.layout[:, 1], system.layout[:, 2 + size + 1 : 2 + size + 1 + size]

@@ -1,4 +1,4 @@
-"""The numbers of an event-driven layer's neurons: those that training may change, in their legal range, and the others."""
+"""The numbers of an event-driven layer's neurons: those that training may change, in their legal range, and others."""
 
 from __future__ import annotations
 
