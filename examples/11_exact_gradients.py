@@ -116,7 +116,7 @@ def encode(pixels: np.ndarray, rng: np.random.Generator | None = None) -> learn.
     return learn.Spikes.from_lists(elements, n=64)
 
 
-def train_digits(seed: int, epochs: int = 30) -> float:
+def train_digits(seed: int, epochs: int = 20) -> float:
     """Return the accuracy on held-out digits of a network trained by exact gradients."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -130,9 +130,9 @@ def train_digits(seed: int, epochs: int = 30) -> float:
         learn.EventLayer(64, 128, CELL, until="60 ms"),
         learn.EventLayer(128, 10, CELL.replace(threshold=None), until="60 ms", read="max v"),
     )
-    optimiser = torch.optim.Adam(net.parameters(), 0.05)
+    optimiser = torch.optim.Adam(net.parameters(), 0.03)
     batches = len(train_x) // 64
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.15, total_steps=epochs * batches)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.03, total_steps=epochs * batches)
     for _ in range(epochs):
         for chosen in np.array_split(rng.permutation(len(train_x)), batches):
             optimiser.zero_grad()

@@ -110,8 +110,8 @@ def read_reading(cell: Neuron, read: str | None, at: Any, until: float) -> tuple
     if words[0] == "max":
         if cell.rows.threshold is not None:
             raise InputError(
-                f"read = {read!r:.40}: {cell.name} fires, and its {words[1]} is reset; read the maximum of a neuron that"
-                " does not: cell.replace(threshold=None)"
+                f"read = {read!r:.40}: {cell.name} fires, and its {words[1]} is reset; read the maximum of a neuron"
+                " that does not: cell.replace(threshold=None)"
             )
         return ("max", words[1]), none
     return (words[0], words[1]), np.array([until])
