@@ -75,7 +75,7 @@ the neuron is not refractory, reset. Slope of a spike: {slope}.
 _NARROW: Final = '''
 from math import atan, cos, cosh, floor, log, sin, sinh, sqrt, tan, tanh
 
-from numpy import float32 as _real, int32 as _int32
+from numpy import array, float32 as _real, int32 as _int32
 
 _range = range  # a state or parameter may be called range
 _F = tuple(_real(x) for x in (
@@ -118,7 +118,7 @@ def exprel(x):
     return expm1(x)/x if x != _real(0.0) else _F[11]
 '''
 
-_WIDE: Final = "\nfrom numpy import float64 as _real, int32 as _int32\n"
+_WIDE: Final = "\nfrom numpy import array, float64 as _real, int32 as _int32\n"
 
 
 def _series(real: str) -> str:
@@ -226,7 +226,7 @@ class _Writer:
         out = [f"_in_{f} = _all_in_{f}[_k, _a:_e]" for f in step.fed]
         out += [f"_in{d} = _all_in{d}[_k, _a:_e]" for d in step.drawn]
         if step.fires:
-            out += [f"_word = _all_word[_k // {BITS}, _a:_e]", f"_flag = _int32(1 << (_k % {BITS}))"]
+            out += [f"_word = _all_word[_k // {BITS}, _a:_e]", f"_flag = _FLAGS[_k % {BITS}]"]
         return [*out, *self.times()]
 
     def times(self) -> list[str]:
@@ -273,7 +273,7 @@ class _Writer:
         step, states, targets, a = self.step, self.step.states, self.step.targets, self.adjoint
         fed = [f for f in step.fed if f in self.kind.wanted]
         wanted = [c for c in step.constants if c in self.kind.wanted]
-        arguments = [*self.common(), *(f"_all_d_{s}" for s in states)]
+        arguments = [*self.common(), "_places", *(f"_all_d_{s}" for s in states)]
         arguments += [*(["_all_dz", "_dz_row"] if step.fires else [])]
         arguments += [*(x for s in self.kind.kept for x in (f"_all_dt_{s}", f"_dt_row_{s}"))]
         arguments += [*(f"_all_g_{f}" for f in fed), *(f"_all_gc_{c}" for c in wanted)]
@@ -304,9 +304,11 @@ class _Writer:
         copy = [f"_row_{s}[_i] = _from_{s}[_i]" for s in states]
         copy += [f"_row_left_{t}[_i] = _from_left_{t}[_i]" for t in targets]
         part = ["_s = _g*_every", "_t = min(_s + _every, _k1)", *start, "for _i in _range(_n):", *_indent(copy)]
-        part += ["for _k in _range(_s, _t - 1):"]
-        part += _indent(["_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)])
-        each = ["_k = _t - 1 - _m", "_j = _k - _s", *self.rows(), *rows]
+        # _k is read from an array: where the compiler sees that rows follow each other it checks whether whole stretches
+        # of memory overlap, which they do, or run downwards, and falls back on one neuron at a time
+        part += ["for _m in _range(_s, _t - 1):"]
+        part += _indent(["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)])
+        each = ["_k = _places[_t - 1 - _m]", "_j = _k - _s", *self.rows(), *rows]
         each += ["_dz = _all_dz[_k*_dz_row, _a:_e]"] if step.fires else []
         each += [f"_dt_{s} = _all_dt_{s}[_k*_dt_row_{s}, _a:_e]" for s in self.kind.kept]
         each += [f"_g_{f} = _all_g_{f}[_k, _a:_e]" for f in fed]
@@ -317,7 +319,7 @@ class _Writer:
         block += _indent(["_g = (_k1 - 1) // _every - _p", *part])
         return "backward", [
             *_head("backward", arguments, "Carry gradients of neurons _lo.._hi-1 back through steps _k1-1.._k0."),
-            *_indent([*self.begin(), *_blocks(block), "return 0"]),
+            *_indent([*self.begin(), *_blocks(block), "return 1 if _hi < _lo else 0"]),
         ]
 
 
@@ -350,6 +352,7 @@ def print_layer(neuron: Neuron, kind: LayerKind) -> ClockSource:
         slope=kind.slope,
     )
     text += (_NARROW if real == "float32" else ARITHMETIC.rstrip() + "\n" + _WIDE) + _series(real)
+    text += f"\n_FLAGS = array({[1 << i for i in range(31)] + [-(1 << 31)]!r}, dtype=_int32)"
     text += "\n" + "\n".join(f"{name} = _real({x!r})" for x, name in writer.numbers.items())
     told = {name: _arguments(lines) for name, lines in functions}
     names: Mapping[str, Any] = {
@@ -370,6 +373,16 @@ def _arguments(lines: list[str]) -> tuple[str, ...]:
 
 def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     """Return the compiled module of a layer's loop, printed once on a machine."""
+    key = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, kind)
+    if key not in _known:
+        _known[key] = _layer_module(neuron, kind)
+    return _known[key]
+
+
+_known: Final[dict[Any, Any]] = {}
+
+
+def _layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     about = [
         list(kind.fed), kind.method, sorted(kind.columns), sorted(kind.wanted), list(kind.kept), kind.slope,
         list(kind.numbers), kind.detach_reset, kind.real,

@@ -161,7 +161,16 @@ def _line(s: Statement) -> str:
 
 def step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
     """Return the module with a neuron's step (see `print_torch_step`), printed once on a machine."""
+    about = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, fed, method)
+    if about not in _known:
+        _known[about] = _step_module(neuron, fed, method)
+    return _known[about]
 
+
+_known: Final[dict[Any, ModuleType]] = {}
+
+
+def _step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
     def build() -> ClockSource:
         return ClockSource(print_torch_step(neuron, layer_step(neuron, fed, method)), (), ())
 

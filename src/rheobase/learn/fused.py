@@ -76,7 +76,7 @@ class _Plan:
         known = {**self.scalars, **own, **arrays}
         wanted = self.module.ARGUMENTS[name]
         function = getattr(self.module, name)
-        return launch(function, wanted, known, self.width, (k1 - k0) * len(wanted))
+        return launch(function, wanted, known, self.width, (k1 - k0) * len(self.states))
 
 
 def run_fused(neuron: Neuron, job: Job, store: str) -> Outcome:
@@ -299,6 +299,7 @@ def _backward(
     gradients: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     dtype = keep[0].dtype
+    arrays["_places"] = np.arange(plan.total)
     dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)  # type: ignore[arg-type]
     ends = [
         torch.zeros(plan.shape[1:], dtype=dtype) if d is None else d.to(dtype).clone(memory_format=torch.contiguous_format)

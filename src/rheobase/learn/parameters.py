@@ -51,6 +51,7 @@ class Values(nn.Module):
         self.free: list[str] = []
         self.fixed: dict[str, float] = {}
         self.arrays: list[str] = []
+        self._known: tuple[Any, dict[str, Tensor | float]] = (None, {})
         coarse = method in ("euler", "sequential euler")
         for name, q in neuron.parameters.items():
             value = self._draw(name, q)
@@ -144,6 +145,15 @@ class Values(nn.Module):
 
     def constants(self, module: ModuleType, fed: tuple[str, ...]) -> dict[str, Tensor | float]:
         """Return everything that a step (see `rheobase.emit.to_torch`) takes beside states and input."""
+        if any(self.get_parameter(self._key(n)).requires_grad for n in self.free):
+            return self._constants(module, fed)
+        kept = [self.get_parameter(self._key(n)) for n in self.free] + [self.get_buffer(self._key(n)) for n in self.arrays]
+        told = (fed, *((id(x), x._version) for x in kept))
+        if self._known[0] != told:
+            self._known = (told, self._constants(module, fed))
+        return self._known[1]
+
+    def _constants(self, module: ModuleType, fed: tuple[str, ...]) -> dict[str, Tensor | float]:
         known: dict[str, Tensor | float] = {n: self.value(n) for n in self.model.parameters}
         known["dt"] = self.dt
         for u in self.model.inputs:

@@ -11,7 +11,7 @@ import torch
 
 __all__ = ["launch"]
 
-_WORTH: Final = 400_000  # neuron-steps times arguments from which a second thread pays
+_WORTH: Final = 1_000_000  # neuron-steps times states from which another thread pays: about a millisecond
 
 
 @lru_cache(maxsize=1)
