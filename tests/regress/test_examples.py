@@ -25,7 +25,7 @@ def test_the_examples_are_there():
     assert len(EXAMPLES) >= 14
 
 
-SLOW = {"08_published_networks"}  # seven networks of thousands of neurons; daily one of its figures
+SLOW = {"08_published_networks", "09_digits_stdp"}  # thousands of neurons; a minute of learning
 
 
 @pytest.mark.parametrize(

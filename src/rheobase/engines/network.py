@@ -24,9 +24,10 @@ from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.shared import Shared
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
-from rheobase.engines.synapses import Bundle, Table, build_table
+from rheobase.engines.synapses import Bundle, Table, build_table, check_delays
 from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
 from rheobase.network.connect import Rows, expect_synapses
@@ -53,16 +54,19 @@ def run_network(
     start: Snapshot | None = None,
     progress: bool = False,
     stream: Stream | None = None,
+    shared: Shared | None = None,
 ) -> tuple[dict[str, Result], Snapshot]:
     """Return a result for each population of a network, and what is needed to go on.
 
     It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
-    With a `stream` spikes and traces go there; results and snapshot have none.
+    With a `stream` spikes and traces go there; results and snapshot have none. `shared` has what an earlier run of a
+    sweep has built.
     """
     begin = perf_counter()
     total = steps_until(until, engine.dt)
+    check_delays(net.projections, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
-    run = _NetworkRun(net, engine, recordings, seed, total, stream)
+    run = _NetworkRun(net, engine, recordings, seed, total, stream, shared)
     if start is not None:
         run.restore(start)
     prepared = perf_counter() - begin
@@ -92,7 +96,9 @@ class _NetworkRun:
         seed: int,
         total: int,
         stream: Stream | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        self.shared = shared
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         self.recordings = recordings
         self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
@@ -161,13 +167,15 @@ class _NetworkRun:
                     which.append(i)
                 at += (self.groups[source] if source >= 0 else self.sources[-1 - source]).n
             bounds = self.groups[target].bounds
-            table = build_table(bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            how = (bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            table = build_table(*how) if self.shared is None else self.shared.table((target, port), *how)
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
             self.feeds.append(Feed(target, port, tuple(by_source), table.each))
         plastic = [p for p in self.net.projections if p.is_plastic]
         cuts = [g.bounds for g in self.groups]
-        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed)
+        share = self.shared and self.shared.plastic
+        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed, share)
 
     def _make_logs(self) -> None:
         """Make room for spikes: as far back as the longest delay, ahead as far as a chunk reaches."""
@@ -272,11 +280,13 @@ class _NetworkRun:
             self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
             self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
+        self._normalise()
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
             while self.k < until_step and not stopped:
                 before, since = self.k, perf_counter()
                 chunk = min(self.pace, _TRIAL) if self.team.is_trying else self.pace
-                self._run_chunk(min(self.k + chunk, until_step))
+                self._run_chunk(min([self.k + chunk, until_step, *(x.next for x in self.plastic)]))
+                self._normalise()
                 report((self.k - before) * self.engine.dt)
                 if self.sink is not self.memory:  # a kill loses one chunk
                     each = (perf_counter() - since) / (self.k - before)
@@ -287,6 +297,10 @@ class _NetworkRun:
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
+
+    def _normalise(self) -> None:
+        for synapses in self.plastic:
+            synapses.normalise(self.k)
 
     def _run_chunk(self, stop: int) -> None:
         k0, steps = self.k, stop - self.k
@@ -471,7 +485,7 @@ class _NetworkRun:
             raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
         self.k, arrays = start.k, start.arrays
         for synapses in self.plastic:
-            synapses.restore(arrays)
+            synapses.restore(arrays, self.k)
         for name, (cells, lo, hi) in self._places().items():
             r = cells.run
             for s, x in r.states.items():

@@ -12,10 +12,12 @@ import numpy as np
 
 from rheobase.engines.sorting import arrange
 from rheobase.errors import InputError
+from rheobase.model.distribution import Distribution
+from rheobase.model.quantity import Quantity
 from rheobase.network.connect import SOURCES, Rows, expect_synapses
 from rheobase.network.network import Projection
 
-__all__ = ["Bundle", "Table", "build_table", "steps_of"]
+__all__ = ["Bundle", "Table", "build_table", "check_delays", "steps_of"]
 
 _LONGEST: Final = 1 << 24  # steps
 
@@ -189,6 +191,19 @@ def steps_of(delay: float | np.ndarray, dt: float, projection: Projection) -> An
             f" dt = {dt:g} ms; at most {_LONGEST} can be kept in flight"
         )
     return steps.astype(np.uint16 if steps.size and steps.max() < 1 << 16 else np.int64)
+
+
+def check_delays(projections: Sequence[Projection], dt: float) -> None:
+    """Refuse given delays that are shorter than one step, before anything is built.
+
+    Raises
+    ------
+    InputError
+        If there is one. Delays that are drawn, or are functions of distance, are looked at when they are made.
+    """
+    for p in projections:
+        if isinstance(p.delay, Quantity) and not isinstance(p.delay.value, Distribution):
+            steps_of(p.delay.value, dt, p)
 
 
 @final

@@ -45,6 +45,11 @@ class Distribution:
         least = {"uniform": self.arguments[0], "normal": -np.inf}
         return max(self.low, least.get(self.kind, math.ulp(0.0)))  # the others are positive
 
+    @property
+    def highest(self) -> float:
+        """No draw is above this; inf for all but a uniform or bounded one."""
+        return min(self.high, self.arguments[1] if self.kind == "uniform" else np.inf)
+
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Return `n` draws, shape (n,), in the coherent unit."""
         out = _DRAW[self.kind](rng, n, *self.arguments)
