@@ -21,12 +21,12 @@ TORCH := $(VENV)/.torch
 DOCS := $(VENV)/.docs
 READERS := $(VENV)/.readers
 
-.PHONY: demo docs test test-all lint types layers format bench install torch clean help
+.PHONY: demo docs test test-all test-page lint types layers format bench install torch clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
-	@echo "also: make docs, test-all, lint, format, bench, install, torch, clean"
+	@echo "also: make docs, test-all, test-page, lint, format, bench, install, torch, clean"
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -83,6 +83,11 @@ test-all: lint types layers $(TORCH) $(READERS)
 docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -b html -j auto docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# the page in a real browser; needs Node and Chromium (CHROMIUM=/path/to/it)
+test-page: $(DEV)
+	cd tools/page && npm ci --no-audit --no-fund
+	$(BIN)/python -m pytest -m slow tests/page
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .

@@ -39,6 +39,7 @@ from rheobase.engines.request import Record as Record
 from rheobase.engines.spikes import Spikes as Spikes
 from rheobase.errors import DidNotConverge as DidNotConverge
 from rheobase.errors import InputError as InputError
+from rheobase.errors import NotConvertible as NotConvertible
 from rheobase.errors import NotExact as NotExact
 from rheobase.errors import NotExportable as NotExportable
 from rheobase.errors import NotRecorded as NotRecorded
@@ -57,6 +58,8 @@ from rheobase.exchange.recordings import read_spikes as read_spikes
 from rheobase.exchange.recordings import read_trace as read_trace
 from rheobase.exchange.scripts.brian2 import to_brian2 as to_brian2
 from rheobase.exchange.scripts.pynn import to_pynn as to_pynn
+from rheobase.explorer import Explorer as Explorer
+from rheobase.explorer import explore as explore
 from rheobase.model.artificial import ArtificialNeuron as ArtificialNeuron
 from rheobase.model.distribution import exponential as exponential
 from rheobase.model.distribution import gamma as gamma
@@ -112,7 +115,8 @@ from rheobase.recorded import convert_recording as convert_recording
 from rheobase.recorded import load as load
 from rheobase.run import NetworkRun as NetworkRun
 from rheobase.run import Run as Run
-from rheobase.simulation import restore as restore
+from rheobase.running import restore as restore
+from rheobase.runs import NetworkRuns as NetworkRuns
 from rheobase.simulation import simulate as simulate
 from rheobase.stepping import Live as Live
 from rheobase.stepping import live as live

@@ -291,6 +291,8 @@ class NetworkRun(Convertible):
     def checkpoint(self, path: str | Path) -> Path:
         """Write all that is needed to go on bit for bit (``.npz``); `rheobase.restore` reads it, `resume` goes on.
 
+        Of a run that was recorded into a file it names that file, in which the run goes on.
+
         Raises
         ------
         InputError
@@ -298,14 +300,9 @@ class NetworkRun(Convertible):
         """
         from rheobase.engines.checkpoint import write_snapshot
 
-        if self.path is not None:
-            raise InputError(
-                f"a run that was recorded into a file has no checkpoint: {self.path}; run without record_to=, or go on"
-                " by run.resume(until=) in the same process"
-            )
         if self._state is None or self.network is None:
             raise InputError(self._why_not())
-        return write_snapshot(self._state, self.network, path)
+        return write_snapshot(self._state, self.network, path, self.path)
 
     def _why_not(self) -> str:
         """Return why the run does not go on."""
@@ -347,6 +344,10 @@ class NetworkRun(Convertible):
             raise NotRecorded(f"a run that was read from a file holds no synapses: {self.path}")
         known = {p.name: p for p in self.network.projections}
         found = known.get(projection) if isinstance(projection, str) else projection
+        mine = self.network.projections
+        if not isinstance(projection, str) and found not in mine:  # of the network that this one was made of
+            at = getattr(projection, "index", len(mine))
+            found = mine[at] if at < len(mine) and mine[at].name == projection.name else found
         if found not in self.network.projections:
             name = getattr(projection, "name", projection)
             raise NotRecorded(

@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from rheobase.learn.state import State, carry
+from rheobase.learn.state import State, carry, watch
 from rheobase.learn.surrogate import Surrogate
 
 __all__ = ["Job", "Outcome", "run_plain"]
@@ -62,7 +62,7 @@ class _Spike(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        (level,) = ctx.saved_tensors
+        (level,) = watch(ctx)
         out = gradient * ctx.slope(level / ctx.scale) / ctx.scale
         return (out if ctx.quiet is None else out * ctx.quiet), None, None, None, None
 
