@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_pieces_make_the_whole(seed, cuts):
     for pieces in ([0, 12], edges):
         LAYER.zero_grad()
         x, state, out = inputs(seed).requires_grad_(), None, []
-        for a, b in zip(pieces, pieces[1:], strict=False):
+        for a, b in pairwise(pieces):
             z, state = LAYER(x[a:b], state, return_state=True)
             out.append(z)
         z = torch.cat(out)
