@@ -62,7 +62,8 @@ def page(path: Path, pictures: Path, drawn: bool) -> str:
         parts.append(f"```python\n{content}\n```")
         functions = [node.name for node in ast.parse(content).body if isinstance(node, ast.FunctionDef)]
         for name in (names[f] for f in functions if f in names):
-            if drawn:
+            needs = getattr(module, "NEEDS", {}).get(name, {})
+            if drawn and all(importlib.util.find_spec(m) for m in needs):  # what is missing keeps its last picture
                 figure, _ = module.FIGURES[name]()
                 plot.save(figure, pictures / f"{name}.png")
             if (pictures / f"{name}.png").exists():

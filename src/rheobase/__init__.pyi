@@ -39,6 +39,7 @@ from rheobase.engines.request import Record as Record
 from rheobase.engines.spikes import Spikes as Spikes
 from rheobase.errors import DidNotConverge as DidNotConverge
 from rheobase.errors import InputError as InputError
+from rheobase.errors import NotConvertible as NotConvertible
 from rheobase.errors import NotExact as NotExact
 from rheobase.errors import NotExportable as NotExportable
 from rheobase.errors import NotRecorded as NotRecorded

@@ -9,6 +9,7 @@ from typing import final
 __all__ = [
     "DidNotConverge",
     "InputError",
+    "NotConvertible",
     "NotExact",
     "NotExportable",
     "NotRecorded",
@@ -92,6 +93,11 @@ class NotRecorded(RheobaseError, AttributeError):
 @final
 class NotExact(RheobaseError, ValueError):
     """The exact engine cannot run this model; the message names the row and an engine that can."""
+
+
+@final
+class NotConvertible(RheobaseError, ValueError):
+    """Layers of a network cannot be said with spikes; the message lists each by name, and what to do."""
 
 
 @final

@@ -1,5 +1,6 @@
 """The command line: what it prints, and with which code it exits."""
 
+import importlib.util
 import subprocess
 import sys
 from importlib import import_module
@@ -70,11 +71,20 @@ def test_a_number_that_does_not_come_out_is_said(run, tmp_path, monkeypatch):
         """Nothing"""
         raise AssertionError("47 is not 48")
 
-    monkeypatch.setattr(demo, "_collect_figures", lambda quick: [("loop", draw)])
+    monkeypatch.setattr(demo, "_collect_figures", lambda quick: ([("loop", draw)], {}))
     result = run("demo", "--out", str(tmp_path))
     assert result.exit_code == 1
     assert "loop" in result.output
     assert "47 is not 48" in result.output
+
+
+def test_figures_whose_packages_are_missing_are_left_out(monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    jobs, left_out = demo._collect_figures(False)
+    assert left_out["10_conversion"][0] == "torch"
+    assert "10_staircase" in dict(jobs)
+    assert not {*left_out} & {*dict(jobs)}
 
 
 def test_doctor(run):

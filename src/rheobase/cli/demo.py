@@ -30,7 +30,11 @@ _SHOWN: Final = (
     "05_gallery",
     "06_noise_and_chance",
     "07_network",
+    "10_relu_to_spikes",
 )
+#: Those that import torch at once: not even loaded for `--quick`, left out where it is missing.
+_TRAINED: Final = ("12_digits_surrogate",)
+_DISTRIBUTIONS: Final = {"torch": "torch", "sklearn": "scikit-learn"}
 #: The figures of `rheobase demo --quick`: one an example, none that compiles.
 _QUICK: Final = frozenset({"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"})
 
@@ -64,7 +68,7 @@ def demo(
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         drawn: list[_Drawn] = []
         with Progress(*columns, console=console, transient=True) as progress:
-            jobs = _collect_figures(quick)
+            jobs, left_out = _collect_figures(quick)
             task = progress.add_task("", total=len(jobs))
             for name, draw in jobs:
                 progress.update(task, description=f"{name:<18.18}")
@@ -91,6 +95,8 @@ def demo(
         highlight=False,
         soft_wrap=True,
     )
+    for name, missing in left_out.items():
+        console.print(f"left out: {name}, which needs {' and '.join(missing)}; pip install {' '.join(missing)}")
 
 
 def _make_folder(out: Path) -> None:
@@ -121,9 +127,30 @@ def _load_example(stem: str) -> ModuleType:
     raise InputError(f"the example {stem}.py is missing from this installation; reinstall rheobase")
 
 
-def _collect_figures(quick: bool) -> list[tuple[str, Callable[[], tuple[Any, list[Any]]]]]:
-    jobs = [(name, draw) for stem in _SHOWN for name, draw in _load_example(stem).FIGURES.items()]
-    return [(name, draw) for name, draw in jobs if not quick or name in _QUICK]
+def _collect_figures(quick: bool) -> tuple[list[tuple[str, Callable[[], tuple[Any, list[Any]]]]], dict[str, list[str]]]:
+    """Return the figures to draw, and by name those left out with the packages that are missing.
+
+    An example says by ``NEEDS``, figure -> {module: distribution}, what a figure imports that rheobase does not bring.
+    """
+    jobs, left_out = [], {}
+    for stem in _SHOWN if quick else _SHOWN + _TRAINED:
+        try:
+            example = _load_example(stem)
+        except ModuleNotFoundError as error:
+            if error.name not in _DISTRIBUTIONS:
+                raise
+            left_out[stem] = [_DISTRIBUTIONS[error.name]]
+            continue
+        needs: dict[str, dict[str, str]] = getattr(example, "NEEDS", {})
+        for name, draw in example.FIGURES.items():
+            if quick and name not in _QUICK:
+                continue
+            missing = [d for module, d in needs.get(name, {}).items() if importlib.util.find_spec(module) is None]
+            if missing:
+                left_out[name] = missing
+            else:
+                jobs.append((name, draw))
+    return jobs, left_out
 
 
 def _draw(name: str, draw: Callable[[], tuple[Any, list[Any]]], out: Path) -> _Drawn:

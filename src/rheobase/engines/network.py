@@ -10,21 +10,25 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
+from rheobase.emit.network_functions import INNER
+from rheobase.emit.network_loop import Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
 from rheobase.emit.to_numba import compiled_module, plain_module
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
-from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.noise import fill_normals, fill_run, fill_uniforms
 from rheobase.engines.plastic import make_plastic
+from rheobase.engines.population import line_up
+from rheobase.engines.precision import settle
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.shared import Shared
+from rheobase.engines.sorting import MANY
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
 from rheobase.engines.synapses import Bundle, Table, build_table, check_delays
@@ -63,6 +67,7 @@ def run_network(
     sweep has built.
     """
     begin = perf_counter()
+    engine = settle(net, engine)
     total = steps_until(until, engine.dt)
     check_delays(net.projections, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
@@ -105,7 +110,8 @@ class _NetworkRun:
         self.compiled = self.groups[0].run.compiled
         self.sources = group_sources(net, seed, engine.dt, self.compiled)
         self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
-        self.kind: type[np.floating[Any]] = np.float64 if engine.precision == "float64" else np.float32
+        wide = engine.precision in ("auto", "float64")
+        self.kind: type[np.floating[Any]] = np.float64 if wide else np.float32
         self.seconds = {"compile": 0.0, "run": 0.0}
         self.n = sum(g.n for g in self.groups)
         self._plan_threads()
@@ -150,6 +156,8 @@ class _NetworkRun:
                 continue
             by_source = fed.setdefault((place[p.target.name][0], p.port), {})
             by_source.setdefault(place[p.source.name][0], []).append(p)
+        expected = sum(map(expect_synapses, self.net.projections))
+        fill = fill_run if self.compiled and expected > MANY else None
         self.feeds: list[Feed] = []
         self.tables: list[Table] = []
         self.firsts: list[np.ndarray] = []
@@ -160,7 +168,8 @@ class _NetworkRun:
                 for name in dict.fromkeys(p.source.name for p in projections):
                     mine = [p for p in projections if p.source.name == name]
                     rows = [
-                        (Rows(p, derive_key(self.seed, "projection", p.index)), place[p.target.name][1]) for p in mine
+                        (Rows(p, derive_key(self.seed, "projection", p.index), fill), place[p.target.name][1])
+                        for p in mine
                     ]
                     n = self.net.populations[name].n
                     bundles.append(Bundle(name, n, at + place[name][1], tuple(rows)))
@@ -171,7 +180,7 @@ class _NetworkRun:
             table = build_table(*how) if self.shared is None else self.shared.table((target, port), *how)
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
-            self.feeds.append(Feed(target, port, tuple(by_source), table.each))
+            self.feeds.append(Feed(target, port, tuple(by_source), table.packed))
         plastic = [p for p in self.net.projections if p.is_plastic]
         cuts = [g.bounds for g in self.groups]
         share = self.shared and self.shared.plastic
@@ -219,7 +228,7 @@ class _NetworkRun:
         runs = [g.run for g in self.groups]
         modules = [write_module("clock", run.source.text) for run in runs]
         groups = [
-            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain))
+            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain), run.late)
             for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
         ]
         emitters = [Emitter(rain is not None) for rain in self.drizzle]
@@ -238,7 +247,7 @@ class _NetworkRun:
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
             own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
             width = int(np.diff(cells.bounds).max())
-            own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
+            own["_fired"] = line_up(np.zeros((self.parts, width + -width % 64), dtype=np.bool_))
             own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
@@ -246,7 +255,7 @@ class _NetworkRun:
             values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
                 if port not in cells.in_turn:
-                    values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
+                    values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
                 if port in rain:
                     values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
                     values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
@@ -263,9 +272,15 @@ class _NetworkRun:
             values |= synapses.arguments(y)
         room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
         values["_gather"] = _HEADS
+        late = {  # room for all that can arrive in a step; memory that is never written costs nothing
+            j: table.cells
+            for j, (feed, table) in enumerate(zip(self.feeds, self.tables, strict=True))
+            if feed.port in self.groups[feed.target].run.late
+        }
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
+                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }

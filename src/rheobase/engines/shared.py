@@ -70,7 +70,9 @@ class Shared:
             known = self._tables[slot] = (key, fixed, built)
         table, kind = known[2], how[1]
         if each:
-            return replace(table, weight=np.array(numbers, dtype=kind)[table.weight.astype(np.int64)])
+            weight, where = table.weight.copy(), _weight_places(table)
+            weight[where] = np.array(numbers, dtype=kind)[weight[where].astype(np.int64)]
+            return replace(table, weight=weight, target=weight.view(table.target.dtype))
         if plain:
             weight = np.zeros(n, dtype=kind)
             for b in bundles:
@@ -98,6 +100,16 @@ class Shared:
             known = self._plastic[projection.index] = (how, fixed, made())
             return known[2]
         return known[2].again(projection)
+
+
+def _weight_places(table: Table) -> np.ndarray:
+    """Return where in `table.weight` weights stand, and not targets."""
+    start = table.start.reshape(-1, table.stride).astype(np.int64)
+    first, last = start[:, :-1].ravel(), start[:, 1:].ravel()
+    step = np.zeros(len(table.weight) + 1, dtype=np.int32)
+    np.add.at(step, first, 1)
+    np.add.at(step, first + table.packed * (last - first) // (table.packed + 1), -1)
+    return np.flatnonzero(np.cumsum(step[:-1]) > 0)
 
 
 def _label(bundle: Bundle, rows: Sequence[Any]) -> Bundle:

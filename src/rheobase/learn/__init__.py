@@ -36,7 +36,8 @@ def __getattr__(name: str) -> Any:
 
         raise AttributeError(f"rheobase.learn has no '{name}'.{nearest(name, _HOMES)}")
     try:
-        value = getattr(import_module(_HOMES[name]), name)
+        home = _HOMES[name]
+        value = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
     except ModuleNotFoundError as error:
         if error.name != "torch" or importlib.util.find_spec("torch") is not None:
             raise

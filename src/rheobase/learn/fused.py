@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rheobase.emit.layer_loop import BITS, LayerKind, layer_module
+from rheobase.emit.layer_modules import BITS, LayerKind, layer_module
 from rheobase.learn.memory import empty
 from rheobase.learn.plain import Job, Outcome
 from rheobase.learn.state import State, watch
@@ -103,7 +103,8 @@ def run_fused(neuron: Neuron, job: Job, store: str) -> Outcome:
             scalars[c] = int(x) if c.startswith("_steps_") else float(x)
     columns = frozenset(c for c, x in tensors.items() if x.dim())
     training = torch.is_grad_enabled() and any(
-        x.requires_grad for x in [*fed.values(), *job.state.values.values(), *tensors.values(), *_some(weight, job.state.z)]
+        x.requires_grad
+        for x in [*fed.values(), *job.state.values.values(), *tensors.values(), *_some(weight, job.state.z)]
     )
     wanted = {f for f, x in fed.items() if x.requires_grad} | {c for c, x in tensors.items() if x.requires_grad}
     if weight is not None:
@@ -182,7 +183,9 @@ def _column(x: Tensor, plan: _Plan) -> np.ndarray:
     return np.ascontiguousarray(whole.numpy())
 
 
-def _shared_arrays(plan: _Plan, fed: Sequence[Tensor], constants: Sequence[Tensor], drawn: Sequence[Tensor]) -> dict[str, Any]:
+def _shared_arrays(
+    plan: _Plan, fed: Sequence[Tensor], constants: Sequence[Tensor], drawn: Sequence[Tensor]
+) -> dict[str, Any]:
     """Return what both loops take."""
     t = plan.total
     arrays: dict[str, Any] = {f"_all_in_{f}": _flat(x, t) for f, x in zip(plan.fed, fed, strict=True)}
@@ -300,9 +303,11 @@ def _backward(
 ) -> list[Tensor | None]:
     dtype = keep[0].dtype
     arrays["_places"] = np.arange(plan.total)
-    dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)  # type: ignore[arg-type]
+    dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)
     ends = [
-        torch.zeros(plan.shape[1:], dtype=dtype) if d is None else d.to(dtype).clone(memory_format=torch.contiguous_format)
+        torch.zeros(plan.shape[1:], dtype=dtype)
+        if d is None
+        else d.to(dtype).clone(memory_format=torch.contiguous_format)
         for d in d_states
     ]
     g_fed = {f: empty(plan.shape, dtype) for f in plan.module.FED}

@@ -11,6 +11,7 @@ import mmap
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final, final
 
 import numpy as np
@@ -63,10 +64,8 @@ def _new_block(room: int) -> Any:
     if room < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.empty(room, dtype=np.uint8)
     whole = mmap.mmap(-1, room + _HUGE)
-    try:
+    with suppress(OSError):
         whole.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        pass
     flat = np.frombuffer(whole, dtype=np.uint8)
     begin = -flat.ctypes.data % _HUGE
     return flat[begin : begin + room]

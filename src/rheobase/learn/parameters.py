@@ -147,7 +147,9 @@ class Values(nn.Module):
         """Return everything that a step (see `rheobase.emit.to_torch`) takes beside states and input."""
         if any(self.get_parameter(self._key(n)).requires_grad for n in self.free):
             return self._constants(module, fed)
-        kept = [self.get_parameter(self._key(n)) for n in self.free] + [self.get_buffer(self._key(n)) for n in self.arrays]
+        kept = [self.get_parameter(self._key(n)) for n in self.free] + [
+            self.get_buffer(self._key(n)) for n in self.arrays
+        ]
         told = (fed, *((id(x), x._version) for x in kept))
         if self._known[0] != told:
             self._known = (told, self._constants(module, fed))

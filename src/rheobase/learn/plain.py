@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from rheobase.learn.state import State, carry
+from rheobase.learn.state import State, carry, watch
 from rheobase.learn.surrogate import Surrogate
 
 __all__ = ["Job", "Outcome", "run_plain"]
@@ -62,7 +62,7 @@ class _Spike(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        (level,) = ctx.saved_tensors
+        (level,) = watch(ctx)
         out = gradient * ctx.slope(level / ctx.scale) / ctx.scale
         return (out if ctx.quiet is None else out * ctx.quiet), None, None, None, None
 
@@ -95,16 +95,19 @@ def run_plain(job: Job) -> Outcome:
             spikes.append(z)
         for s, trace in traces.items():
             trace.append(states[m.STATES.index(s)])
-    values = carry({**dict(zip(m.STATES, states, strict=True)), **({"_z": z} if job.recurrent is not None else {})})
-    last = values.pop("_z", None)
+    out = {f"state {s}": x for s, x in zip(m.STATES, states, strict=True)}
+    out |= {f"trace {s}": torch.stack(trace) for s, trace in traces.items()}
+    if z is not None:
+        out |= {"z": torch.stack(spikes), "last": z}
+    out = carry(out)  # all in one: whichever is gone back through first, the others are known to be stale
     end = State(
-        MappingProxyType(values),
+        MappingProxyType({s: out[f"state {s}"] for s in m.STATES}),
         MappingProxyType(dict(zip(m.TARGETS, left, strict=True))),
-        last,
+        out["last"] if job.recurrent is not None else None,
         job.state.step + total,
         job.state.layout,
     )
-    return Outcome(torch.stack(spikes) if spikes else None, {s: torch.stack(trace) for s, trace in traces.items()}, end)
+    return Outcome(out.get("z"), {s: out[f"trace {s}"] for s in traces}, end)
 
 
 @final

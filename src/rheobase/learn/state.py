@@ -136,7 +136,7 @@ def watch(ctx: Any) -> Any:
 
 
 def carry(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the states that leave a call, so that a stale graph is told from a fresh one."""
+    """Return what leaves a call, so that a stale graph is told from a fresh one."""
     if not any(x.requires_grad for x in values.values()):
         return dict(values)
     return dict(zip(values, _Carry.apply(*values.values()), strict=True))
