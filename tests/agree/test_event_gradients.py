@@ -159,8 +159,8 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
     """Return how many directions were compared, and the largest error relative to the gradient.
 
     Directions are random, one for each group of tensors, in which each tensor has the same weight. A direction is left
-    out if spikes appear, vanish or pass arrivals within steps so small that finite differences with one and with
-    another step no longer agree to 2e-7 among themselves.
+    out if spikes appear, vanish or pass arrivals within steps so small that finite differences with three steps
+    no longer agree to 5e-7 among themselves.
     """
     _, net, given, rng = make_case(seed)
     times = given.times.clone().requires_grad_()
@@ -199,10 +199,9 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
         largest = min(1e-2 / float(d.abs().max()) for d in directions)
         found = [slope_along(value, min(3e-2, largest) / 4**k) for k in levels]
         found = [f for f in found if f is not None]
-        if len(found) < 2:
-            continue
-        near = min(range(len(found) - 1), key=lambda k: abs(found[k] - found[k + 1]))
-        if abs(found[near] - found[near + 1]) > 2e-7 * len(moved):  # differences of rounding errors
+        spread = {k: max(found[k : k + 3]) - min(found[k : k + 3]) for k in range(len(found) - 2)}
+        near = min(spread, key=lambda k: spread[k], default=None)
+        if near is None or spread[near] > 5e-7 * len(moved):  # differences of rounding errors
             continue
         compared += 1
         worst = max(worst, abs(found[near + 1] - expected) / len(moved))
@@ -211,7 +210,7 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
 
 @pytest.mark.parametrize("seed", [0, 1, 5, 7, 9])  # kinds that are quick in plain Python; all of them below
 def test_gradients_are_those_of_finite_differences(seed):
-    compared, worst = check_network(seed, range(3, 7))
+    compared, worst = check_network(seed, range(2, 7))
     assert compared > 0
     assert worst < 1e-6
 
