@@ -19,13 +19,14 @@ CORE := $(VENV)/.core
 DEV := $(VENV)/.dev
 TORCH := $(VENV)/.torch
 DOCS := $(VENV)/.docs
+READERS := $(VENV)/.readers
 
-.PHONY: demo docs test test-all lint types layers format bench install torch clean help
+.PHONY: demo docs test test-all test-page lint types layers format bench install torch clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
-	@echo "also: make docs, test-all, lint, format, bench, install, torch, clean"
+	@echo "also: make docs, test-all, test-page, lint, format, bench, install, torch, clean"
 
 $(MADE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -44,6 +45,10 @@ $(DEV): $(CORE)
 # constraints.txt holds the version
 $(TORCH): $(DEV)
 	$(INSTALL) --editable '.[torch]'
+	@touch $@
+
+$(READERS): $(TORCH)
+	$(INSTALL) --editable '.[readers]'
 	@touch $@
 
 $(DOCS): $(TORCH)
@@ -70,14 +75,19 @@ layers: $(DEV)
 test: lint types layers $(TORCH)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(JOBS) --durations=10
 
-# everything, the training tests among it
-test-all: lint types layers $(TORCH)
+# everything: training, too, and what reads the formats of other programs
+test-all: lint types layers $(TORCH) $(READERS)
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) --durations=20 -m ""
 
 # warnings are errors; the examples are drawn anew
 docs: $(DOCS)
 	$(BIN)/sphinx-build -W --keep-going -b html -j auto docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+# the page in a real browser; needs Node and Chromium (CHROMIUM=/path/to/it)
+test-page: $(DEV)
+	cd tools/page && npm ci --no-audit --no-fund
+	$(BIN)/python -m pytest -m slow tests/page
 
 format: $(DEV)
 	$(BIN)/ruff check --fix .

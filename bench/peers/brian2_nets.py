@@ -1,4 +1,4 @@
-"""Brian2, C++ standalone.  usage: brian2_nets.py cuba|coba|brunel N T_MS THREADS."""
+"""Brian2.  usage: brian2_nets.py cuba|coba|brunel N T_MS THREADS standalone|cython."""
 
 import json
 import resource
@@ -13,7 +13,11 @@ from brian2 import Hz, NeuronGroup, PoissonInput, SpikeMonitor, Synapses, device
 from parameters import BRUNEL, COBA, CUBA
 
 task, n, until, threads = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
-brian2.set_device("cpp_standalone", build_on_run=False)
+standalone = sys.argv[5:] != ["cython"]
+if standalone:
+    brian2.set_device("cpp_standalone", build_on_run=False)
+else:
+    brian2.prefs.codegen.target = "cython"
 if threads > 1:
     brian2.prefs.devices.cpp_standalone.openmp_threads = threads
 brian2.defaultclock.dt = 0.1 * ms
@@ -69,20 +73,25 @@ else:
 spikes = SpikeMonitor(cells)
 net = brian2.Network(brian2.collect())
 described = time.perf_counter() - begin
-folder = tempfile.mkdtemp()
 begin = time.perf_counter()
-net.run(until * ms)
-device.build(directory=folder, compile=True, run=False)
-compiled = time.perf_counter() - begin
-begin = time.perf_counter()
-device.run(with_output=False)
-ran = time.perf_counter() - begin
-loop = device._last_run_time
+if standalone:
+    folder = tempfile.mkdtemp()
+    net.run(until * ms)
+    device.build(directory=folder, compile=True, run=False)
+    compiled = time.perf_counter() - begin
+    begin = time.perf_counter()
+    device.run(with_output=False)
+    loop = device._last_run_time
+    described += time.perf_counter() - begin - loop
+else:
+    net.run(0.1 * ms)
+    compiled = time.perf_counter() - begin
+    begin = time.perf_counter()
+    net.run(until * ms)
+    loop = time.perf_counter() - begin
 memory = max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1e6
 rate = len(np.asarray(spikes.i)) / n / until * 1000
-shutil.rmtree(folder, ignore_errors=True)
-print(
-    json.dumps(
-        {"loop": loop, "build": described + ran - loop, "compile": compiled, "rate": float(rate), "memory_GB": memory}
-    )
-)
+if standalone:
+    shutil.rmtree(folder, ignore_errors=True)
+told = {"loop": loop, "build": described, "compile": compiled, "rate": float(rate), "memory_GB": memory}
+print(json.dumps(told))

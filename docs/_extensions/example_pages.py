@@ -19,7 +19,7 @@ from sphinx.util.display import status_iterator
 
 ROOT = Path(__file__).parents[2]
 CELL = re.compile(r"^# %%(.*)$", flags=re.MULTILINE)
-SLOW = {"08_published_networks"}  # minutes: shown without being run
+SLOW = {"08_published_networks", "09_digits_stdp"}  # minutes: shown without being run
 log = logging.getLogger(__name__)
 
 

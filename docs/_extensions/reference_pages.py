@@ -29,7 +29,7 @@ PAGES = {
     "results": ("Results", ("rheobase.run", "rheobase.recorded")),
     "analysis": ("Analysis", ("rheobase.analysis",)),
     "exchange": ("Other programs", ("rheobase.exchange",)),
-    "exploring": ("The page", ("rheobase.explore", "rheobase.teach")),
+    "exploring": ("The page", ("rheobase.explorer", "rheobase.teach")),
     "errors": ("Errors", ("rheobase.errors",)),
 }
 

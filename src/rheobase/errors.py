@@ -22,7 +22,12 @@ __all__ = [
 
 
 class RheobaseError(Exception):
-    """Any error that rheobase raises on purpose."""
+    """Any error that rheobase raises on purpose.
+
+    `done` holds what was computed before it, where that is worth keeping: of a batch, the runs that came to their end.
+    """
+
+    done: object = None
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,12 +8,17 @@ at a time from its 64 bits by Box and Muller's transform (1958), in arithmetic t
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, final
 
 import numpy as np
 
-__all__ = ["derive_key", "mix", "neuron_keys", "normals", "step_key", "step_keys", "uniforms"]
+__all__ = ["Fill", "Numbers", "derive_key", "mix", "neuron_keys", "normals", "step_key", "step_keys", "uniforms"]
 
+#: Writes what `normals` returns for keys `neuron_keys(key, 0, n)` and steps 2j, 2j + 1 into an array (2, n).
+Fill = Callable[[int, int, np.ndarray], None]
+
+_BLOCK: Final = 1 << 15  # numbers made at once: they stay in the cache
 _MASK: Final = (1 << 64) - 1
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _M1: Final = 0xBF58476D1CE4E5B9
@@ -68,9 +73,11 @@ def step_keys(key: int, k0: int, k1: int) -> np.ndarray:
 def uniforms(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:
     """Return numbers in (0, 1) for steps k0..k1-1 and each neuron key, shape (k1 - k0, len(keys))."""
     out = np.empty((k1 - k0, len(keys)))
-    for k in range(k0, k1):
-        h = _mix_array(keys + np.uint64(step_key(key, k)))
-        out[k - k0] = ((h >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    steps = step_keys(key, k0, k1)[:, None]
+    rows = max(1, _BLOCK // max(len(keys), 1))
+    for a in range(0, k1 - k0, rows):
+        h = _mix_array(keys + steps[a : a + rows])
+        out[a : a + rows] = ((h >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
     return out
 
 
@@ -93,6 +100,39 @@ def normals(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:
         if k0 <= 2 * j + 1 < k1:
             out[2 * j + 1 - k0] = r * np.where(swap, c, s)
     return out
+
+
+@final
+class Numbers:
+    """The random numbers of one use, in the order in which they are asked for; Gaussian ones by `normals`.
+
+    NumPy's generator takes ten times as long for those as the compiled `fill`, which writes the same bits.
+
+    >>> Numbers(1).standard_normal(3) == Numbers(1).standard_normal(3)
+    array([ True,  True,  True])
+    """
+
+    def __init__(self, key: int, fill: Fill | None = None) -> None:
+        self._key, self._fill, self._asked = key, fill or _fill, 0
+        rng = np.random.Generator(np.random.Philox(key=key))
+        self.random, self.standard_exponential, self.standard_gamma = (
+            rng.random,
+            rng.standard_exponential,
+            rng.standard_gamma,
+        )
+
+    def standard_normal(self, n: int) -> np.ndarray:
+        """Return n Gaussian numbers of mean 0 and variance 1."""
+        out = np.empty((2, -(-n // 2)))
+        self._fill(self._key, self._asked, out)
+        self._asked += 1
+        return out.reshape(-1)[:n]
+
+
+def _fill(key: int, j: int, out: np.ndarray) -> None:
+    for lo in range(0, out.shape[1], _BLOCK):
+        hi = min(lo + _BLOCK, out.shape[1])
+        out[:, lo:hi] = normals(key, neuron_keys(key, lo, hi), 2 * j, 2 * j + 2)
 
 
 # Shared with the compiled version, so that both round alike. The polynomials are those of FDLIBM's e_log.c,

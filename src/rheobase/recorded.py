@@ -14,9 +14,10 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.frames import is_recording
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.stream import Stored, check_target
+from rheobase.engines.stream import Stored, check_same_run, check_target
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.network import Network
@@ -75,10 +76,25 @@ def load(path: str | os.PathLike[str], salvage: bool = False) -> Run | NetworkRu
 
 
 def open_recording(
-    path: Path, net: Network | None = None, resume: Callable[[Any, int | None, bool], NetworkRun] | None = None
+    path: Path, net: Network, resume: Callable[[Any, int | None, bool], NetworkRun], state: Snapshot
 ) -> NetworkRun:
-    """Return the run whose recording has just been written, and what carries it on."""
-    return replace(as_run(Stored(path)), network=net, _resume=resume)
+    """Return the run whose recording this is, up to a snapshot, and what carries it on.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is not of this network, or does not reach the snapshot.
+    """
+    stored = Stored(path, k=state.k)
+    check_same_run(stored, net, state.engine.dt, state.seed)
+    stored.final = {(n, s): state.arrays[f"state {n} {s}"].astype(float) for n, s in _final(net)}
+    return replace(as_run(stored), network=net, _resume=resume, _state=state)
+
+
+def _final(net: Network) -> Iterator[tuple[str, str]]:
+    for name, part in net.populations.items():
+        if isinstance(part.model, Neuron):
+            yield from ((name, s) for s in part.model.states)
 
 
 def as_run(stored: Stored) -> NetworkRun:

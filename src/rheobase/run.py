@@ -15,6 +15,8 @@ import numpy as np
 
 from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError, NotRecorded, nearest
+from rheobase.formats.content import Content, Group
+from rheobase.formats.convertible import Convertible
 from rheobase.model.neuron import Neuron
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ __all__ = ["NetworkRun", "Run", "read_run"]
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class Run:
+class Run(Convertible):
     """Spikes and traces of a simulation, with the account of how they were computed.
 
     Attributes
@@ -179,6 +181,12 @@ class Run:
             {"population": self.model.name, "neuron": self.spikes.neurons, "time": self.spikes.times}
         )
 
+    def content(self) -> Content:
+        return Content((_group(self.model.name, self),), self.until, self._about())
+
+    def _about(self) -> dict[str, Any]:
+        return {"engine": self.engine, "method": self.method, "order": self.order, "seed": self.seed}
+
     def save(self, path: str | Path) -> Path:
         """Write everything to one file (``.npz``: arrays and JSON, no pickles); `load` reads it back."""
         path = Path(path)
@@ -230,7 +238,7 @@ class Run:
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
-class NetworkRun:
+class NetworkRun(Convertible):
     """A run of a network: a `Run` for each population, ``run["E"]``, and all spikes together.
 
     Attributes
@@ -283,6 +291,8 @@ class NetworkRun:
     def checkpoint(self, path: str | Path) -> Path:
         """Write all that is needed to go on bit for bit (``.npz``); `rheobase.restore` reads it, `resume` goes on.
 
+        Of a run that was recorded into a file it names that file, in which the run goes on.
+
         Raises
         ------
         InputError
@@ -290,14 +300,9 @@ class NetworkRun:
         """
         from rheobase.engines.checkpoint import write_snapshot
 
-        if self.path is not None:
-            raise InputError(
-                f"a run that was recorded into a file has no checkpoint: {self.path}; run without record_to=, or go on"
-                " by run.resume(until=) in the same process"
-            )
         if self._state is None or self.network is None:
             raise InputError(self._why_not())
-        return write_snapshot(self._state, self.network, path)
+        return write_snapshot(self._state, self.network, path, self.path)
 
     def _why_not(self) -> str:
         """Return why the run does not go on."""
@@ -339,6 +344,10 @@ class NetworkRun:
             raise NotRecorded(f"a run that was read from a file holds no synapses: {self.path}")
         known = {p.name: p for p in self.network.projections}
         found = known.get(projection) if isinstance(projection, str) else projection
+        mine = self.network.projections
+        if not isinstance(projection, str) and found not in mine:  # of the network that this one was made of
+            at = getattr(projection, "index", len(mine))
+            found = mine[at] if at < len(mine) and mine[at].name == projection.name else found
         if found not in self.network.projections:
             name = getattr(projection, "name", projection)
             raise NotRecorded(
@@ -420,11 +429,27 @@ class NetworkRun:
         ]
         return pandas.concat(parts, ignore_index=True).sort_values("time", kind="stable", ignore_index=True)
 
+    def content(self) -> Content:
+        about = {"engine": self.engine, "seed": self.seed, "network": "network"}
+        return Content(tuple(_group(name, p) for name, p in self.populations.items()), self.until, about)
+
     def __repr__(self) -> str:
         rates = ", ".join(f"{name} {rate:.3g} Hz" for name, rate in self.rate().items()) if self.until else "no steps"
         took = ", ".join(f"{k} {v:.3g} s" for k, v in self.seconds.items() if v > 0)
         head = f"Run of a network: {self.n} neurons, {self.until:g} ms; {rates}"
         return f"{head}\n  engine {self.engine}; seed {self.seed}; {took}"
+
+
+def _group(name: str, of: Run | Spikes) -> Group:
+    """Return a population as plain arrays."""
+    none = np.empty(0)
+    if isinstance(of, Spikes):
+        return Group(name, of.n, of.times, of.neurons, of.kept, none, {}, {}, none.astype(np.int64))
+    s, traces = of.spikes, dict(of.traces)
+    whose = np.arange(of.n) if of.recorded is None else of.recorded
+    if of.reduced:
+        whose = whose[:0]
+    return Group(name, of.n, s.times, s.neurons, s.kept, of.t, traces, {k: of.model.unit(k) for k in traces}, whose)
 
 
 def read_run(path: str | Path) -> Run:

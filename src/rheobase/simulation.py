@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
@@ -18,14 +17,13 @@ from rheobase.run import NetworkRun, Run
 from rheobase.units import to_number
 
 if TYPE_CHECKING:  # what one neuron on a grid does not need is imported where it is used: a first run is waited for
-    from rheobase.engines.checkpoint import Snapshot
     from rheobase.engines.exact import Exact
     from rheobase.engines.markov_run import MarkovRun
-    from rheobase.engines.spikes import Spikes
     from rheobase.model.markov import MarkovNeuron
     from rheobase.network.network import Network
+    from rheobase.runs import NetworkRuns
 
-__all__ = ["restore", "simulate"]
+__all__ = ["simulate"]
 
 _FEW = 2_000_000  # values of traces that are recorded without being asked for: 16 MB
 
@@ -39,7 +37,9 @@ class Engine(Protocol):
 
 
 @overload
-def simulate(model: Network, until: Any = None, **options: Any) -> NetworkRun: ...
+def simulate(model: Network, until: Any = None, *, batch: Mapping[str, Any], **options: Any) -> NetworkRuns: ...
+@overload
+def simulate(model: Network, until: Any = None, *, batch: None = None, **options: Any) -> NetworkRun: ...
 @overload
 def simulate(model: MarkovNeuron, until: Any = None, **options: Any) -> MarkovRun: ...
 @overload
@@ -59,8 +59,9 @@ def simulate(
     overwrite: bool = False,
     n: int | None = None,
     progress: bool = False,
+    batch: Mapping[str, Any] | None = None,
     **given: Any,
-) -> Run | NetworkRun | MarkovRun:
+) -> Run | NetworkRun | NetworkRuns | MarkovRun:
     """Return the `Run` of a neuron, of many at once, or of a network.
 
     Parameters
@@ -93,7 +94,10 @@ def simulate(
         How many equal neurons (for noise); arrays among the values set it too.
     progress : bool
         Of a network: show a bar with the time left.
-    **given
+    batch : mapping, optional
+        Of a network: names as `Network.replace` takes them, each with a list of values, one a run; or ``"seed"``. The
+        result is a `NetworkRuns`, in which each run has the bits of a run alone. What joins the neurons is built once,
+        where it does not change. (Of neurons, arrays of values do the same.)
         Inputs (numbers, arrays with one value a neuron, stimuli such as `step`), spikes at a port
         (`spikes`, `poisson`, or a list of times), other values of parameters, initial values of states.
 
@@ -147,11 +151,18 @@ def simulate(
                 " or rb.Exact()"
             )
         from rheobase.engines.request import read_recordings
+        from rheobase.running import batch_network, run_alone, stream_network
 
         recordings = read_recordings(model, record, record_every, record_neurons, end)
+        if batch is not None:
+            if record_to is not None:
+                raise InputError("batch= and record_to= do not go together; run one after the other, each into a file")
+            return batch_network(model, end, chosen, int(seed), recordings, progress, batch)
         if record_to is None:
-            return _run_network(model, end, chosen, int(seed), recordings, progress=progress)
-        return _stream_network(model, end, chosen, int(seed), recordings, progress, record_to, overwrite)
+            return run_alone(model, end, chosen, int(seed), recordings, progress=progress)
+        return stream_network(model, end, chosen, int(seed), recordings, progress, record_to, overwrite)
+    if batch is not None:
+        raise InputError("batch= is for networks; of neurons give arrays of values, which makes one neuron of each")
     if record_to is not None:
         raise InputError("record_to= streams the run of a network; of neurons, write run.save(path) after the run")
     population = prepare(model, given, int(seed), None if n is None else int(n))
@@ -203,127 +214,6 @@ def _exact() -> type[Exact]:
     from rheobase.engines.exact import Exact
 
     return Exact
-
-
-def _stream_network(
-    net: Network,
-    until: float,
-    engine: Clock | Exact,
-    seed: int,
-    recordings: Mapping[str, Recording],
-    progress: bool,
-    path: Any,
-    overwrite: bool,
-    start: Snapshot | None = None,
-) -> NetworkRun:
-    """Return the run of a network as it is in the file that it was recorded into."""
-    from rheobase.engines.network import run_network
-    from rheobase.engines.stream import Stream
-    from rheobase.recorded import open_recording
-
-    if not isinstance(engine, Clock):
-        raise InputError("record_to= goes with rb.Clock(); Exact keeps what it records in memory")
-    behind = None if start is None else start.k
-    stream = Stream(path, net, recordings, engine.dt, until, seed, overwrite, behind)
-    _, snapshot = run_network(net, engine, until, recordings, seed, start, progress, stream)
-    if snapshot.k < steps_until(until, engine.dt):
-        warnings.warn(
-            f"interrupted at {snapshot.k * engine.dt:g} ms; {stream.path} holds all until then, and"
-            " run.resume(until=...) goes on from there",
-            stacklevel=3,
-        )
-
-    def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
-        end = to_number(until, "ms", "until")
-        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
-        return _stream_network(net, end, chosen, seed, recordings, progress, stream.path, False, snapshot)
-
-    return open_recording(stream.path, net, go_on)
-
-
-def _run_network(
-    net: Network,
-    until: float,
-    engine: Clock | Exact,
-    seed: int,
-    recordings: Mapping[str, Recording],
-    start: Snapshot | None = None,
-    progress: bool = False,
-) -> NetworkRun:
-    """Return the run of a network, from the beginning or from a snapshot on."""
-    snapshot = None
-    if isinstance(engine, Clock):  # Exact does not go on from a snapshot yet
-        from rheobase.engines.network import run_network
-
-        results, snapshot = run_network(net, engine, until, recordings, seed, start, progress)
-        reached = steps_until(until, engine.dt) * engine.dt
-        if snapshot.k * engine.dt < reached:
-            reached = snapshot.k * engine.dt
-            warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
-    else:
-        from rheobase.engines.exact_network import run_exact_network
-        from rheobase.engines.record import check_exact, trim
-
-        check_exact(recordings)
-        results = run_exact_network(net, engine, until, recordings, seed)
-        results, reached = {name: trim(r, recordings[name]) for name, r in results.items()}, until
-    runs: dict[str, Run | Spikes] = {}
-    offsets, at = {}, 0
-    for name, part in net.populations.items():
-        offsets[name], at = at, at + part.n
-        r = results[name]
-        if not isinstance(part.model, Neuron):
-            runs[name] = r.spikes
-            continue
-        runs[name] = Run(
-            part.model,
-            part.n,
-            False,
-            reached,
-            seed,
-            r.spikes,
-            r.t,
-            r.traces,
-            r.final,
-            r.engine,
-            r.method,
-            r.order,
-            r.seconds,
-            r.values,
-            recordings[name].neurons,
-            recordings[name].reduce,
-        )
-
-    def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
-        end = to_number(until, "ms", "until")
-        assert isinstance(engine, Clock)
-        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
-        return _run_network(net, end, chosen, seed, recordings, snapshot, progress)
-
-    first = next(r for r in runs.values() if isinstance(r, Run))
-    resume = None if snapshot is None else go_on
-    return NetworkRun(runs, offsets, reached, seed, first.engine, first.seconds, net, snapshot, resume)
-
-
-def restore(path: Any, net: Network) -> NetworkRun:
-    """Return the run that `NetworkRun.checkpoint` wrote; its `resume` goes on bit for bit.
-
-    Parameters
-    ----------
-    path : str or Path
-    net : Network
-        The same network, described again: a checkpoint holds its state, not its rows and rules.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, truncated or something else, or was written for another network.
-    """
-    from rheobase.engines.checkpoint import read_snapshot
-
-    snapshot = read_snapshot(path, net)
-    until = snapshot.k * snapshot.engine.dt
-    return _run_network(net, until, snapshot.engine, snapshot.seed, snapshot.recordings, snapshot)
 
 
 def _is_count(value: Any, low: int) -> bool:

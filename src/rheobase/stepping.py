@@ -137,7 +137,7 @@ class Live:
             call[f"_hits_{port}"] = np.tile(np.arange(n), len(weights))
             call[f"_weights_{port}"] = np.concatenate([*weights, np.empty(0)])
             call[f"_edges_{port}"] = np.array([0, n * len(weights)])
-        flags = np.zeros(n + -n % 8, dtype=np.bool_)
+        flags = np.zeros(n + -n % 64, dtype=np.bool_)
         fired = flags[:n]
         out = np.empty(n, dtype=np.int64)
         none = np.empty(0, dtype=np.int64)

@@ -255,3 +255,97 @@ def test_hodgkin_huxley(name: str) -> None:
     _check_trace(case, "v", run.v, 1.0, 1e-6 if "exponential" in name else 1e-5, skip=0.0)
     if case["inputs"]:
         _check_trace(case, "ge", run.g_e, 1e3, 1e-8)
+
+
+# ------------------------------------------------------------------ networks
+def _recurrent(case: dict[str, Any], cell: rb.Neuron, unit: float) -> rb.Network:
+    """Return a case's 40 neurons, joined at the ports exc and inh; a spike takes one step to the next neuron."""
+    net = rb.Network()
+    E = net.add("E", case["N"], cell, v=np.array(case["initial"]["v"]))
+    links, rows = np.array(case["connections"]), np.array(case["connection_on_pre"])
+    assert np.all(links[:, 3] == 0)
+    for port, row in (("exc", "ge += w*unit"), ("inh", "gi += w*unit")):
+        mine = links[rows == row]
+        pairs = (mine[:, 0].astype(int), mine[:, 1].astype(int))
+        net.connect(E, E, to=port, pairs=pairs, weight=mine[:, 2] * unit, delay=case["dt_ms"])
+    return net
+
+
+def _check_network(case: dict[str, Any], run: rb.NetworkRun, states: dict[str, tuple[str, float]]) -> None:
+    """Compare with Brian2, which stamps a spike with the start of its step."""
+    for i, expected in enumerate(case["spikes"]):
+        ours = run["E"].spikes[i] - case["dt_ms"]
+        np.testing.assert_allclose(ours[ours <= case["T_ms"] - case["dt_ms"] + 1e-9], expected, rtol=0, atol=1e-9)
+    for theirs, (ours_named, rtol) in states.items():
+        _check_trace(case, theirs, run["E"][ours_named], 1.0, rtol)
+
+
+def test_every_network_has_its_test() -> None:
+    assert {i for i, c in CASES.items() if c["connections"]} == {"cuba40_delay0", "coba40_exponential_euler"}
+
+
+def test_recurrent_current_based_network() -> None:
+    """CUBA without delays: in Brian2 a spike acts at the end of its step, behind the threshold.
+
+    Here it comes one step later, so each arrival brings what its jump has become by then: g*exp(-dt/tau_g), and what
+    that has added to v.
+    """
+    case = CASES["cuba40_delay0"]
+    h = case["dt_ms"]
+    late = {f"{what}_{p}": x for p, tau in (("e", 5.0), ("i", 10.0)) for what, x in _jump(tau, 20.0, h).items()}
+    cell = rb.Neuron(
+        evolve="tau_m dv/dt = E_L - v + g_e + g_i\ntau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i",
+        receive={
+            "exc": "g_e <- g_e + left_e*w_i; v <- v + gone_e*w_i",
+            "inh": "g_i <- g_i + left_i*w_i; v <- v + gone_i*w_i",
+        },
+        threshold="v > theta",
+        reset="v <- v_r",
+        refractory=5.0 - h,  # Brian2 counts from the start of the step
+        **{"tau_m": 20.0, "tau_e": 5.0, "tau_i": 10.0, "E_L": -49.0, "theta": -50.0, "v_r": -60.0},
+        **late,
+        g_e=0,
+        g_i=0,
+    )
+    run = rb.simulate(_recurrent(case, cell, 1.0), case["T_ms"], engine=rb.Clock(h), seed=1, record={"E": "v"})
+    _check_network(case, run, {"v": ("v", 1e-9)})
+
+
+def _jump(tau: float, tau_m: float, h: float) -> dict[str, float]:
+    """Return what a jump of 1 in g is after h, and what it has added to v (for tau_m dv/dt = -v + g)."""
+    left = np.exp(-h / tau)
+    return {"left": left, "gone": tau / (tau - tau_m) * (left - np.exp(-h / tau_m))}
+
+
+def test_recurrent_conductance_based_network() -> None:
+    """COBA without delays, by exponential Euler: the spike of a step is in the conductances that hold in the next.
+
+    The states q, p_e and p_i are v, g_e and g_i of the step before (they follow within less than a step). An arrival,
+    one step late, adds to p and does the step of v anew.
+    """
+    case = CASES["coba40_exponential_euler"]
+    h, p = case["dt_ms"], {"g_L": 10.0, "E_L": -60.0, "E_e": 0.0, "E_i": -80.0, "I": 150.0, "C": 200.0}
+    g, rest = "(g_L + p_e + p_i)", "(g_L*E_L + p_e*E_e + p_i*E_i + I)"
+    step = f"v <- {rest}/{g} + (q - {rest}/{g})*exp(-h*{g}/C)"
+    cell = rb.Neuron(
+        evolve="C dv/dt = g_L*(E_L - v) + g_e*(E_e - v) + g_i*(E_i - v) + I\n"
+        "tau_e dg_e/dt = -g_e\ntau_i dg_i/dt = -g_i\n"
+        "quick dq/dt = v - q\nquick dp_e/dt = g_e - p_e\nquick dp_i/dt = g_i - p_i",
+        receive={
+            "exc": f"p_e <- p_e + w_i; g_e <- g_e + w_i*exp(-h/tau_e); {step}",
+            "inh": f"p_i <- p_i + w_i; g_i <- g_i + w_i*exp(-h/tau_i); {step}",
+        },
+        threshold="v > theta",
+        reset="v <- v_r",
+        refractory=5.0 - h,
+        **{"tau_e": 5.0, "tau_i": 10.0, "theta": -50.0, "v_r": -60.0, "quick": h / 1000, "h": h},
+        **p,
+        g_e=0,
+        g_i=0,
+        q=0,
+        p_e=0,
+        p_i=0,
+    )
+    engine = rb.Clock(h, "exponential euler")
+    run = rb.simulate(_recurrent(case, cell, 1.0), case["T_ms"], engine=engine, seed=1, record={"E": "v"})
+    _check_network(case, run, {"v": ("v", 1e-9)})

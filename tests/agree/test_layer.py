@@ -10,7 +10,7 @@ import torch
 
 import rheobase as rb
 from rheobase import learn
-from rheobase.emit import layer_loop
+from rheobase.emit import layer_modules
 from rheobase.emit.source import load_module
 
 SURROGATES = [
@@ -108,8 +108,8 @@ def assert_close(a, b, rtol):
 @pytest.fixture
 def printed(monkeypatch):
     """Run the printed loops as plain Python: what is derived and printed is checked without compiling it."""
-    monkeypatch.setattr(layer_loop, "compiled_module", lambda path, *_: load_module(path))
-    monkeypatch.setattr(layer_loop, "_known", {})
+    monkeypatch.setattr(layer_modules, "compiled_module", lambda path, *_: load_module(path))
+    monkeypatch.setattr(layer_modules, "_known", {})
 
 
 @pytest.mark.parametrize("i", range(len(MODELS)), ids=lambda i: MODELS[i][0].name)

@@ -378,3 +378,123 @@ def test_a_reward_must_be_one() -> None:
     connect(synapse=rb.stdp(w_max=0.4))
     with pytest.raises(rb.InputError, match=r"a weight of 0.5 is above the bound w <= w_max = 0.4"):
         rb.simulate(net, until=1)
+
+
+# ------------------------------------------------------------------ what differs between synapses
+AMOUNTS = np.array([0.1, 0.2, 0.1, 0.25, 0.3])
+
+
+@pytest.mark.parametrize("until", [60, 2500])  # as plain Python, compiled
+@pytest.mark.parametrize(
+    "synapse",
+    [
+        rb.stdp(A_plus=AMOUNTS, tau_plus=100 * AMOUNTS, w_max=30 + AMOUNTS),
+        rb.reward_stdp(
+            AMOUNTS / 100, 0.001, tau_c=[1000, 300, 300, 500, 700], w_max=1000.0, D=AMOUNTS / 10
+        ),  # coupled states
+        rb.tsodyks_markram(U=AMOUNTS, tau_facil=1000 * AMOUNTS),
+    ],
+    ids=lambda s: s.name,
+)
+def test_arrays_of_values_are_synapses_of_their_own(synapse: rb.Synapse, until: float) -> None:
+    """Five synapses that differ: in one projection, and each in one."""
+    more: dict[str, Any] = {"reward": ([30.0, 50.0], [0.1, 0.2])} if synapse.rows.receive["on_reward"] else {}
+
+    def ends() -> tuple[rb.Network, Any, Any]:
+        net = rb.Network()
+        return net, net.add("source", 5, rb.poisson("50 Hz")), net.add("E", 5, rb.LIF(), I=0)
+
+    how = {"one_to_one": True, "weight": 20.0, "delay": 1.0} | more
+    net, source, E = ends()
+    made = net.connect(source, E, synapse=synapse, **how)
+    together = rb.simulate(net, until=until, dt=0.1, seed=3)
+    apart, source, E = ends()
+    each = {**synapse.parameters, **synapse.initial}
+    for i in range(5):
+        own = synapse.replace(**{n: float(q.value[i]) for n, q in each.items() if q.varies})  # type: ignore[index]
+        apart.connect(source[[i]], E[[i]], synapse=own, name=f"s{i}", **how)
+    alone = rb.simulate(apart, until=until, dt=0.1, seed=3)
+    assert np.array_equal(together.spikes.times, alone.spikes.times)
+    for state in synapse.states:
+        want = [alone.weights(f"s{i}", state)[0] for i in range(5)]
+        assert np.allclose(together.weights(made, state), want, rtol=1e-13, atol=0), state
+    if "A_plus" in synapse.parameters:
+        assert np.array_equal(together.weights(made, "A_plus"), synapse.parameters["A_plus"].value)
+        assert len({*together.weights(made)}) > 2
+
+
+def differing() -> rb.Network:
+    net = rb.Network()
+    source, E = net.add("source", 40, rb.poisson("50 Hz")), net.add("E", 60, rb.LIF(), I=0.1)
+    rule = rb.stdp(A_plus=rb.uniform(0, 0.3), tau_minus=rb.normal("20 ms", "5 ms", low="2 ms"), w_max="2 mV")
+    net.connect(source, E, p=0.5, weight=1, delay=1, synapse=rule, name="drawn", normalise=("12 mV", "20 ms"))
+    given = rb.reward_stdp(A_plus=np.linspace(0, 1, 3600), tau_c=np.repeat([100.0, 1000.0], 1800), w_max="2 mV")
+    net.connect(E, E, all_to_all=True, weight=0.01, delay=1, synapse=given, name="given", reward=source)
+    return net
+
+
+def test_drawn_values_and_sums_do_not_depend_on_threads_or_pieces(tmp_path: Path) -> None:
+    def run(until: float, threads: int = 1) -> rb.NetworkRun:
+        return rb.simulate(differing(), until=until, engine=rb.Clock(threads=threads), seed=3, record=False)
+
+    whole = run(100)
+    drawn = whole.weights("drawn", "A_plus")
+    assert drawn.min() >= 0
+    assert drawn.max() <= 0.3
+    assert np.std(drawn) == pytest.approx(0.3 / np.sqrt(12), rel=0.1)
+    assert np.array_equal(whole.weights("given", "A_plus"), np.linspace(0, 1, 3600))
+    file = run(37.5).checkpoint(tmp_path / "x")
+    for other in (run(100, 2), run(20).resume(until=41).resume(until=100), rb.restore(file, differing()).resume(100)):
+        for name in ("drawn", "given"):
+            for state in ("w", "x", "A_plus"):
+                assert np.array_equal(whole.weights(name, state), other.weights(name, state)), (name, state)
+    post = differing().projections[0].synapses(3).post
+    assert np.bincount(post, weights=whole.weights("drawn")) == pytest.approx(12.0)  # 100 ms is a multiple of 20
+    assert not np.allclose(np.bincount(post, weights=run(109).weights("drawn")), 12.0, rtol=1e-6)
+
+
+def test_weights_brought_to_a_sum_are_those_of_a_loop() -> None:
+    """One target, two synapses; every 10 ms the weights are divided by their sum, from t = 0 on."""
+    rule = rb.Synapse(on_pre="w <- w + 1")
+    net = rb.Network()
+    source, E = net.add("source", 2, rb.spikes([[3.0, 12.0], [22.0]])), net.add("E", 1, rb.LIF(theta=1e9), I=0)
+    net.connect(source, E, all_to_all=True, weight=[3, 1], delay=1, synapse=rule, name="s", normalise=(2, 10))
+    w = np.array([1.5, 0.5])
+    w = (w + [1, 0]) / 1.5
+    w = (w + [1, 0]) / 1.5
+    assert np.allclose(rb.simulate(net, until=29).weights("s"), w + [0, 1], rtol=1e-15)
+    assert np.allclose(rb.simulate(net, until=30).weights("s"), (w + [0, 1]) / 1.5, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"normalise": 3}, r"must be \(total, every\)"),
+        ({"normalise": (-1, 10)}, "must be positive"),
+        ({"normalise": ([1, 2], 10)}, "one number or 3, one a target neuron"),
+        ({"normalise": (1, 0)}, "every = 0 ms is not positive"),
+        ({"normalise": (1, 10), "synapse": None}, "the synapses are static"),
+        ({"normalise": (1, 10), "synapse": rb.reward_stdp(), "reward": ([1.0], [1.0])}, "has dw/dt"),
+        ({"synapse": rb.stdp(A_plus=[1.0, 2.0])}, "A_plus of STDP has 2 values, but there are 9 synapses"),
+        ({"synapse": rb.stdp(A_plus=[1.0] * 9), "all_to_all": False, "p": 0.5}, "A_plus of STDP is an array, but"),
+    ],
+)
+def test_what_differs_must_fit(how: dict[str, Any], message: str) -> None:
+    net = rb.Network()
+    E = net.add("E", 3, rb.LIF(), I=0)
+    with pytest.raises(rb.InputError, match=message):
+        net.connect(E, E, **({"all_to_all": True, "weight": 1, "delay": 1, "synapse": rb.stdp()} | how))
+
+
+def test_what_differs_is_checked_when_it_is_built() -> None:
+    net = rb.Network()
+    E = net.add("E", 3, rb.LIF(), I=0)
+    how: dict[str, Any] = {"all_to_all": True, "weight": 1, "delay": 1, "name": "s"}
+    net.connect(E, E, synapse=rb.stdp(w_max=[2, 2, 2, 2, 0.5, 2, 2, 2, 2]), **how)
+    with pytest.raises(rb.InputError, match=r"a weight of 1 is above the bound w <= w_max = 0\.5"):
+        rb.simulate(net, until=1)
+    net = rb.Network()
+    E = net.add("E", 3, rb.LIF(), I=0)
+    net.connect(E, E, synapse=rb.stdp(), normalise=(1, 0.25), **how)
+    with pytest.raises(rb.InputError, match=r"0.25 ms is not a whole number of steps of 0.1 ms"):
+        rb.simulate(net, until=1)

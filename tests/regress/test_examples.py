@@ -25,11 +25,8 @@ def test_the_examples_are_there():
     assert len(EXAMPLES) >= 14
 
 
-SLOW = {
-    "12_digits_surrogate",  # trains
-    "08_published_networks",  # seven networks of thousands of neurons; daily one of its figures
-    "10_relu_to_spikes",  # trains; daily its first figure
-}
+#: thousands of neurons, or training: minutes
+SLOW = {"08_published_networks", "09_digits_stdp", "10_relu_to_spikes", "12_digits_surrogate"}
 
 
 @pytest.mark.parametrize(

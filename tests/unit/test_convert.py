@@ -300,17 +300,17 @@ def test_a_loader_with_labels_and_the_bill(tmp_path):
 
 
 def test_tuning_is_for_labels_and_told():
-    x = torch.rand(600, 4)
+    x = torch.rand(500, 4)
     y = (x[:, 0] + x[:, 1] > 1).long()
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     other, plain = learn.convert(net, (x, y), steps=4, tune=0)
-    snn, tuned = learn.convert(net, (x, y), steps=4)
-    again, _ = learn.convert(net, (x, y), steps=4)
-    assert not any("trained" in n for n in plain.notes if "threshold" not in n)
-    assert any("weights were trained, 10 epochs on the 600" in n for n in tuned.notes)
+    snn, tuned = learn.convert(net, (x, y), steps=4, correct="none")
+    assert not any("weights were trained" in n for n in plain.notes)
+    assert any("weights were trained, 10 epochs on the 500" in n for n in tuned.notes)
     assert functional.cross_entropy(snn(x), y) < functional.cross_entropy(other(x), y)  # it was not trained at all
-    assert torch.equal(snn(x), again(x))
-    _, few = learn.convert(net, (x[:100], y[:100]), steps=4)
+    once, again = (learn.convert(net, (x, y), steps=4, tune=1, correct="none")[0] for _ in range(2))
+    assert torch.equal(once(x), again(x))
+    _, few = learn.convert(net, (x[:100], y[:100]), steps=4, threshold="max", correct="none")
     assert not any("weights were trained" in n for n in few.notes)
 
 

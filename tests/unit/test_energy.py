@@ -72,7 +72,7 @@ def test_converted_network_and_its_relu_network():
     snn, report = learn.convert(net, x, steps=10)
     account = learn.energy(snn, x)
     first, neurons, last = account.entries
-    spikes = float(next(iter(snn.record(x).values())).sum()) / 20
+    spikes = float(next(iter(snn.record(x).values())).detach().sum()) / 20
     assert first.mac == 32  # the held input is multiplied once
     assert neurons.spikes == pytest.approx(spikes)
     assert neurons.updates == 80

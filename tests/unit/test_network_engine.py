@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 
 import rheobase as rb
+from rheobase.engines.noise import fill_run
+from rheobase.engines.precision import settle
 from rheobase.engines.queue import SpikeLog
-from rheobase.engines.sorting import arrange, place
+from rheobase.engines.sorting import MANY, arrange, per_word, target_type
 from rheobase.engines.threads import Team, cut, share
+from rheobase.random import Numbers
 
 
 def pair(n: int = 200, **how: object) -> rb.Network:
@@ -56,18 +60,74 @@ def test_a_team_runs_each_share_once_and_keeps_the_quicker_way():
     team.close()
 
 
-def test_the_two_ways_to_sort_agree():
+@pytest.mark.parametrize(("kind", "width"), [(np.float32, 50), (np.float64, 50), (np.float32, 70_001), (None, 50)])
+def test_a_cell_holds_its_weights_then_its_targets(kind: type | None, width: int):
     rng = np.random.default_rng(2)
-    m, shape, bounds = 500, (20, 3), cut(50, 2)
-    pre, post, column = rng.integers(0, 20, m), rng.integers(0, 50, m), rng.integers(0, 3, m)
-    weight = rng.random(m)
-    start, target, out = arrange(pre, post, column, weight, bounds, shape, 0)
-    part = np.repeat([0, 1], np.diff(bounds))
-    flat, to, w = np.zeros(2 * 20 * 3 + 1, dtype=np.int64), np.empty_like(target), np.empty_like(weight)
-    place(pre, post, column, weight, bounds, part, 20, 3, flat, to, w)
-    assert np.array_equal(to, target)
-    assert np.array_equal(w, out)
-    assert np.array_equal(flat[1:].reshape(2, 20, 3), start[:, :, 1:])
+    m, (sources, columns), bounds = 900, (20, 3), cut(2 * width, 2)
+    pre, post, column = rng.integers(0, sources, m), rng.integers(0, 2 * width, m), rng.integers(0, columns, m)
+    weight = np.empty(0, dtype=np.float32) if kind is None else rng.random(m).astype(kind)
+    start, items = arrange(pre, post, column, weight, bounds, (sources, columns), 0)
+    compiled = arrange(pre, post, column, weight, bounds, (sources, columns), MANY + 1)
+    assert np.array_equal(start, compiled[0])
+    assert items.tobytes() == compiled[1].tobytes()
+    narrow = target_type(bounds)
+    k = 0 if kind is None else per_word(kind, narrow)
+    targets, part = items.view(narrow), np.searchsorted(bounds, post, side="right") - 1
+    for p, i, j in itertools.product(range(2), range(sources), range(columns)):
+        begin, end = int(start[p, i, j]), int(start[p, i, j + 1])
+        n = k * (end - begin) // (k + 1) if k else end - begin
+        mine = (part == p) & (pre == i) & (column == j)
+        at = k * (begin + n) if k else begin
+        assert np.array_equal(targets[at : at + n], (post - bounds[p])[mine])
+        if k:
+            assert np.array_equal(items[begin : begin + n], weight[mine])
+
+
+def test_compiled_gaussian_numbers_are_the_plain_ones():
+    plain, quick = Numbers(5), Numbers(5, fill_run)
+    for n in (1, 2, 7, 70_001):
+        assert np.array_equal(plain.standard_normal(n), quick.standard_normal(n))
+
+
+def sparse(weight: object, degree: int) -> rb.Network:
+    net = rb.Network()
+    cells = net.add("E", 400, rb.CUBA(), v=rb.uniform("-60 mV", "-50 mV"))
+    net.connect(cells[:320], cells, to="exc", outdegree=degree, weight=weight, delay=rb.uniform(0.1, 2.0))
+    net.connect(cells[320:], cells, to="inh", outdegree=degree, weight="-9 mV", delay="0.1 ms")
+    return net
+
+
+@pytest.mark.parametrize("weight", ["1.62 mV", rb.normal("1.62 mV", "0.3 mV")])
+@pytest.mark.parametrize("precision", ["float64", "mixed"])
+def test_asking_all_neurons_or_those_that_receive_gives_the_same_bits(
+    monkeypatch: pytest.MonkeyPatch, weight: object, precision: str
+):
+    engine, found = rb.Clock(precision=precision), []
+    for few in (0.0, 1e9):
+        monkeypatch.setattr("rheobase.engines.groups.FEW", few)
+        run = rb.simulate(sparse(weight, 60), until=150, engine=engine, seed=3, record="v")
+        found.append((run.spikes.times, run.spikes.neurons, run["E"].v))
+    assert len(found[0][0]) > 100
+    assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_more_segments_than_are_gathered_at_once_are_delivered(monkeypatch: pytest.MonkeyPatch):
+    found = []
+    for heads in (1 << 14, 2):
+        monkeypatch.setattr("rheobase.engines.network._HEADS", heads)
+        found.append(rb.simulate(sparse("1.62 mV", 60), until=150, seed=3, record=False).spikes.times)
+    assert np.array_equal(*found)
+
+
+def test_the_run_says_which_precision_was_chosen():
+    net = sparse("1.62 mV", 60)
+    assert "precision='float64'" in repr(rb.simulate(net, until=5, seed=1, record=False))
+    big = rb.Network()
+    cells = big.add("E", 2000, rb.CUBA())
+    big.connect(cells, cells, to="exc", outdegree=600, weight="0.01 mV", delay="1 ms")
+    assert settle(big, rb.Clock()).precision == "mixed"
+    assert settle(big, rb.Clock(dt="0.01 ms")).precision == "float64"
+    assert "precision='mixed'" in repr(rb.simulate(big, until=5, seed=1, record=False))
 
 
 def test_forecast_counts_without_building():

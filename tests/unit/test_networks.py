@@ -245,3 +245,55 @@ class TestSparseBrain:
     def test_bad_numbers_are_named(self, options, words):
         with pytest.raises(InputError, match=words):
             sparse_brain(**options)
+
+
+class TestDiehlCook:
+    IMAGES = np.array([[1.0, 0.0, 0.5, 0.0], [0.0, 1.0, 0.0, 1.0]])
+
+    def test_images_are_shown_one_after_the_other_with_a_pause(self):
+        net = rb.networks.diehl_cook(self.IMAGES, n=5, present=300, rest=100, rate="200 Hz")
+        run = rb.simulate(net, until=800, dt=0.5, seed=1, record=False)
+        spikes = run["input"]
+        counts = np.zeros((4, 4), dtype=int)
+        np.add.at(counts, ((spikes.times / 200).astype(int), spikes.neurons), 1)
+        shown = np.array([np.histogram(spikes[i], [0, 300, 400, 700, 801])[0] for i in range(4)])
+        assert shown[:, [1, 3]].sum() == 0
+        expected = 0.3 * 200 * self.IMAGES.T
+        assert np.all(np.abs(shown[:, [0, 2]] - expected) < 5 * np.sqrt(expected + 1e-9) + 1e-6)
+
+    def test_it_learns_and_what_it_has_learned_can_be_held(self):
+        how = {"n": 5, "present": 100, "rest": 0, "rate": "300 Hz"}
+        images = np.repeat(np.tile(self.IMAGES, (10, 1)), 16, axis=1)
+        net = rb.networks.diehl_cook(images, **how, A_plus=0.1, total=20, delta="0.2 mV")
+        run = rb.simulate(net, until=2000, dt=0.5, seed=1, record=False)
+        weights, theta = run.weights("input to E"), run["E"].final["theta"]
+        assert np.allclose(weights.reshape(64, 5).sum(axis=0), 20)
+        assert theta == pytest.approx(0.2 * run["E"].spikes.count, rel=1e-3)
+        assert run["I"].spikes.count.sum() > 0
+        seen = images[:2] @ weights.reshape(64, 5)
+        first, second = seen.argmax(axis=1)
+        assert first != second  # each image has found a neuron
+        held = rb.networks.diehl_cook(images, **how, learn=False, weights=weights, theta=theta)
+        again = rb.simulate(held, until=500, dt=0.5, seed=2, record=False)
+        assert np.array_equal(again.weights("input to E"), weights)
+        assert np.allclose(again["E"].final["theta"], theta, rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("images", "how", "message"),
+        [
+            (np.ones(3), {}, r"shape \(3,\); give \(n_images, n_pixels\)"),
+            (np.ones((0, 3)), {}, r"shape \(0, 3\)"),
+            ([["a"]], {}, "must be an array of numbers"),
+            ([[1.0], [-1.0]], {}, "image 1 has a pixel that is negative"),
+            ([[1.0], [np.nan]], {}, "image 1 has a pixel that is negative or not finite"),
+            ([[1.0]], {"n": 1}, "n = 1 must be a whole number from 2"),
+            ([[1.0]], {"present": 0}, "present = 0 ms must be positive"),
+            ([[1.0]], {"rate": "-1 Hz"}, "rate = '-1 Hz' must be one rate from 0"),
+            ([[1.0]], {"total": -1}, "must be positive"),
+            ([[1.0]], {"weights": np.ones(3)}, "weight has 3 values, but there are 400 synapses"),
+            ([[1.0]], {"theta": np.ones(3)}, "theta has 3 values"),
+        ],
+    )
+    def test_what_cannot_be_is_named(self, images, how, message):
+        with pytest.raises(rb.InputError, match=message):
+            rb.networks.diehl_cook(images, **how)

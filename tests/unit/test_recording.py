@@ -203,7 +203,7 @@ def test_a_recording_is_looked_at_as_a_fresh_run_is(tmp_path: Path):
     assert np.array_equal(saved.v, fresh["I"].v)
     with pytest.raises(rb.InputError, match="read from a file does not go on"):
         back.resume(until=70)
-    with pytest.raises(rb.InputError, match="has no checkpoint"):
+    with pytest.raises(rb.InputError, match="holds no state of it"):
         back.checkpoint(tmp_path / "x")
 
 
@@ -220,6 +220,57 @@ def test_a_streamed_run_goes_on_in_its_file(tmp_path: Path):
     with pytest.raises(rb.InputError, match="already reached"):
         second.resume(until=10)
     expect_same(expected, rb.load(path))
+
+
+def test_a_streamed_run_goes_on_from_a_checkpoint_at_any_moment(tmp_path: Path):
+    """The file may hold more than the checkpoint, as after a kill; what follows the checkpoint is computed anew."""
+    expected, rng = run(record=WANTED), np.random.default_rng()
+    for i, split in enumerate(np.round(rng.uniform(6, 58, 4), 1)):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        first = run(float(split), record=WANTED, record_to=folder / "run.rheo")
+        file = first.checkpoint(folder / "half.npz")
+        if i % 2:
+            first.resume(until=float(split) + 0.5 + 0.1 * int(rng.integers(5)))
+        moved = folder.rename(tmp_path / f"{i}, moved")
+        back = rb.restore(moved / file.name, make())
+        assert back.until == pytest.approx(split)
+        expect_same(run(float(split), record=WANTED), back)
+        expect_same(expected, back.resume(until=split + 0.1).resume(until=60))
+        expect_same(expected, rb.load(moved / "run.rheo"))
+
+
+def test_a_checkpoint_and_its_recording_belong_together(tmp_path: Path):
+    path = tmp_path / "run.rheo"
+    first = run(20, record=WANTED, record_to=path)
+    file = first.checkpoint(tmp_path / "half.npz")
+    other = path.rename(tmp_path / "elsewhere.rheo")
+    with pytest.raises(rb.InputError, match=r"there is no file .*record_to="):
+        rb.restore(file, make())
+    assert rb.restore(file, make(), record_to=other).resume(until=21).until == pytest.approx(21)
+    run(10, record=WANTED, record_to=path)
+    with pytest.raises(rb.InputError, match="holds no piece that ends at step 200"):
+        rb.restore(file, make())
+    rb.simulate(make(), until=20, seed=4, record=WANTED, record_to=path, overwrite=True)
+    with pytest.raises(rb.InputError, match="recording of another run"):
+        rb.restore(file, make())
+    in_memory = run(20).checkpoint(tmp_path / "memory.npz")
+    with pytest.raises(rb.InputError, match="leave record_to= out"):
+        rb.restore(in_memory, make(), record_to=path)
+
+
+def test_a_streamed_run_knows_its_weights(tmp_path: Path):
+    def plastic() -> rb.Network:
+        net = make()
+        net.connect("P", "E", to="exc", p=0.5, weight="1 mV", delay=1, synapse=rb.stdp(w_max="3 mV"), name="s")
+        return net
+
+    expected = rb.simulate(plastic(), until=60, seed=3)
+    first = rb.simulate(plastic(), until=25, seed=3, record_to=tmp_path / "run.rheo")
+    file = first.checkpoint(tmp_path / "half.npz")
+    last = rb.restore(file, plastic()).resume(until=60)
+    assert np.ptp(expected.weights("s")) > 0.1
+    assert np.array_equal(expected.weights("s"), last.weights("s"))
 
 
 def test_memory_does_not_grow_with_a_streamed_run(tmp_path: Path):

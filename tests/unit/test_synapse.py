@@ -11,7 +11,12 @@ import rheobase as rb
 PAIR = rb.stdp(w_max="2 mV")
 
 
-@pytest.mark.parametrize("synapse", [PAIR, rb.static(), rb.triplet_stdp(), rb.tsodyks_markram(tau_facil="50 ms")])
+DIFFERING = rb.stdp(A_plus=[0.1, 0.2], tau_plus=rb.uniform("10 ms", "20 ms"), x=[0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    "synapse", [PAIR, DIFFERING, rb.static(), rb.triplet_stdp(), rb.tsodyks_markram(tau_facil="50 ms")]
+)
 def test_a_synapse_reads_back(synapse: rb.Synapse) -> None:
     again = rb.Synapse.from_dict(synapse.to_dict())
     assert again == synapse
@@ -19,6 +24,18 @@ def test_a_synapse_reads_back(synapse: rb.Synapse) -> None:
     assert str(again) == str(synapse)
     assert pickle.loads(pickle.dumps(synapse)) == synapse
     assert synapse.replace(name="other") != synapse
+
+
+def test_what_differs_between_synapses_is_told() -> None:
+    assert DIFFERING.varying == ("A_plus", "tau_plus", "x")
+    assert PAIR.varying == ()
+    assert DIFFERING.value("A_minus") == 0.0105
+    with pytest.raises(rb.InputError, match=r"A_plus = \[0.1, 0.2\] differs between synapses"):
+        DIFFERING.value("A_plus")
+    for U in ([0.5, 1.5], rb.normal(0.5, 0.1), rb.normal(0.5, 0.1, low=0)):
+        with pytest.raises(rb.InputError, match="must lie between 0 and 1"):
+            rb.tsodyks_markram(U=U)
+    assert rb.tsodyks_markram(U=rb.normal(0.5, 0.1, low=0, high=1)).varying == ("U",)
 
 
 def test_units_are_found_from_the_rows() -> None:
@@ -57,7 +74,8 @@ def test_mistakes_in_rows_are_pointed_at(rows: dict[str, Any], message: str) -> 
     ("values", "message"),
     [
         ({"on_pre": "w <- w + c", "c": np.inf}, "not finite"),
-        ({"on_pre": "w <- w + c", "c": [1.0, 2.0]}, "must be one number"),
+        ({"on_pre": "w <- w + c", "c": [1.0, np.inf]}, "not finite"),
+        ({"evolve": "tau dx/dt = -x", "tau": rb.normal("5 ms", "1 ms")}, "bound it from below"),
         ({"on_pre": "w <- w + c", "c": 1, "d": 2}, "'d' stands in no row"),
         ({"evolve": "tau dx/dt = -x", "tau": -1}, "not positive"),
         ({"on_pre": "w <- w/2", "w": 1}, "leave w= out"),

@@ -176,7 +176,7 @@ def network_statistics(
 
     Notes
     -----
-    The statistics are those of Potjans & Diesmann (2014), Cereb. Cortex 24:785, Fig. 6, and Brunel (2000). The
+    The statistics are those of Potjans & Diesmann (2014), Cereb. Cortex 24:785, and Brunel (2000). The
     spectrum is Welch's, with bins of 1 ms and frequencies 5 Hz apart, or as fine as the window allows.
 
     Examples

@@ -11,6 +11,7 @@ from rheobase.cli.bench import bench
 from rheobase.cli.convert import convert
 from rheobase.cli.demo import demo
 from rheobase.cli.doctor import doctor
+from rheobase.cli.explore import explore
 from rheobase.cli.questions import compare, fi
 from rheobase.cli.run import run
 
@@ -40,7 +41,7 @@ def options(
     """Spiking neurons, written once as four rows."""
 
 
-for command in (demo, run, fi, compare, convert, bench, doctor):
+for command in (demo, explore, run, fi, compare, convert, bench, doctor):
     app.command()(command)
 
 

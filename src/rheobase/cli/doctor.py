@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "mpi": ("mpi4py", "several machines"),
     "dask": ("dask", "sweeps over several machines"),
     "pandas": ("pandas", "runs as tables"),
+    "explore": ("starlette", "rows of your own on the page"),
 }
 
 

@@ -13,7 +13,7 @@ from rheobase.model.neuron import Neuron
 from rheobase.model.rows import Rows
 from rheobase.remember import remember
 
-__all__ = ["additive_ports", "port_gains"]
+__all__ = ["additive_ports", "late_ports", "port_gains"]
 
 
 def additive_ports(neuron: Neuron) -> frozenset[str]:
@@ -26,6 +26,25 @@ def additive_ports(neuron: Neuron) -> frozenset[str]:
     ['spikes']
     """
     return frozenset(_find_gains(neuron.rows))
+
+
+def late_ports(neuron: Neuron) -> frozenset[str]:
+    """Return the additive ports whose arrivals decide nothing in their own step.
+
+    The states they add to are not asked by the threshold or hazard row, never clamped, and without a bound: whether a
+    neuron fires can be told before they are delivered.
+
+    >>> from rheobase.model.zoo import CUBA, LIF
+    >>> sorted(late_ports(CUBA())), sorted(late_ports(LIF()))
+    (['exc', 'inh'], [])
+    """
+    rows = neuron.rows
+    additive = additive_ports(neuron)
+    if rows.bounds or additive != set(rows.receive):  # what acts in turn must find what came before
+        return frozenset()
+    asked = rows.expand(n for e in (rows.threshold, rows.hazard) if e is not None for n in e.names)
+    held = {*neuron.refractory, *asked}
+    return frozenset(p for p in additive if held.isdisjoint(j.state for j in rows.receive[p]))
 
 
 def port_gains(neuron: Neuron, port: str, values: Mapping[str, Any]) -> dict[str, float] | None:

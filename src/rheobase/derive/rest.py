@@ -12,7 +12,7 @@ from rheobase.derive.propagate import compute_matrix
 from rheobase.model.compute import compute_text
 from rheobase.model.neuron import Neuron
 
-__all__ = ["rest_state"]
+__all__ = ["rest_state", "rest_values"]
 
 
 def is_current(name: str) -> bool:
@@ -32,13 +32,7 @@ def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, n
     values : mapping
         Parameter values, floats or shape (n,); inputs that are missing count as 0.
     """
-    env: dict[str, Any] = dict.fromkeys(neuron.inputs, 0.0)
-    env |= values
-    env |= {u: 0.0 for u in neuron.inputs if is_current(u)}
-    for name, q in neuron.parameters.items():
-        if is_current(name) or name not in values:  # what varies in time counts as the model has it
-            env[name] = q.value if isinstance(q.value, float | np.ndarray) else env.get(name, 0.0)
-    env["t"] = 0.0
+    env = rest_values(neuron, values)
     facts = rest_facts(neuron)
     start = _after_reset(neuron, facts, env, n)
     found = _fixed_point(neuron, facts, env, n, start)
@@ -49,6 +43,18 @@ def rest_state(neuron: Neuron, values: Mapping[str, Any], n: int) -> dict[str, n
         fires = np.broadcast_to(compute_text(facts.threshold, env | found), (n,))
     moved = {j.state for j in neuron.rows.reset}
     return {s: np.where(fires, start[s], x) if s in moved else x for s, x in found.items()}
+
+
+def rest_values(neuron: Neuron, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that hold at rest: those given, but currents at the model's own default, or at 0."""
+    env: dict[str, Any] = dict.fromkeys(neuron.inputs, 0.0)
+    env |= values
+    env |= {u: 0.0 for u in neuron.inputs if is_current(u)}
+    for name, q in neuron.parameters.items():
+        if is_current(name) or name not in values:  # what varies in time counts as the model has it
+            env[name] = q.value if isinstance(q.value, float | np.ndarray) else env.get(name, 0.0)
+    env["t"] = 0.0
+    return env
 
 
 def _after_reset(neuron: Neuron, facts: RestFacts, env: Mapping[str, Any], n: int) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from rheobase.model.algebra import symbol
 from rheobase.model.neuron import Neuron
 from rheobase.model.rows import Rows
 
-__all__ = ["describe_exact", "describe_rest", "describe_gains", "describe_step"]
+__all__ = ["check_affine", "describe_exact", "describe_rest", "describe_gains", "describe_step"]
 
 _ELSE = "run it with engine=rb.Precise() or rb.Clock(dt='0.1 ms')"
 
@@ -82,6 +82,17 @@ def describe_exact(neuron: Neuron, inputs: Sequence[str]) -> dict[str, Any]:
         "bend": write_expression(bend),
         "middle": write_expression(middle),
     }
+
+
+def check_affine(neuron: Neuron, inputs: Sequence[str]) -> tuple[Structure, Any, bool]:
+    """Return structure, threshold function and whether it is strict, or raise `NotExact`: also for a quadratic flow."""
+    structure, g, strict = _check_exact(neuron, inputs)
+    if structure.affine is None:
+        raise NotExact(
+            f"evolve row: d{structure.states[0].name}/dt is quadratic; exact gradients are for linear rows (LIF and its"
+            " currents, adaptation, moving thresholds)"
+        )
+    return structure, g, strict
 
 
 def _is_quadratic(structure: Structure) -> bool:

@@ -12,7 +12,7 @@ from rheobase.derive.evaluate import evaluate
 from rheobase.model.algebra import affine_parts
 from rheobase.model.synapse import Synapse
 
-__all__ = ["advance_states", "coupled_states", "flow_matrix", "flow_parts"]
+__all__ = ["advance_states", "coupled_states", "driving", "flow_matrix", "flow_parts"]
 
 
 @lru_cache(maxsize=64)
@@ -44,6 +44,17 @@ def coupled_states(synapse: Synapse) -> tuple[str, ...]:
     return tuple(s for s in synapse.states if s in joined)
 
 
+def driving(synapse: Synapse) -> tuple[str, ...]:
+    """Return the parameters that the flow of the coupled states depends on.
+
+    >>> driving(Synapse(evolve="tau dx/dt = -x; tau dy/dt = x - y; tau_z dz/dt = -z", tau="5 ms", tau_z="1 ms"))
+    ('tau',)
+    """
+    parts, together = flow_parts(synapse), coupled_states(synapse)
+    found = {x.name for s in together for e in (*parts[s][0].values(), parts[s][1]) for x in e.free_symbols}
+    return tuple(sorted(found & {*synapse.parameters}))
+
+
 def flow_matrix(synapse: Synapse, names: Sequence[str], values: Mapping[str, float]) -> np.ndarray:
     """Return A of d/dt (x, 1) = A (x, 1) for some states x, shape (n + 1, n + 1), per ms."""
     parts = flow_parts(synapse)
@@ -57,9 +68,11 @@ def flow_matrix(synapse: Synapse, names: Sequence[str], values: Mapping[str, flo
 
 
 def advance_states(
-    synapse: Synapse, states: Mapping[str, np.ndarray], time: np.ndarray, values: Mapping[str, float]
+    synapse: Synapse, states: Mapping[str, np.ndarray], time: np.ndarray, values: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Return the states after a time (ms) of their own for each synapse, without any event; within their bounds.
+
+    `values` are the parameters, floats or one value a synapse.
 
     >>> s = Synapse(evolve="tau dx/dt = -x", tau="5 ms")
     >>> after = advance_states(s, {"w": np.ones(1), "x": np.ones(1)}, np.array([5.0]), {"tau": 5.0})
@@ -73,20 +86,23 @@ def advance_states(
     for state, (factors, rest) in flow_parts(synapse).items():
         if state in together:
             continue
-        rate, drive = float(evaluate(factors.get(state, rest * 0), values)), float(evaluate(rest, values))
-        if rate == 0.0:
-            out[state] = states[state] + drive * time
-        else:
-            end = -drive / rate
-            out[state] = end + (states[state] - end) * np.exp(rate * time)
+        rate = np.asarray(evaluate(factors.get(state, rest * 0), values), dtype=float)
+        drive = np.asarray(evaluate(rest, values), dtype=float)
+        still = np.where(rate == 0.0, 1.0, rate)
+        end = -drive / still
+        moved = end + (states[state] - end) * np.exp(rate * time)
+        out[state] = np.where(rate == 0.0, states[state] + drive * time, moved)
     if together:
-        a = flow_matrix(synapse, together, values)
+        names = driving(synapse)
+        each = np.stack([time, *(np.broadcast_to(values[n], np.shape(time)) for n in names)])
         x = np.stack([*(states[s] for s in together), np.ones_like(time, dtype=float)])
-        for t in np.unique(time):
-            mine = time == t
+        kinds, which = np.unique(each, axis=1, return_inverse=True)
+        for k, (t, *own) in enumerate(kinds.T):
+            mine = which.ravel() == k
+            a = flow_matrix(synapse, together, dict(zip(names, own, strict=True)))
             x[:, mine] = expm(a * t) @ x[:, mine]
         out |= dict(zip(together, x, strict=False))
     for b in synapse.rows.bounds:
-        limit = float(evaluate(synapse.rows.substitute(b.right.value), values))
+        limit = np.asarray(evaluate(synapse.rows.substitute(b.right.value), values), dtype=float)
         out[b.state] = (np.maximum if b.side == ">=" else np.minimum)(out[b.state], limit)
     return {s: out[s] for s in synapse.states}

@@ -37,7 +37,8 @@ def _two_to(k):
 
 
 # exp and expm1 as plain arithmetic, so that loops over neurons vectorise (1 ns a value; the C library's takes 3 to 6):
-# x = k log(2) + r, then exp(r) - 1 = r + r**2 p(r) by Taylor's series. Within one unit of the last place.
+# x = k log(2) + r, then exp(r) - 1 = r + r**2 p(r) by Taylor's series, in pairs that do not wait for each other.
+# Within one unit of the last place.
 
 
 def _split(x):
@@ -46,11 +47,12 @@ def _split(x):
     x = -708.0 if x < -708.0 else x
     k = (x*1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
     r = (x - k*0.693147180369123816490) - k*1.90821492927058770002e-10
-    p = 1.6059043836821613e-10*r + 2.08767569878681e-09
-    p = ((p*r + 2.505210838544172e-08)*r + 2.755731922398589e-07)*r + 2.7557319223985893e-06
-    p = ((p*r + 2.48015873015873e-05)*r + 0.0001984126984126984)*r + 0.001388888888888889
-    p = (((p*r + 0.008333333333333333)*r + 0.041666666666666664)*r + 0.16666666666666666)*r + 0.5
-    return k, r + (r*r)*p
+    s = r*r
+    q = s*s
+    a = (0.001388888888888889 + 0.0001984126984126984*r) + s*(2.48015873015873e-05 + 2.7557319223985893e-06*r)
+    b = (2.755731922398589e-07 + 2.505210838544172e-08*r) + s*(2.08767569878681e-09 + 1.6059043836821613e-10*r)
+    p = ((0.5 + 0.16666666666666666*r) + s*(0.041666666666666664 + 0.008333333333333333*r)) + q*(a + q*b)
+    return k, r + s*p
 
 
 def exp(x):
@@ -76,7 +78,14 @@ def exprel(x):
 _SHARED = ("_split", "exp", "expm1", "exprel")
 
 
-def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Collection[str]) -> ClockSource:
+def clock_source(
+    neuron: Neuron,
+    step: Step,
+    kinds: Mapping[str, str],
+    ports: Collection[str],
+    fed: Collection[str] = (),
+    late: Collection[str] = (),
+) -> ClockSource:
     """Return the loop for one population.
 
     Parameters
@@ -86,12 +95,18 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         ``both`` (rows, n).
     ports : collection of str
         The ports at which something arrives in this run.
+    fed : collection of str
+        Those that a network fills: their sums are set to 0 when they have been delivered.
+    late : collection of str
+        Those of them (see `rheobase.derive.additive.late_ports`) where few neurons receive something in a step. They
+        are told by segments of a table of synapses, so that nobody asks the others.
     """
     functions, calls = row_functions(neuron, step)
     states = list(neuron.states)
     used = [p for p in neuron.ports if p in ports]
     additive = [p for p in used if p in additive_ports(neuron)]
     in_turn = [p for p in used if p not in additive]
+    late = [p for p in used if p in late]
     targets = list(neuron.refractory)
     clamped = [s for s in targets if s != "threshold"]
     names: list[str] = []
@@ -163,8 +178,11 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     body: list[str] = []
     part = [*load, *flags, *flow()]
     for p in used:  # in the order in which the ports are written
+        if p in late:
+            continue
         if p in additive:
             part += deliver(p, f"_sum_{p}[_row, _i]")
+            part += [f"_sum_{p}[_row, _i] = 0.0"] if p in fed else []
         else:
             body += ["for _i in _range(_n):", *_indent([*part, *store])]
             body += [
@@ -173,6 +191,15 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
             ]
             part = [*load, *flags]
     body += ["for _i in _range(_n):", *_indent([*part, *store, *fire, *count_down])]
+    for p in late:  # a neuron that is told twice receives nothing the second time
+        changed = [f"_at_{j.state}[_i] = _got_{j.state}" for j in neuron.rows.receive[p]]
+        one = [*load, *deliver(p, f"_sum_{p}[_row, _i]")[:1], *changed, f"_sum_{p}[_row, _i] = 0.0"]
+        body += [
+            f"for _h in _range(_some_{p}):",
+            f"    _told = _onto_{p}[_heads_{p}[_h]:_ends_{p}[_h]]",
+            "    for _m in _range(len(_told)):",
+            *_indent(["_i = _told[_m]", *one], 2),
+        ]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
         after += [f"_left_{s}[_i] = {place('_steps_' + s)}" for s in targets]
@@ -180,11 +207,13 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
         body += [
             "if _hits > 0:",
             *_indent(
-                [  # eight flags at a time, as one word: most neurons did not fire
-                    "for _w in _range((_n + 7)//8):",
-                    "    if _words[_w] != 0:",
-                    "        for _i in _range(8*_w, 8*_w + 8 if 8*_w + 8 < _n else _n):",
-                    *_indent(["if _fired[_i]:", *_indent(after)], 3),
+                [  # eight words of eight flags at a time: most neurons did not fire
+                    "for _v in _range(0, (_n + 7)//8, 8):",
+                    f"    if ({' | '.join(f'_words[_v + {j}]' for j in range(8))}) != 0:",
+                    "        for _w in _range(_v, _v + 8):",
+                    "            if _words[_w] != 0:",
+                    "                for _i in _range(8*_w, 8*_w + 8 if 8*_w + 8 < _n else _n):",
+                    *_indent(["if _fired[_i]:", *_indent(after)], 5),
                 ]
             ),
         ]
@@ -215,6 +244,7 @@ def clock_source(neuron: Neuron, step: Step, kinds: Mapping[str, str], ports: Co
     arguments += [f"_z_{j}" for j in range(step.normals)]
     arguments += ["_u_0"] if neuron.rows.hazard is not None else []
     arguments += [f"_sum_{p}" for p in additive]
+    arguments += [f"{a}_{p}" for p in late for a in ("_some", "_heads", "_ends", "_onto")]
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
     arguments += ["_fired", "_words", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]

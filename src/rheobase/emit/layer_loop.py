@@ -9,59 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, final
 
 from rheobase.derive.adjoint import SENT, Adjoint, derive_adjoint, surrogate_slope
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
 from rheobase.emit.clock_loop import ARITHMETIC
-from rheobase.emit.loop import ClockSource, find_loop, write_rows
-from rheobase.emit.source import write_module
-from rheobase.emit.to_numba import compiled_module
+from rheobase.emit.layer_modules import BITS, INNER, LayerKind
+from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.to_python import print_expression
 from rheobase.model.neuron import Neuron
 
-__all__ = ["BITS", "LayerKind", "layer_module", "print_layer"]
-
-#: Steps whose spikes share a word.
-BITS: Final = 32
-
-
-@final
-@dataclass(frozen=True)
-class LayerKind:
-    """What a layer's loop depends on beside its rows.
-
-    Parameters
-    ----------
-    fed : tuple of str
-        Ports and inputs that get something.
-    method : str
-        As in `rheobase.derive.integrate`.
-    columns : frozenset of str
-        Constants of which every neuron has its own; the others are shared.
-    wanted : frozenset of str
-        Fed names and constants whose gradient is wanted.
-    kept : tuple of str
-        States whose trace is written.
-    slope, numbers : str, tuple of str
-        The surrogate's formula and the names of its numbers.
-    detach_reset : bool
-        Whether the reset does not see the gradient of the spike.
-    real : str
-        "float32" or "float64".
-    """
-
-    fed: tuple[str, ...]
-    method: str
-    columns: frozenset[str]
-    wanted: frozenset[str]
-    kept: tuple[str, ...]
-    slope: str
-    numbers: tuple[str, ...]
-    detach_reset: bool
-    real: str
-
+__all__ = ["print_layer"]
 
 _HEADER: Final = '''"""Training loop of {name}, method '{method}', {real}, written by rheobase from these rows:
 
@@ -144,7 +102,6 @@ def exprel_slope(x):
 
 #: A counter against zero: as whole numbers.
 _COUNTER: Final = re.compile(r"(_left_\w+ [<>]=?) _k\d+")
-_INNER: Final = ("_split", "exp", "expm1", "exprel", "exprel_slope")
 
 
 @final
@@ -365,52 +322,9 @@ def print_layer(neuron: Neuron, kind: LayerKind) -> ClockSource:
     }
     text += "\n" + "\n".join(f"{name} = {value!r}" for name, value in names.items())
     text += "\n" + "\n".join(line for _, lines in functions for line in lines) + "\n"
-    return ClockSource(text, (), _INNER)
+    return ClockSource(text, (), INNER)
 
 
 def _arguments(lines: list[str]) -> tuple[str, ...]:
     head = next(line for line in lines if line.startswith("def "))
     return tuple(head[head.index("(") + 1 : head.rindex(")")].split(", "))
-
-
-def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
-    """Return the compiled module of a layer's loop, printed once on a machine."""
-    key = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, kind)
-    if key not in _known:
-        _known[key] = _layer_module(neuron, kind)
-    return _known[key]
-
-
-_known: Final[dict[Any, Any]] = {}
-
-
-def _layer_module(neuron: Neuron, kind: LayerKind) -> Any:
-    about = [
-        list(kind.fed), kind.method, sorted(kind.columns), sorted(kind.wanted), list(kind.kept), kind.slope,
-        list(kind.numbers), kind.detach_reset, kind.real,
-    ]  # fmt: skip
-    source = find_loop("layer", neuron, about, lambda: print_layer(neuron, kind))
-    path = write_module("layer", source.text)
-    return compiled_module(path, _INNER, ("run", "forward", "backward"), _given(kind.real))
-
-
-def _given(real: str) -> Any:
-    """Return what the module calls in compiled form: a float made by writing its exponent."""
-
-    def find() -> Mapping[str, Any]:
-        import numpy as np
-
-        from rheobase.emit.to_numba import jit
-
-        if real == "float32":
-
-            def two_to(k):  # type: ignore[no-untyped-def]
-                return np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
-        else:
-
-            def two_to(k):  # type: ignore[no-untyped-def]
-                return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
-
-        return {"_two_to": jit(two_to, inline=True)}
-
-    return find

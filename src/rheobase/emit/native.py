@@ -32,6 +32,7 @@ __all__ = [
     "needed_symbols",
     "packer",
     "read_object",
+    "team_function",
     "write_object",
 ]
 
@@ -253,6 +254,42 @@ def link(code: bytes) -> Callable[[bytes], int] | None:
     entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
     _engines.append(engine)
     return entry
+
+
+_TEAM: Final = """
+target triple = "{triple}"
+define void @rheobase_team(ptr %data) {{
+  %number = inttoptr i64 {number} to ptr
+  %i = call i32 %number()
+  %j = sext i32 %i to i64
+  %place = getelementptr ptr, ptr %data, i64 %j
+  %words = load ptr, ptr %place
+  %address = load i64, ptr %words
+  %entry = inttoptr i64 %address to ptr
+  %arguments = getelementptr i64, ptr %words, i64 2
+  %result = call i64 %entry(ptr %arguments)
+  %out = getelementptr i64, ptr %words, i64 1
+  store i64 %result, ptr %out
+  ret void
+}}
+"""
+
+
+@lru_cache(maxsize=4)
+def team_function(number: int) -> int:
+    """Return the address of a function that every thread of an OpenMP team is given, with one list of words a thread.
+
+    A list begins with the address of what the thread shall call and a place for what that returns; `number` is the
+    address of ``omp_get_thread_num``.
+    """
+    binding = _binding()
+    triple = binding.get_process_triple()
+    target = binding.Target.from_triple(triple).create_target_machine()
+    module = binding.parse_assembly(_TEAM.format(triple=triple, number=number))
+    engine = binding.create_mcjit_compiler(module, target)
+    engine.finalize_object()
+    _engines.append(engine)
+    return int(engine.get_function_address("rheobase_team"))
 
 
 _engines: Final[list[Any]] = []  # what is linked stays until the process ends

@@ -7,148 +7,10 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from rheobase.emit.loop import MEET
+from rheobase.emit.network_functions import HEADER
 from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
-__all__ = ["INNER", "Emitter", "Feed", "Group", "network_source"]
-
-#: The functions of a network's module that its `run` calls.
-INNER: Final = ("_meet", "_open", "_add_each", "_add_same", "_list_each", "_list_same", "_draw", "_draw_rare")
-
-_HEADER = '''"""A network's loop, written by rheobase.
-
-A network is split into parts: neighbouring neurons with the synapses onto them. At each step the spikes that are due
-are pulled from the log, the oldest first, and added up; then each group flows, receives the sum, fires and resets.
-What arrives together is summed in the order in which it was sent: by step, source group, source neuron, synapse; then
-what comes through plastic synapses, then what comes from outside the network. So it does not matter how many parts
-there are, nor how many threads.
-A group's own loop is `advance` in its module:
-
-{modules}
-"""
-
-import numpy as np
-
-_S30, _S27, _S31, _S12, _S33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12), np.uint64(33)
-_ZERO, _ONE, _TOP = np.int32(0), np.int32(1), np.int32(2147483646)
-_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-
-{meet}
-
-def _open(count, heads, ends, start):
-    """Replace the numbers of segments by where they begin and end."""
-    for h in range(count):
-        cell = heads[h]
-        heads[h] = start[cell]
-        ends[h] = start[cell + 1]
-
-
-def _add_each(count, heads, ends, rows, target, weight, total):
-    """Add the weights of all synapses of the segments to their targets; fetch later segments' memory ahead."""
-    for h in range(count):
-        ahead = heads[min(h + 8, count - 1)]
-        _prefetch(target, ahead)
-        _prefetch(weight, ahead)
-        _prefetch(weight, ahead + 16)
-        _prefetch(target, ahead + 31)
-        _prefetch(weight, ahead + 32)
-        for m in range(heads[h], ends[h]):
-            total[target[m]] += weight[m]
-
-
-def _add_same(count, heads, ends, rows, target, weight, total):
-    """Do as _add_each, where the synapses of a source share a weight."""
-    for h in range(count):
-        ahead = heads[min(h + 8, count - 1)]
-        _prefetch(target, ahead)
-        _prefetch(target, ahead + 31)
-        w = weight[rows[h]]
-        for m in range(heads[h], ends[h]):
-            total[target[m]] += w
-
-
-def _list_each(count, heads, ends, rows, target, weight, lo, used, hits, weights, status):
-    """Write down each arrival: neuron and weight; return how many there are now."""
-    for h in range(count):
-        for m in range(heads[h], ends[h]):
-            if used < len(hits):
-                hits[used] = lo + target[m]
-                weights[used] = weight[m]
-                used += 1
-            else:
-                status[0] = 1
-    return used
-
-
-def _list_same(count, heads, ends, rows, target, weight, lo, used, hits, weights, status):
-    """Do as _list_each, where the synapses of a source share a weight."""
-    for h in range(count):
-        for m in range(heads[h], ends[h]):
-            if used < len(hits):
-                hits[used] = lo + target[m]
-                weights[used] = weight[rows[h]]
-                used += 1
-            else:
-                status[0] = 1
-    return used
-
-
-def _draw(keys, step, limits, few, bits, counts):
-    """Write Poisson counts: how many limits are not above a neuron's 31 random bits."""
-    n = len(keys)
-    for i in range(n):
-        h = keys[i] + step
-        h = (h ^ (h >> _S30)) * _M1
-        h = (h ^ (h >> _S27)) * _M2
-        h = h ^ (h >> _S31)
-        bits[i] = min(np.int32(h >> _S33), _TOP)
-        counts[i] = _ZERO
-    for c in range(0, few, 4):  # four at a time, without a branch, in 32 bits: so it vectorises
-        a, b, d, e = limits[c], limits[c + 1], limits[c + 2], limits[c + 3]
-        for i in range(n):
-            x = bits[i]
-            y = np.int32(counts[i] + (_ONE if x >= a else _ZERO))
-            y = np.int32(y + (_ONE if x >= b else _ZERO))
-            y = np.int32(y + (_ONE if x >= d else _ZERO))
-            counts[i] = np.int32(y + (_ONE if x >= e else _ZERO))
-    last = limits[few - 1]
-    many = 0
-    for i in range(n):
-        many += bits[i] >= last
-    if many > 0:
-        for i in range(n):
-            c = few
-            while c < len(limits) and bits[i] >= limits[c]:
-                c += 1
-            if c > few:
-                counts[i] = c
-
-
-def _draw_rare(keys, step, limits, counts):
-    """Write Poisson counts of a small mean, with 52 random bits; return how many are not 0."""
-    some = 0
-    limit = limits[0]
-    for i in range(len(keys)):
-        h = keys[i] + step
-        h = (h ^ (h >> _S30)) * _M1
-        h = (h ^ (h >> _S27)) * _M2
-        h = h ^ (h >> _S31)
-        hit = np.int64(h >> _S12) >= limit
-        counts[i] = _ONE if hit else _ZERO
-        some += hit
-    if some > 0:
-        for i in range(len(keys)):
-            if counts[i] > 0:
-                h = keys[i] + step
-                h = (h ^ (h >> _S30)) * _M1
-                h = (h ^ (h >> _S27)) * _M2
-                h = h ^ (h >> _S31)
-                c = 1
-                while c < len(limits) and np.int64(h >> _S12) >= limits[c]:
-                    c += 1
-                counts[i] = c
-    return some
-'''
+__all__ = ["Emitter", "Feed", "Group", "network_source"]
 
 
 @final
@@ -156,7 +18,8 @@ def _draw_rare(keys, step, limits, counts):
 class Group:
     """Neurons that share one loop: its module, its arguments in order, those that vary in time, the ports in use.
 
-    `in_turn` are the ports where arrivals act one by one, `rain` those with Poisson spikes drawn in the loop.
+    `in_turn` are the ports where arrivals act one by one, `rain` those with Poisson spikes drawn in the loop, `late`
+    those whose sums the group's loop takes from the segments of the port's only feed.
     """
 
     module: str
@@ -165,6 +28,7 @@ class Group:
     ports: tuple[str, ...]
     in_turn: Collection[str] = ()
     rain: Collection[str] = ()
+    late: Collection[str] = ()
 
 
 @final
@@ -172,13 +36,14 @@ class Group:
 class Feed:
     """All synapses onto one port of a group: from which groups (or, as ``-1 - s``, spike sources s), in order.
 
-    `each` tells whether synapses have their own weights; if not, the synapses of a source share one.
+    `packed` is how many targets take the room of a weight, where synapses have their own weights; 0 if the synapses of
+    a source share one.
     """
 
     target: int
     port: str
     sources: tuple[int, ...]
-    each: bool
+    packed: int
 
 
 @final
@@ -221,15 +86,16 @@ def network_source(
             else:
                 body += [f"total = q{g}_sum_{p}[lo:hi]"]
             if (g, p) in fed:
-                body += _feed_lines(*fed[g, p], turn, arguments)
+                body += _feed_lines(*fed[g, p], turn, p in group.late, arguments)
             for y, x in enumerate(plastic):
                 if (x.target, x.port) == (g, p):
                     body += fire_lines(y, x, rules[x.rule], arguments) if x.fires and x.dendritic else []
                     body += arrive_lines(y, x, rules[x.rule], turn, arguments)
-            body += _outside_lines(g, p, turn)
+            if p not in group.late:
+                body += _outside_lines(g, p, turn)
             if p in group.rain:
                 body += _rain_lines(g, p, arguments)
-        body += _advance_lines(g, group, arguments)
+        body += _advance_lines(g, group, {p: j for (t, p), (j, _) in fed.items() if t == g}, arguments)
         for y, x in enumerate(plastic):
             if x.target == g and x.fires and not x.dendritic:
                 body += fire_lines(y, x, rules[x.rule], arguments)
@@ -251,42 +117,40 @@ def network_source(
         "    return _k1",
         "",
     ]
-    header = _HEADER.format(meet=MEET, modules="\n".join(f"    {g.module}" for g in groups))
+    header = HEADER.format(meet=MEET, modules="\n".join(f"    {g.module}" for g in groups))
     functions = RULE_HEADER + "".join(r.text for r in rules) + "\n" if rules else ""
     return header + functions + "\n\n" + "\n".join(lines), tuple(arguments)
 
 
-def _feed_lines(j: int, feed: Feed, turn: bool, arguments: list[str]) -> list[str]:
+def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]) -> list[str]:
     """Gather the segments of synapses that are due, in order; then deliver them."""
+    heads, ends = (f"_heads{j}", f"_ends{j}") if late else ("_heads", "_ends")
+    arguments += [heads, ends] if late else []
     due, start, target, weight, first = (f"f{j}_{x}" for x in ("due", "start", "target", "weight", "first"))
     arguments += [due, start, target, weight, first, f"f{j}_stride", f"f{j}_cells"]
-    how = "each" if feed.each else "same"
-    deliver = [f"_open(count, _heads, _ends, {start})"]
+    k, how = feed.packed, "each" if feed.packed else "same"
+    rows = "" if k else "_rows, "
+    tail = f", {k}" if k else ""
+    deliver = [f"_open(count, {heads}, {ends}, {start})"]
     if turn:
         deliver += [
-            f"used = _list_{how}(count, _heads, _ends, _rows, {target}, {weight}, lo, used, near, force, _status)"
+            f"used = _list_{how}(count, {heads}, {ends}, {rows}{target}, {weight},"
+            f" lo, used, near, force, _status{tail})"
         ]
     else:
-        deliver += [f"_add_{how}(count, _heads, _ends, _rows, {target}, {weight}, total)"]
+        deliver += [f"_add_{how}(count, {heads}, {ends}, {rows}{target}, {weight}, total{tail})"]
+    if late and k:
+        deliver += [f"_only_targets(count, {heads}, {ends}, {k})"]
     lines = ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
     for n, source in enumerate(feed.sources):
         s = f"q{source}" if source >= 0 else f"s{-1 - source}"
         lines += [
             f"    if {due}[i, {n + 1}] > 0:",
-            f"        r = row + {s}_past - back",
-            "        for other in range(_parts):",
-            f"            base = {s}_base[other]",
-            f"            for e in range(base + {s}_edge[other, r], base + {s}_edge[other, r + 1]):",
-            "                if count == len(_heads):",
-            "                    _status[0] = 1",
-            "                    break",
-            f"                pre = {first}[{n}] + {s}_log[e]",
-            f"                cell = part*f{j}_cells + pre*f{j}_stride + i",
-            "                _heads[count] = cell",
-            "                _rows[count] = pre",
-            f"                _prefetch({start}, cell)",
-            "                count += 1",
+            f"        count = _find({s}_log, {s}_base, {s}_edge, row + {s}_past - back, _parts, {first}[{n}],"
+            f" part*f{j}_cells + i, f{j}_stride, {start}, {heads}, _rows, count, _status)",
         ]
+    if late:  # there is room for all
+        return [*lines, *deliver, f"some_{feed.port} = count"]
     # many at a time, so that memory can be fetched ahead; there is room for all that can fire in one step
     return [
         *lines,
@@ -366,7 +230,7 @@ def _source_lines(s: int, arguments: list[str]) -> list[str]:
     ]
 
 
-def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
+def _advance_lines(g: int, group: Group, feeds: dict[str, int], arguments: list[str]) -> list[str]:
     call = []
     rows = "(_k1 - _k0)"
     place = {
@@ -389,6 +253,10 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
         if a.startswith("_sum_"):
             call.append("total_" + port)
             continue
+        if port in group.late and a.startswith(("_some_", "_heads_", "_ends_", "_onto_")):
+            j, kind = feeds[port], a.split("_")[1]
+            call.append({"some": f"some_{port}", "onto": f"f{j}_target"}.get(kind, f"_{kind}{j}"))
+            continue
         if a.startswith(("_hits_", "_weights_", "_edges_")):
             tail = f"[q{g}_room_{port}[part]:]" if not a.startswith("_edges_") else "[part]"
             call.append(f"q{g}{a}{tail}")
@@ -409,5 +277,4 @@ def _advance_lines(g: int, group: Group, arguments: list[str]) -> list[str]:
     lines = [f"total_{p} = _as_row(q{g}_sum_{p}[lo:hi])" for p in summed]
     lines += [f"sent = q{g}_edge[part, row + q{g}_past]"]
     lines += [f"q{g}_edge[part, row + q{g}_past + 1] = sent + _advance{g}({', '.join(call)})"]
-    lines += [f"q{g}_sum_{p}[lo:hi] = 0.0" for p in summed]
     return lines

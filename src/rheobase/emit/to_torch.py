@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from types import ModuleType
 from typing import Any, Final, final
 
 import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
-from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
-from rheobase.emit.loop import ClockSource, find_loop, write_rows
-from rheobase.emit.source import load_module, write_module
+from rheobase.derive.layer_step import FIRED, LayerStep, Statement
+from rheobase.emit.loop import write_rows
 from rheobase.model.expression import normalise, parse_number
 from rheobase.model.neuron import Neuron
 
-__all__ = ["print_slope", "print_torch_step", "slope_module", "step_module"]
+__all__ = ["print_slope", "print_torch_step"]
 
 _HEADER: Final = '''"""{title}, written by rheobase from these rows:
 
@@ -159,25 +156,6 @@ def _line(s: Statement) -> str:
     return f"{s.name} = {_print(s.value)}"
 
 
-def step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
-    """Return the module with a neuron's step (see `print_torch_step`), printed once on a machine."""
-    about = (neuron.rows, tuple(neuron.refractory.items()), neuron.name, fed, method)
-    if about not in _known:
-        _known[about] = _step_module(neuron, fed, method)
-    return _known[about]
-
-
-_known: Final[dict[Any, ModuleType]] = {}
-
-
-def _step_module(neuron: Neuron, fed: tuple[str, ...], method: str) -> ModuleType:
-    def build() -> ClockSource:
-        return ClockSource(print_torch_step(neuron, layer_step(neuron, fed, method)), (), ())
-
-    source = find_loop("torch", neuron, [list(fed), method], build)
-    return load_module(write_module("torch", source.text))
-
-
 def print_torch_step(neuron: Neuron, step: LayerStep) -> str:
     """Return the text of a module with ``step``, ``coefficients`` and the names of what they take and give.
 
@@ -254,9 +232,3 @@ def print_slope(text: str, names: tuple[str, ...]) -> str:
     helpers = _HEADER[_HEADER.index("\n\ndef _where") : _HEADER.index("\n\ndef _choose")]
     value = _print(parse_number(normalise(text), "gradient").value)
     return _SLOPE.format(text=text, helpers=helpers, names=", ".join(["u", *names]), value=value)
-
-
-@lru_cache(maxsize=256)
-def slope_module(text: str, names: tuple[str, ...]) -> ModuleType:
-    """Return the module of `print_slope`."""
-    return load_module(write_module("slope", print_slope(text, names)))

@@ -32,7 +32,7 @@ class Worker:
         self.neurons = np.empty(run.chunk * n, dtype=np.int64)
         self.keys = neuron_keys(p.key("noise"), 0, p.n) if self.normals or self.uniforms is not None else None
         self.noise = [p.key("noise", f"{j}") for j in range(run.step.normals)]
-        fired = np.zeros(n + -n % 8, dtype=np.bool_)
+        fired = np.zeros(n + -n % 64, dtype=np.bool_)
         self.values: dict[str, Any] = {
             **run.values,
             "dt": run.engine.dt,

@@ -19,7 +19,7 @@ from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.network.network import Network
 
-__all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
+__all__ = ["Snapshot", "fingerprint", "read_snapshot", "write_snapshot"]
 
 _FORMAT: Final = "rheobase checkpoint"
 
@@ -38,6 +38,8 @@ class Snapshot:
         ``state E v``, ``left E v``, ``trace E v``: (n,), (n,), (n_times, n_recorded); ``steps E`` and ``neurons E``,
         what was recorded; ``flight steps 0`` and ``flight neurons 0``, the latest spikes of the loop's first group;
         for projection 3, if plastic, ``synapse 3 w`` and so on, in the order of `Projection.synapses`.
+    recording : Path or None
+        The file that has what was recorded, if it is not here.
     """
 
     k: int
@@ -45,10 +47,13 @@ class Snapshot:
     seed: int
     recordings: Mapping[str, Recording]
     arrays: Mapping[str, np.ndarray]
+    recording: Path | None = None
 
 
-def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path) -> Path:
+def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording: Path | None = None) -> Path:
     """Write a snapshot into a file (``.npz``: arrays and JSON), whole or not at all; return the path.
+
+    `recording` is the file that the run was recorded into, if it was.
 
     Raises
     ------
@@ -59,17 +64,19 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path) -> Path:
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
     e = snapshot.engine
-    head = {
+    head: dict[str, Any] = {
         "format": _FORMAT,
         "version": 2,
         "k": snapshot.k,
         "seed": snapshot.seed,
-        "network": _fingerprint(net),
+        "network": fingerprint(net),
         "engine": {"dt": e.dt, "method": e.method, "threads": e.threads, "precision": e.precision},
         "recordings": {
             name: [list(r.states), r.every, r.start, r.stop, r.reduce] for name, r in snapshot.recordings.items()
         },
     }
+    if recording is not None:
+        head["recording"] = _say_where(recording, path.parent)
     arrays = dict(snapshot.arrays)
     arrays |= {f"chosen {n}": r.neurons for n, r in snapshot.recordings.items() if r.neurons is not None}
     arrays |= {f"spiking {n}": r.spikes for n, r in snapshot.recordings.items() if r.spikes is not None}
@@ -119,12 +126,21 @@ def read_snapshot(path: str | Path, net: Network) -> Snapshot:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is truncated or no checkpoint of rheobase ({type(error).__name__})") from None
-    if network != _fingerprint(net):
+    if network != fingerprint(net):
         raise InputError(f"{path} was written for another network; give the same populations and projections")
-    return Snapshot(k, engine, seed, recordings, arrays)
+    where = head.get("recording")
+    return Snapshot(k, engine, seed, recordings, arrays, None if where is None else path.parent / str(where))
 
 
-def _fingerprint(net: Network) -> str:
+def _say_where(recording: Path, folder: Path) -> str:
+    """Return the way from a folder to a file, so that both can be moved together."""
+    try:
+        return Path(os.path.relpath(recording.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # another drive
+        return str(recording.resolve())
+
+
+def fingerprint(net: Network) -> str:
     """Return a digest of a network's description, with every number of its arrays."""
     digest = hashlib.blake2b(net.describe().encode(), digest_size=16)
     for part in net.populations.values():
@@ -133,8 +149,13 @@ def _fingerprint(net: Network) -> str:
     for p in net.projections:
         for item in (p.source.indices, p.target.indices, p.rule, p.weight, p.delay):
             _add(digest, p.port, item)
-        if p.is_plastic:
+        if p.synapse is not None and p.is_plastic:
             _add(digest, p.port, p.synapse)
+            for name, q in {**p.synapse.parameters, **p.synapse.initial}.items():
+                _add(digest, name, q)
+        if p.is_plastic and p.normalise is not None:
+            _add(digest, "normalise", p.normalise.total)
+            _add(digest, "every", p.normalise.every)
         if p.is_plastic and p.reward is not None:
             _add(digest, "times", p.reward.times)
             _add(digest, "amounts", p.reward.amounts)

@@ -22,7 +22,7 @@ from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
 from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
-from rheobase.engines.population import Population
+from rheobase.engines.population import Population, line_up
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.errors import InputError
@@ -34,7 +34,7 @@ from rheobase.units import to_number
 __all__ = ["Clock", "ClockRun"]
 
 #: What `Clock` can compute in.
-PRECISIONS: Final = ("float64", "mixed", "float32")
+PRECISIONS: Final = ("auto", "float64", "mixed", "float32")
 _FIT: Final = 100_000  # random numbers and inputs of a block and a chunk of steps that stay in the L2 cache
 _SMALL: Final = 12_000  # neuron-steps that plain Python runs while kept code is loaded
 
@@ -55,7 +55,11 @@ class Clock:
         At most so many threads, all cores if None; one where that is quicker. Results do not depend on it.
     precision : str
         How numbers are kept: "float64"; "mixed", states as float64, a network's weights and what arrives as
-        float32; "float32", all as float32. Arithmetic between two steps is in 64 bits always.
+        float32; "float32", all as float32. Arithmetic between two steps is in 64 bits always. "auto" is the most
+        accurate of those that take at most a fifth longer than the fastest (docs/decisions/0013): "mixed" in networks
+        of a million synapses or more, none of them plastic, where a neuron gets more than 0.2 spikes in a step if all
+        fire at 10 Hz (2,000 synapses a neuron at a step of 0.01 ms, 200 at 0.1 ms); else "float64". A run's `engine`
+        says which it was.
 
     Examples
     --------
@@ -66,10 +70,10 @@ class Clock:
     dt: float = 0.1
     method: str = "auto"
     threads: int | None = None
-    precision: str = "float64"
+    precision: str = "auto"
 
     def __init__(
-        self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None, precision: str = "float64"
+        self, dt: Any = "0.1 ms", method: str = "auto", threads: int | None = None, precision: str = "auto"
     ) -> None:
         step = to_number(dt, "ms", "dt")
         if not 0 < step < math.inf:
@@ -130,9 +134,15 @@ def held_values(neuron: Neuron, step: StepFacts, values: Mapping[str, Any], dt: 
     return {name: as_held(x) for name, x in held.items()}
 
 
+def _counter(steps: Any) -> type[np.signedinteger[Any]]:
+    """Return the narrowest type that counts so many steps: the loop over neurons waits for memory."""
+    most = int(np.max(steps))
+    return np.int16 if most < 1 << 15 else np.int32 if most < 1 << 31 else np.int64
+
+
 def as_held(x: Any) -> Any:
     """Return a value as compiled code takes it: a number of Python's, or an array in C order."""
-    return np.ascontiguousarray(x) if np.ndim(x) else np.asarray(x).item()
+    return line_up(np.asarray(x)) if np.ndim(x) else np.asarray(x).item()
 
 
 def check_step(population: Population, method: str, dt: float) -> None:
@@ -148,7 +158,13 @@ def check_step(population: Population, method: str, dt: float) -> None:
 
 
 def find_source(
-    neuron: Neuron, method: str, varying: Sequence[str], kinds: Mapping[str, str], ports: Collection[str]
+    neuron: Neuron,
+    method: str,
+    varying: Sequence[str],
+    kinds: Mapping[str, str],
+    ports: Collection[str],
+    fed: Collection[str] = (),
+    late: Collection[str] = (),
 ) -> ClockSource:
     """Return the loop of a neuron for a method (see `rheobase.emit.clock_loop.clock_source`)."""
 
@@ -157,9 +173,10 @@ def find_source(
         from rheobase.derive.structure import analyse
         from rheobase.emit.clock_loop import clock_source
 
-        return clock_source(neuron, derive_step(neuron, analyse(neuron, varying), method), kinds, ports)
+        return clock_source(neuron, derive_step(neuron, analyse(neuron, varying), method), kinds, ports, fed, late)
 
-    return find_loop("clock", neuron, [method, [*varying], sorted(kinds.items()), sorted(ports)], build)
+    about = [method, [*varying], sorted(kinds.items()), sorted(ports), sorted(fed), sorted(late)]
+    return find_loop("clock", neuron, about, build)
 
 
 @final
@@ -175,10 +192,11 @@ class ClockRun:
         fed: tuple[str, ...] = (),
         compiled: bool | None = None,
         traced: tuple[str, ...] = (),
+        late: Collection[str] = (),
     ) -> None:
         begin = perf_counter()
         self.population, self.engine, self.total, self.k = population, engine, total, 0
-        self.fed = fed  # ports that a network fills
+        self.fed, self.late = fed, late  # ports that a network fills; those where few receive something
         neuron, n, dt = population.neuron, population.n, engine.dt
         self.step = step_facts(neuron, population.inputs, engine.method)
         self.method, self.order = self.step.method, self.step.order
@@ -193,15 +211,16 @@ class ClockRun:
             p: s.on_grid(dt, n, population.key("port", p), p not in self.additive)
             for p, s in population.sources.items()
         }
-        self.states = {s: np.ascontiguousarray(population.initial[s], dtype=float).copy() for s in neuron.states}
-        self.left = {t: np.zeros(n, dtype=np.int64) for t in neuron.refractory}
+        self.states = {s: line_up(population.initial[s], float) for s in neuron.states}
         self.values = held_values(neuron, self.step, population.values, dt)
+        counters = {t: _counter(self.values[f"_steps_{t}"]) for t in neuron.refractory}
+        self.left = {t: line_up(np.zeros(n, dtype=kind)) for t, kind in counters.items()}
         if engine.precision == "float32":  # only where compiled: plain Python would round each operation, too
             compiled = True
             narrow = np.float32
-            self.states = {s: x.astype(narrow) for s, x in self.states.items()}
+            self.states = {s: line_up(x, narrow) for s, x in self.states.items()}
             self.values = {
-                k: v.astype(narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
+                k: line_up(v, narrow) if np.ndim(v) and v.dtype == np.float64 else v for k, v in self.values.items()
             }
         buffers = self.step.normals + (neuron.rows.hazard is not None) + len(self.arrivals)
         fit = _FIT // (min(n, BLOCK) * max(buffers, 1))
@@ -225,7 +244,9 @@ class ClockRun:
         kinds = {name: "scalar" if np.ndim(v) == 0 else "neuron" for name, v in self.values.items()}
         kinds |= {u: "time" if width == 1 else "both" for u, width in probe.items()}
         kinds |= {f"_trace_{s}": "yes" for s in self._record_states}
-        source = find_source(p.neuron, self.method, sorted(p.inputs), kinds, {*p.sources, *self.fed})
+        source = find_source(
+            p.neuron, self.method, sorted(p.inputs), kinds, {*p.sources, *self.fed}, self.fed, self.late
+        )
         path = write_module("clock", source.text)
         self.compiled = is_worth_compiling(p.n * self.total, path) if compiled is None else compiled
         if self.compiled:

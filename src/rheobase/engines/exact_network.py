@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -23,8 +23,8 @@ from rheobase.engines.spikes import Spikes
 from rheobase.engines.threads import PLAIN, Team, cores, intrinsics, share
 from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
-from rheobase.network.connect import build
-from rheobase.network.network import Network
+from rheobase.network.connect import Synapses, build
+from rheobase.network.network import Network, Projection
 from rheobase.network.sources import SpikeSource
 from rheobase.random import derive_key
 
@@ -36,9 +36,14 @@ _MOST_WINDOWS: Final = 10**10
 
 
 def run_exact_network(
-    net: Network, engine: Exact, until: float, recordings: Mapping[str, Recording], seed: int
+    net: Network,
+    engine: Exact,
+    until: float,
+    recordings: Mapping[str, Recording],
+    seed: int,
+    make: Callable[[Projection, int], Synapses] = build,
 ) -> dict[str, Result]:
-    """Return a result for each population of a network, run until `until` (ms)."""
+    """Return a result for each population of a network, run until `until` (ms); `make` makes its synapses."""
     for p in net.projections:
         if p.is_plastic:
             raise NotExact(
@@ -46,7 +51,7 @@ def run_exact_network(
                 " engine=rb.Clock(dt='0.1 ms'), or connect it with plastic=False"
             )
     begin = perf_counter()
-    run = _Run(net, until, recordings, seed, engine.threads)
+    run = _Run(net, until, recordings, seed, engine.threads, make)
     ready = perf_counter()
     try:
         run.advance()
@@ -58,8 +63,15 @@ def run_exact_network(
 @final
 class _Run:
     def __init__(
-        self, net: Network, until: float, recordings: Mapping[str, Recording], seed: int, threads: int | None = 1
+        self,
+        net: Network,
+        until: float,
+        recordings: Mapping[str, Recording],
+        seed: int,
+        threads: int | None = 1,
+        make: Callable[[Projection, int], Synapses] = build,
     ) -> None:
+        self.make = make
         self.net, self.until, self.seed = net, until, seed
         self.parts = _count_parts(net, threads)  # of the neurons of each group; a thread has one or several
         self.team = Team(self.parts)
@@ -95,7 +107,7 @@ class _Run:
         """Gather projections between the same groups and port into one table, sorted by source and delay."""
         found: dict[tuple[int, int, str], list[tuple[np.ndarray, np.ndarray, Any, Any]]] = {}
         for projection in self.net.projections:
-            synapses = build(projection, derive_key(self.seed, "projection", projection.index))
+            synapses = self.make(projection, derive_key(self.seed, "projection", projection.index))
             target, to = self.place[projection.target.name]
             if projection.source.name in self.place:
                 source, offset = self.place[projection.source.name]

@@ -10,6 +10,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.precision import settle
 from rheobase.engines.result import Recording
 from rheobase.engines.threads import cores
 from rheobase.errors import InputError
@@ -76,7 +77,7 @@ def forecast(net: Network, until: Any, engine: Clock | None = None) -> Forecast:
     >>> f"{forecast(net, until='1 s').synapses:.3g}"
     '1e+07'
     """
-    return _forecast(net, to_number(until, "ms", "until"), engine or Clock(), {}, False)
+    return _forecast(net, to_number(until, "ms", "until"), settle(net, engine or Clock()), {}, False)
 
 
 def refuse_too_large(
@@ -105,14 +106,19 @@ def _forecast(
     threads = engine.threads or cores()
     steps = until / engine.dt
     synapses = held = events = cost = 0.0
+    neurons = sum(part.n for part in net.populations.values())
+    far = neurons > threads << 16 and sum(map(expect_synapses, net.projections)) < 500 * neurons  # 32 bits for a target
+    rows: dict[tuple[str, ...], float] = {}  # where segments begin: once for all that a group of neurons gets at a port
     at_work: dict[str, float] = {}  # bytes while the synapses of a source population are put in order, one at a time
     for p in net.projections:
         count = expect_synapses(p)
         synapses += count
         if p.is_plastic and p.synapse is not None:  # steps, places, and states, some of them twice
             held += count * (24 + 12 * len(p.synapse.states))
-        rows = len(p.source) * (_delays(p, engine.dt) + 1) * threads
-        held += count * (2 + (wide if _own(p.weight) else 0)) + 4.0 * rows
+        onto = net.populations[p.target.name].model
+        table = (p.source.name, p.port, onto.evolve if isinstance(onto, Neuron) else "")
+        rows[table] = max(rows.get(table, 0.0), 4.0 * len(p.source) * (_delays(p, engine.dt) + 1) * threads)
+        held += count * (2 + 2 * far + (wide if _own(p.weight) else 0))
         each = 16 + 8 * _own(p.weight) + 10 * _own(p.delay)
         in_work = count if not is_built_in_pieces(p) else count * min(1.0, 3 * threads * SOURCES / len(p.source))
         at_work[p.source.name] = at_work.get(p.source.name, 0.0) + each * in_work
@@ -125,7 +131,7 @@ def _forecast(
         recording = recordings.get(name)
         if recording is not None and not streamed:
             held += trace_bytes(recording, part.n, until, engine.dt)
-    needed = _PROGRAM + held + max(at_work.values(), default=0.0)
+    needed = _PROGRAM + held + sum(rows.values()) + max(at_work.values(), default=0.0)
     return Forecast(synapses, needed, synapses * _BUILD, cost + events * _EVENT)
 
 

@@ -8,15 +8,17 @@ from typing import Any, final
 
 import numpy as np
 
-from rheobase.derive.additive import additive_ports
+from rheobase.derive.additive import additive_ports, late_ports
 from rheobase.engines.clock import Clock, ClockRun
 from rheobase.engines.population import Population, prepare
+from rheobase.engines.precision import FEW, RATE
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import Shower, shower
 from rheobase.engines.record import Tap, samples_of
 from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
+from rheobase.network.connect import expect_synapses
 from rheobase.network.network import Network
 from rheobase.network.sources import Arrivals, SpikeSource
 from rheobase.random import derive_key
@@ -84,7 +86,7 @@ def group_cells(
     prepared = {
         name: prepare(model, dict(parts[name].values), seed, parts[name].n, name) for name, model in cells.items()
     }
-    compiled = sum(p.n for p in prepared.values()) * total > small or engine.precision != "float64"
+    compiled = sum(p.n for p in prepared.values()) * total > small or engine.precision not in ("auto", "float64")
     return [_group(net, names, prepared, recordings, engine, total, compiled) for names in alike(prepared)]
 
 
@@ -117,7 +119,8 @@ def _group(
     in_turn = frozenset(ports) - additive_ports(neuron)
     samples = {n: samples_of(n, recordings[n], dt, total) for n in names}
     tap = Tap(names, offsets, recordings, samples)
-    run = ClockRun(whole, engine, Recording(), total, fed=ports, compiled=compiled, traced=tap.states)
+    late = frozenset(p for p in late_ports(neuron) if p in used and _is_sparse(net, names, prepared, p, whole.n, dt))
+    run = ClockRun(whole, engine, Recording(), total, ports, compiled, tap.states, late)
     listed: list[tuple[str, int, Arrivals]] = []
     showers: dict[str, list[Shower]] = {}
     for n, o in zip(names, offsets, strict=False):
@@ -131,6 +134,16 @@ def _group(
                 showers.setdefault(port, []).append(drawn)
     values = {n: prepared[n].values for n in names}
     return Cells(names, offsets, run, ports, in_turn, listed, showers, values, tap)
+
+
+def _is_sparse(
+    net: Network, names: list[str], prepared: Mapping[str, Population], port: str, n: int, dt: float
+) -> bool:
+    """Return whether all that arrives at a port comes through static synapses, and few neurons get any in a step."""
+    onto = [p for p in net.projections if p.target.name in names and p.port == port]
+    if any(p.is_plastic for p in onto) or any(port in prepared[name].sources for name in names):
+        return False
+    return sum(map(expect_synapses, onto)) / n * RATE * dt < FEW
 
 
 def chosen_neurons(recording: Recording, n: int) -> np.ndarray:

@@ -10,23 +10,28 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.emit.network_loop import INNER, Emitter, Feed, Group, network_source
+from rheobase.emit.network_functions import INNER
+from rheobase.emit.network_loop import Emitter, Feed, Group, network_source
 from rheobase.emit.source import write_module
 from rheobase.emit.to_numba import compiled_module, plain_module
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.forecast import refuse_too_large
 from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
-from rheobase.engines.noise import fill_normals, fill_uniforms
+from rheobase.engines.noise import fill_normals, fill_run, fill_uniforms
 from rheobase.engines.plastic import make_plastic
+from rheobase.engines.population import line_up
+from rheobase.engines.precision import settle
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Memory, Piece, Sink, pick_spikes, start_piece
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.shared import Shared
+from rheobase.engines.sorting import MANY
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.stream import Stream
-from rheobase.engines.synapses import Bundle, Table, build_table
+from rheobase.engines.synapses import Bundle, Table, build_table, check_delays
 from rheobase.engines.threads import PLAIN, Team, cores, cut, intrinsics, share
 from rheobase.errors import InputError
 from rheobase.network.connect import Rows, expect_synapses
@@ -53,16 +58,20 @@ def run_network(
     start: Snapshot | None = None,
     progress: bool = False,
     stream: Stream | None = None,
+    shared: Shared | None = None,
 ) -> tuple[dict[str, Result], Snapshot]:
     """Return a result for each population of a network, and what is needed to go on.
 
     It begins where `start` ends. After Ctrl-C it returns what has been simulated so far; `Snapshot.k` tells how far.
-    With a `stream` spikes and traces go there; results and snapshot have none.
+    With a `stream` spikes and traces go there; results and snapshot have none. `shared` has what an earlier run of a
+    sweep has built.
     """
     begin = perf_counter()
+    engine = settle(net, engine)
     total = steps_until(until, engine.dt)
+    check_delays(net.projections, engine.dt)
     refuse_too_large(net, until, engine, recordings, stream is not None)
-    run = _NetworkRun(net, engine, recordings, seed, total, stream)
+    run = _NetworkRun(net, engine, recordings, seed, total, stream, shared)
     if start is not None:
         run.restore(start)
     prepared = perf_counter() - begin
@@ -92,14 +101,17 @@ class _NetworkRun:
         seed: int,
         total: int,
         stream: Stream | None = None,
+        shared: Shared | None = None,
     ) -> None:
+        self.shared = shared
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         self.recordings = recordings
         self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
         self.compiled = self.groups[0].run.compiled
         self.sources = group_sources(net, seed, engine.dt, self.compiled)
         self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
-        self.kind: type[np.floating[Any]] = np.float64 if engine.precision == "float64" else np.float32
+        wide = engine.precision in ("auto", "float64")
+        self.kind: type[np.floating[Any]] = np.float64 if wide else np.float32
         self.seconds = {"compile": 0.0, "run": 0.0}
         self.n = sum(g.n for g in self.groups)
         self._plan_threads()
@@ -144,6 +156,8 @@ class _NetworkRun:
                 continue
             by_source = fed.setdefault((place[p.target.name][0], p.port), {})
             by_source.setdefault(place[p.source.name][0], []).append(p)
+        expected = sum(map(expect_synapses, self.net.projections))
+        fill = fill_run if self.compiled and expected > MANY else None
         self.feeds: list[Feed] = []
         self.tables: list[Table] = []
         self.firsts: list[np.ndarray] = []
@@ -154,20 +168,23 @@ class _NetworkRun:
                 for name in dict.fromkeys(p.source.name for p in projections):
                     mine = [p for p in projections if p.source.name == name]
                     rows = [
-                        (Rows(p, derive_key(self.seed, "projection", p.index)), place[p.target.name][1]) for p in mine
+                        (Rows(p, derive_key(self.seed, "projection", p.index), fill), place[p.target.name][1])
+                        for p in mine
                     ]
                     n = self.net.populations[name].n
                     bundles.append(Bundle(name, n, at + place[name][1], tuple(rows)))
                     which.append(i)
                 at += (self.groups[source] if source >= 0 else self.sources[-1 - source]).n
             bounds = self.groups[target].bounds
-            table = build_table(bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            how = (bundles, which, at, bounds, self.engine.dt, self.kind, self.team.most)
+            table = build_table(*how) if self.shared is None else self.shared.table((target, port), *how)
             self.tables.append(table)
             self.firsts.append(np.array(firsts, dtype=np.int64))
-            self.feeds.append(Feed(target, port, tuple(by_source), table.each))
+            self.feeds.append(Feed(target, port, tuple(by_source), table.packed))
         plastic = [p for p in self.net.projections if p.is_plastic]
         cuts = [g.bounds for g in self.groups]
-        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed)
+        share = self.shared and self.shared.plastic
+        self.plastic, self.rules = make_plastic(plastic, place, cuts, self.engine.dt, self.seed, share)
 
     def _make_logs(self) -> None:
         """Make room for spikes: as far back as the longest delay, ahead as far as a chunk reaches."""
@@ -211,7 +228,7 @@ class _NetworkRun:
         runs = [g.run for g in self.groups]
         modules = [write_module("clock", run.source.text) for run in runs]
         groups = [
-            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain))
+            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain), run.late)
             for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
         ]
         emitters = [Emitter(rain is not None) for rain in self.drizzle]
@@ -230,7 +247,7 @@ class _NetworkRun:
             own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
             own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
             width = int(np.diff(cells.bounds).max())
-            own["_fired"] = np.zeros((self.parts, width + -width % 8), dtype=np.bool_)
+            own["_fired"] = line_up(np.zeros((self.parts, width + -width % 64), dtype=np.bool_))
             own["_words"] = own["_fired"].view(np.uint64)
             own["_out_step"] = np.empty(cells.n, dtype=np.int32)
             values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
@@ -238,7 +255,7 @@ class _NetworkRun:
             values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
                 if port not in cells.in_turn:
-                    values[f"q{g}_sum_{port}"] = np.zeros(cells.n, dtype=self.kind)
+                    values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
                 if port in rain:
                     values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
                     values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
@@ -255,9 +272,15 @@ class _NetworkRun:
             values |= synapses.arguments(y)
         room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
         values["_gather"] = _HEADS
+        late = {  # room for all that can arrive in a step; memory that is never written costs nothing
+            j: table.cells
+            for j, (feed, table) in enumerate(zip(self.feeds, self.tables, strict=True))
+            if feed.port in self.groups[feed.target].run.late
+        }
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
+                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }
@@ -272,11 +295,13 @@ class _NetworkRun:
             self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
             self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
+        self._normalise()
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:
             while self.k < until_step and not stopped:
                 before, since = self.k, perf_counter()
                 chunk = min(self.pace, _TRIAL) if self.team.is_trying else self.pace
-                self._run_chunk(min(self.k + chunk, until_step))
+                self._run_chunk(min([self.k + chunk, until_step, *(x.next for x in self.plastic)]))
+                self._normalise()
                 report((self.k - before) * self.engine.dt)
                 if self.sink is not self.memory:  # a kill loses one chunk
                     each = (perf_counter() - since) / (self.k - before)
@@ -287,6 +312,10 @@ class _NetworkRun:
         for cells in self.groups:
             cells.run.k = self.k
             cells.run.check_finite()
+
+    def _normalise(self) -> None:
+        for synapses in self.plastic:
+            synapses.normalise(self.k)
 
     def _run_chunk(self, stop: int) -> None:
         k0, steps = self.k, stop - self.k
@@ -471,7 +500,7 @@ class _NetworkRun:
             raise InputError(f"the run has already reached {start.k * self.engine.dt:g} ms; give a later until=")
         self.k, arrays = start.k, start.arrays
         for synapses in self.plastic:
-            synapses.restore(arrays)
+            synapses.restore(arrays, self.k)
         for name, (cells, lo, hi) in self._places().items():
             r = cells.run
             for s, x in r.states.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from rheobase import random
 from rheobase.emit.to_numba import compile_functions
 from rheobase.random import ANGLE, COS_TERMS, FRACTION, HALF_TURN, LN_2, LOG_TERMS, ROOT_HALF, SHIFT, SIN_TERMS
 
-__all__ = ["fill_normals", "fill_uniforms"]
+__all__ = ["fill_normals", "fill_run", "fill_uniforms"]
+
+_AT_ONCE: Final = 1024  # keys that stay in the first cache
 
 _S1, _S2, _S12, _S27, _S30, _S31, _S32 = (np.uint64(s) for s in (1, 2, 12, 27, 30, 31, 32))
 _M1, _M2, _LOW = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB), np.uint64(0xFFFFFFFF)
 _GOLDEN, _STEP, _0 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03), np.uint64(0)
+_ONE = np.uint64(1)
 _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = LOG_TERMS
 _A0, _A1, _A2, _A3, _A4, _A5, _A6 = SIN_TERMS
 _B0, _B1, _B2, _B3, _B4, _B5, _B6, _B7 = COS_TERMS
@@ -58,6 +61,19 @@ def _normal_block(key, keys, k0, k1, out, spare):  # type: ignore[no-untyped-def
         _normal_pair(keys, step, out[even] if even >= 0 else spare, out[even + 1] if 2 * j + 1 < k1 else spare)
 
 
+def _normal_run(key, j, out, keys):  # type: ignore[no-untyped-def]
+    step = _mix((key ^ _STEP) + (j + _ONE) * _GOLDEN)
+    for lo in range(0, out.shape[1], len(keys)):
+        n = min(len(keys), out.shape[1] - lo)
+        _number_keys(key, np.uint64(lo), keys[:n])
+        _normal_pair(keys[:n], step, out[0, lo : lo + n], out[1, lo : lo + n])
+
+
+def _number_keys(key, lo, keys):  # type: ignore[no-untyped-def]
+    for i in range(len(keys)):
+        keys[i] = _mix(key + (lo + np.uint64(i) + _ONE) * _GOLDEN)
+
+
 def _uniform_block(key, keys, k0, k1, out):  # type: ignore[no-untyped-def]
     for k in range(k0, k1):
         _uniform_row(keys, _mix((key ^ _STEP) + np.uint64(k + 1) * _GOLDEN), out[k - k0])
@@ -84,11 +100,11 @@ def _bit_casts() -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> tuple[Any, Any]:
+def _compiled() -> tuple[Any, Any, Any]:
     module = sys.modules[__name__]
-    inner = ("_mix", "_normal_pair", "_uniform_row")
-    compile_functions(module, inner, ("_normal_block", "_uniform_block"), _bit_casts)
-    return module._normal_block, module._uniform_block
+    inner = ("_mix", "_normal_pair", "_number_keys", "_uniform_row")
+    compile_functions(module, inner, ("_normal_block", "_uniform_block", "_normal_run"), _bit_casts)
+    return module._normal_block, module._uniform_block, module._normal_run
 
 
 def fill_normals(key: int, keys: np.ndarray, k0: int, k1: int, out: np.ndarray, compiled: bool) -> None:
@@ -106,3 +122,8 @@ def fill_uniforms(key: int, keys: np.ndarray, k0: int, k1: int, out: np.ndarray,
         out[: k1 - k0] = random.uniforms(key, keys, k0, k1)
         return
     _compiled()[1](np.uint64(key), keys, k0, k1, out)
+
+
+def fill_run(key: int, j: int, out: np.ndarray) -> None:
+    """Write the Gaussian numbers of `rheobase.random.Numbers`, compiled; see `rheobase.random.Fill`."""
+    _compiled()[2](np.uint64(key), np.uint64(j), out, np.empty(min(_AT_ONCE, out.shape[1]), dtype=np.uint64))

@@ -7,7 +7,9 @@ in the order of its events. Where it lies depends on the number of parts, what b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, final
 
 import numpy as np
@@ -25,6 +27,8 @@ from rheobase.random import derive_key
 __all__ = ["Plastic", "make_plastic", "synapse_states"]
 
 _BITS: Final = 31  # steps are counted in 32 bits
+_NEVER: Final = 1 << 62
+_SETS: Final = 20_000  # sets of matrices: a few seconds, some hundred megabytes
 
 
 @final
@@ -59,7 +63,7 @@ class Plastic:
         self.projection, self.plan, self.rule, self.dt = projection, plan, rule, dt
         self.synapse: Synapse = projection.synapse
         made = build(projection, derive_key(seed, "projection", projection.index))
-        self.count = len(made)
+        self.count, self.weight = len(made), np.broadcast_to(made.weight, (len(made),))
         step = np.broadcast_to(steps_of(made.delay, dt, projection), (self.count,)).astype(np.int64)
         delays = np.unique(step)[::-1]
         column = np.searchsorted(-delays, -step)
@@ -85,36 +89,90 @@ class Plastic:
                 "_onto": onto,
                 "_of": np.searchsorted(where[onto], np.arange(n_post * len(back) + 1)),
             }
-        self.held = self._begin(made.weight)
-        self.powers = _powers(self.synapse, dt)
+        self.given: dict[str, Any] = {n: self.synapse.value(n) for n in self.synapse.parameters if n not in made.values}
+        self.given |= made.values
+        _check_drawn(self.synapse, made.values, projection.name)
+        self.powers, number = _powers(self.synapse, self.given, dt, projection.name)
+        self.held = self._begin(self.weight, number)
+        self._plan_sums(made.post)
 
-    def _begin(self, weight: float | np.ndarray) -> np.ndarray:
+    def again(self, projection: Projection) -> Plastic:
+        """Return the same synapses as they begin, with another number as weight, or other numbers in their rows."""
+        out = copy.copy(self)
+        assert projection.synapse is not None
+        out.projection, out.synapse = projection, projection.synapse
+        weight = getattr(projection.weight, "value", None)
+        if projection.weight is not self.projection.weight and isinstance(weight, float):
+            out.weight = np.broadcast_to(weight, (self.count,))
+        if not out.synapse.varying:
+            out.given = {n: out.synapse.value(n) for n in out.synapse.parameters}
+        out.powers, number = _powers(out.synapse, out.given, out.dt, projection.name)
+        out.held = out._begin(out.weight, number)
+        out._plan_sums(self.post)
+        return out
+
+    def _begin(self, weight: np.ndarray, number: np.ndarray) -> np.ndarray:
         """Return the numbers of each synapse, shape (n_synapses, n_columns); an event touches one or two lines."""
         out = np.zeros((self.count, len(self.rule.columns)))
+        self._check_bounds(weight)
         for i, name in enumerate(self.rule.columns):
             if name == "w":
-                out[:, i] = np.broadcast_to(weight, (self.count,))[self.order]
-                self._check_bounds(out[:, i])
+                out[:, i] = weight[self.order]
+            elif name in self.given:
+                out[:, i] = np.broadcast_to(self.given[name], (self.count,))[self.order]
             elif name in self.synapse.states:
                 out[:, i] = self.synapse.value(name)
             elif name == "_met":
                 out[:, i] = -1.0
+            elif name == "_set":
+                out[:, i] = number[self.order]
         return out
+
+    def _plan_sums(self, post: np.ndarray) -> None:
+        """Note when the weights onto a neuron are next brought to their sum."""
+        self.post, self.every, self.next = post, 0, _NEVER
+        normalise = self.projection.normalise
+        if normalise is not None:
+            self.every, self.next = max(1, round(normalise.every / self.dt)), 0
+            if abs(self.every * self.dt - normalise.every) > 1e-6 * self.dt:
+                raise InputError(
+                    f"projection {self.projection.name}: normalise every {normalise.every:g} ms is not a whole number"
+                    f" of steps of {self.dt:g} ms; give a multiple of dt"
+                )
+            self.total = np.zeros(self.projection.target.n)
+            self.total[self.projection.target.indices] = normalise.total
+
+    def normalise(self, k: int) -> None:
+        """Bring the weights onto each neuron to their sum, if that is due at step k.
+
+        The sums are taken in the order of `Projection.synapses`, so that they do not depend on the number of parts.
+        """
+        if k < self.next:
+            return
+        w = self.rule.columns.index("w")
+        size = np.empty(self.count)
+        size[self.order] = np.abs(self.held[:, w])
+        found = np.bincount(self.post, weights=size, minlength=len(self.total))
+        factor = np.divide(self.total, found, out=np.ones_like(found), where=found > 0)
+        self.held[:, w] *= factor[self.post[self.order]]
+        self.next = (k // self.every + 1) * self.every
 
     def _check_bounds(self, weight: np.ndarray) -> None:
         """Refuse weights that the first event would move to a bound."""
-        values: dict[str, Any] = {n: self.synapse.value(n) for n in self.synapse.parameters}
+        values = dict(self.given)
         for name, e in self.synapse.rows.derived:  # each uses earlier ones only
             values[name] = compute(e.tree, values)
         for b in self.synapse.rows.bounds:
             if b.state == "w" and len(weight):
-                limit = float(compute(b.right.tree, values))
+                limit = np.broadcast_to(compute(b.right.tree, values), weight.shape)
                 low = b.side == ">="
-                worst = float(weight.min() if low else weight.max())
-                if worst < limit if low else worst > limit:
+                bad = np.flatnonzero(weight < limit if low else weight > limit)
+                if len(bad):
+                    at = bad[np.argmax(np.abs(weight[bad] - limit[bad]))]
                     raise InputError(
-                        f"projection {self.projection.name}: a weight of {worst:g} is {'below' if low else 'above'} the"
-                        f" bound w {b.side} {b.right.text} = {limit:g} of {self.synapse.name}; change one of them"
+                        f"projection {self.projection.name}: a weight of {weight[at]:g} is"
+                        f" {'below' if low else 'above'} the bound w {b.side} {b.right.text} = {limit[at]:g} of"
+                        f" {self.synapse.name}; change one of them"
                     )
 
     @property
@@ -143,7 +201,7 @@ class Plastic:
     def arguments(self, y: int) -> dict[str, Any]:
         """Return what the loop reads and writes, by name."""
         out = {f"y{y}{a}": x for a, x in {**self.arrays, "_at": self.held}.items()}
-        out |= {f"y{y}p_{name}": self.synapse.value(name) for name in self.synapse.parameters}
+        out |= {f"y{y}p_{n}": self.given[n] for n in self.synapse.parameters if n not in self.rule.columns}
         return out | ({} if self.powers is None else {f"y{y}_powers": self.powers})
 
     def snapshot(self) -> dict[str, np.ndarray]:
@@ -152,10 +210,11 @@ class Plastic:
         back[self.order] = self.held
         return {f"synapse {self.projection.index} {name}": back[:, i] for i, name in enumerate(self.rule.columns)}
 
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put everything as it was at a snapshot."""
+    def restore(self, arrays: Mapping[str, np.ndarray], k: int) -> None:
+        """Put everything as it was at a snapshot's step k."""
         for i, name in enumerate(self.rule.columns):
             self.held[:, i] = arrays[f"synapse {self.projection.index} {name}"][self.order]
+        self.next = (k // self.every + 1) * self.every if self.every else _NEVER
 
     def check_finite(self) -> None:
         """Refuse to go on with a state that has become infinite or NaN."""
@@ -167,18 +226,46 @@ class Plastic:
                 raise InputError(f"{what}; bound it by a line such as  {name} <= 1")
 
 
-def _powers(synapse: Synapse, dt: float) -> np.ndarray | None:
-    """Return the step matrix of the coupled states to the power 1, 2, 4, ..., shape (31, n, n + 1), if any."""
-    from rheobase.derive.synapse import coupled_states, flow_matrix
+def _check_drawn(synapse: Synapse, values: Mapping[str, np.ndarray], what: str) -> None:
+    """Refuse drawn values that are not finite; their bounds are those of the distribution."""
+    for name, x in values.items():
+        if not np.all(np.isfinite(x)):
+            raise InputError(f"projection {what}: a value of {name} of {synapse.name} is not finite; bound it by high=")
 
-    names = coupled_states(synapse)
+
+def _powers(synapse: Synapse, values: Mapping[str, Any], dt: float, what: str) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the step matrix of the coupled states to the power 1, 2, 4, ..., and which one each synapse has.
+
+    Their shape is (31, n, n + 1), or (n_sets, 31, n, n + 1) where a parameter that differs is in them; None if no
+    states are coupled.
+    """
+    from rheobase.derive.synapse import coupled_states, driving, flow_matrix
+    from rheobase.emit.synapse_rule import alike
+
+    plain, none = alike(synapse), np.zeros(0)
+    names = coupled_states(plain)
     if not names:
-        return None
+        return None, none
     from scipy.linalg import expm
 
-    a = flow_matrix(synapse, names, {n: synapse.value(n) for n in synapse.parameters})
-    with np.errstate(over="ignore", invalid="ignore"):  # more steps than any run has
-        return np.ascontiguousarray(np.stack([expm(a * (dt * 2.0**b))[:-1] for b in range(_BITS)]))
+    def steps(own: Mapping[str, float]) -> np.ndarray:
+        a = flow_matrix(plain, names, own)
+        with np.errstate(over="ignore", invalid="ignore"):  # more steps than any run has
+            return np.stack([expm(a * (dt * 2.0**b))[:-1] for b in range(_BITS)])
+
+    inside = driving(plain)
+    differ = [n for n in inside if n in synapse.varying]
+    if not differ:
+        return np.ascontiguousarray(steps({n: values[n] for n in inside})), none
+    sets, number = np.unique(np.stack([values[n] for n in differ], axis=1), axis=0, return_inverse=True)
+    if len(sets) > _SETS:
+        raise InputError(
+            f"projection {what}: {', '.join(differ)} of {synapse.name} have {len(sets)} different values, and each"
+            f" makes matrices of its own, for {', '.join(names)} drive each other; give {_SETS} at most"
+        )
+    rest = {n: values[n] for n in inside if n not in differ}
+    made = [steps(rest | dict(zip(differ, map(float, own), strict=True))) for own in sets]
+    return np.ascontiguousarray(np.stack(made)), number.ravel().astype(float)
 
 
 def make_plastic(
@@ -187,6 +274,7 @@ def make_plastic(
     bounds: list[np.ndarray],
     dt: float,
     seed: int,
+    share: Callable[..., Plastic] | None = None,
 ) -> tuple[list[Plastic], list[Rule]]:
     """Return the plastic projections as the loop holds them, and their rules.
 
@@ -196,6 +284,8 @@ def make_plastic(
         Population -> (its group, or -1 - s for a source; the number of its first neuron there).
     bounds : list of arrays
         For each group, where it is cut into parts.
+    share : function, optional
+        `rheobase.engines.shared.Shared.plastic`, which takes over what an earlier run has made.
     """
     if not projections:
         return [], []
@@ -218,10 +308,18 @@ def make_plastic(
             bool(rows["on_reward"]),
             critic,
         )
-        plastic = Plastic(p, plan, rules[number], first=(lo, to), bounds=bounds[target], dt=dt, seed=seed)
+        how: dict[str, Any] = {"first": (lo, to), "bounds": bounds[target], "dt": dt, "seed": seed}
+        make = partial(Plastic, p, plan, rules[number], **how)
+        plastic = (
+            make() if share is None else share(p, make, plan, rules[number], lo, to, dt, seed, bounds[target].tobytes())
+        )
         if p.reward is not None and p.reward.critic is not None:
             part = p.reward.critic
-            plastic.arrays |= {"_critic": place[part.name][1], "_critics": part.n, "_late": plastic.shortest}
+            plastic.arrays = plastic.arrays | {
+                "_critic": place[part.name][1],
+                "_critics": part.n,
+                "_late": plastic.shortest,
+            }
         made.append(plastic)
     return made, rules
 
@@ -235,8 +333,11 @@ def synapse_states(projection: Projection, snapshot: Snapshot | None, seed: int)
         made = build(projection, derive_key(seed, "projection", projection.index))
         return {"w": np.full(len(made), made.weight, dtype=np.float64)}
     from rheobase.derive.synapse import advance_states
+    from rheobase.emit.synapse_rule import alike
 
     synapse, stem = projection.synapse, f"synapse {projection.index}"
-    values = {n: synapse.value(n) for n in synapse.parameters}
+    own = {n: snapshot.arrays[f"{stem} {n}"] for n in synapse.varying if n in synapse.parameters}
+    values = {n: synapse.value(n) for n in synapse.parameters if n not in own} | own
     at = {s: snapshot.arrays[f"{stem} {s}"] for s in synapse.states}
-    return advance_states(synapse, at, (snapshot.k - snapshot.arrays[f"{stem} _last"]) * snapshot.engine.dt, values)
+    since = (snapshot.k - snapshot.arrays[f"{stem} _last"]) * snapshot.engine.dt
+    return advance_states(alike(synapse), at, since, values) | own

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
 from rheobase.random import derive_key
 from rheobase.units import Dimension
 
-__all__ = ["Population", "prepare"]
+__all__ = ["Population", "line_up", "prepare"]
+
+_LINE: Final = 64  # bytes of a line of the cache, and of the widest vector
 
 
 @final
@@ -123,6 +125,20 @@ def prepare(neuron: Neuron, given: Mapping[str, Any], seed: int, n: int | None =
     for key, q in initial.items():
         start[key] = np.broadcast_to(np.asarray(draw("initial", key, q), dtype=float), (count,)).copy()
     return Population(neuron, count, n is None and not sizes, values, start, inputs, sources, seed, name)
+
+
+def line_up(x: np.ndarray, kind: Any = None) -> np.ndarray:
+    """Return a copy that begins with a line of the cache: a vector that lies in two lines takes twice the time.
+
+    >>> line_up(np.arange(3.0)).ctypes.data % 64
+    0
+    """
+    kind = np.dtype(x.dtype if kind is None else kind)
+    room = np.empty(x.size * kind.itemsize + _LINE, dtype=np.uint8)
+    begin = -room.ctypes.data % _LINE
+    out = room[begin : begin + x.size * kind.itemsize].view(kind).reshape(x.shape)
+    out[...] = x
+    return out
 
 
 def _reading(key: str, value: Any) -> Quantity:

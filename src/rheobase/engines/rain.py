@@ -106,7 +106,7 @@ def _limits(expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         p = p * expected / k
         total += p
         totals.append(total.copy())
-    table = np.array(totals).T.reshape(len(expected), _MOST)
+    table = np.ascontiguousarray(np.array(totals).T)  # in C order: compiled code is not kept for others
     limits = np.minimum(np.floor(table * 2.0**31 + 0.5), 2.0**31 - 1).astype(np.int32)
     few = np.minimum((table < 1.0 - _RARE).sum(axis=1) + 4, _MOST) // 4 * 4
     few[expected < COARSE] = 0

@@ -13,6 +13,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from rheobase.engines.checkpoint import fingerprint
 from rheobase.engines.forecast import trace_bytes
 from rheobase.engines.frames import (
     BEGIN,
@@ -74,7 +75,7 @@ class Stream:
     """The recording of a network's run on its way into a file.
 
     Made before the run, so that what cannot work is refused then; `begin`, `add`, `end` and `close` are called by the
-    engine. With `behind` it goes on in a file whose last step that is.
+    engine. With `behind` it goes on in a file whose last step that is, or, with `rewind`, one that it holds.
     """
 
     def __init__(
@@ -87,8 +88,9 @@ class Stream:
         seed: int,
         overwrite: bool = False,
         behind: int | None = None,
+        rewind: bool = False,
     ) -> None:
-        self._behind, self._overwrite = behind, overwrite
+        self._behind, self._overwrite, self._rewind = behind, overwrite, rewind
         self.path = check_target(path, overwrite or behind is not None)
         if self.path.suffix.lower() in _OTHERS:
             other = self.path.with_suffix(".rheo").name
@@ -125,7 +127,7 @@ class Stream:
                     arrays[what, name, ""] = np.asarray(which, dtype=np.int64)
             arrays |= {("value", name, key): np.asarray(x, dtype=float) for key, x in found.values.items()}
             populations.append(own)
-        head = {"format": _FORMAT, "dt": self.dt, "seed": self.seed, "total": total}
+        head = {"format": _FORMAT, "dt": self.dt, "seed": self.seed, "total": total, "network": fingerprint(self.net)}
         head |= {"engine": next(iter(results.values())).engine, "populations": populations}
         data = b"".join([preamble(), *pack(BEGIN, -1, -1, head, arrays)])
         check_target(self.path, self._overwrite)  # it may have come to be while the network was built
@@ -141,11 +143,12 @@ class Stream:
 
     def _go_on(self, k: int, total: int) -> None:
         """Open the file behind its last piece."""
-        stored = Stored(self.path)
+        stored = Stored(self.path, k=k if self._rewind else None)
         if (stored.k, stored.seed, stored.dt) != (k, self.seed, self.dt):
             raise InputError(
                 f"{self.path} is no longer as this run left it, at {k * self.dt:g} ms; it cannot go on there"
             )
+        check_same_run(stored, self.net, self.dt, self.seed)
         try:
             self._file = _open(self.path)
             self._whole = stored.size
@@ -205,6 +208,26 @@ class Stream:
         self.close()
 
 
+def check_same_run(stored: Stored, net: Network, dt: float, seed: int) -> None:
+    """Refuse a recording of another network, seed or step.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    if (stored.dt, stored.seed, stored.head.get("network")) != (dt, seed, fingerprint(net)):
+        raise InputError(f"{stored.path} is the recording of another run; it cannot go on there")
+
+
+def _up_to(frames: list[Frame], k: int, path: Path) -> list[Frame]:
+    """Return the frames up to the piece that ends at step k."""
+    at = next((i for i, f in enumerate(frames) if f.kind == PIECE and f.k1 == k), None)
+    if at is None:
+        raise InputError(f"{path} holds no piece that ends at step {k}; it is not the recording of this run")
+    return frames[: at + 1]
+
+
 @final
 class Stored:
     """A recording in a file, as far as it is whole; spikes and traces are read when they are asked for.
@@ -223,12 +246,16 @@ class Stored:
         Whether the run came to its end, or was stopped by Ctrl-C; not if it was killed, or its disk was full.
     final : dict
         (population, state) -> array, the states at the end, if it came to that.
+
+    With a step `k`, only what the file holds up to it, where a piece must end.
     """
 
-    def __init__(self, path: str | os.PathLike[str], salvage: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], salvage: bool = False, k: int | None = None) -> None:
         self.path = Path(path)
         try:
             frames = read_frames(self.path, salvage)
+            if k is not None:
+                frames = _up_to(frames, k, self.path)
             with self.path.open("rb") as file:
                 self.head = read_head(file, frames[0])
                 self.arrays = read_arrays(file, frames[0])
@@ -238,9 +265,10 @@ class Stored:
                 kept = [f for f in frames if f.kind != END]
                 self.size = kept[-1].offset + kept[-1].length
                 more = [read_head(file, f) for f in frames if f.kind == MORE]
-                self.is_complete = frames[-1].kind == END
-                last = read_arrays(file, frames[-1]) if self.is_complete else {}
-                ended = read_head(file, frames[-1]) if self.is_complete else {}
+                ends = frames[-1].kind == END
+                self.is_complete = ends or k is not None
+                last = read_arrays(file, frames[-1]) if ends else {}
+                ended = read_head(file, frames[-1]) if ends else {}
             self.k = self._frames[-1].k1 if self._frames else -1
             self.seconds: dict[str, float] = dict(ended.get("seconds", {}))
             self.final = {(name, s): x for (what, name, s), x in last.items() if what == "final"}

@@ -10,12 +10,14 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.engines.sorting import arrange
+from rheobase.engines.sorting import arrange, per_word, target_type
 from rheobase.errors import InputError
+from rheobase.model.distribution import Distribution
+from rheobase.model.quantity import Quantity
 from rheobase.network.connect import SOURCES, Rows, expect_synapses
 from rheobase.network.network import Projection
 
-__all__ = ["Bundle", "Table", "build_table", "steps_of"]
+__all__ = ["Bundle", "Table", "build_table", "check_delays", "steps_of"]
 
 _LONGEST: Final = 1 << 24  # steps
 
@@ -41,22 +43,21 @@ class Table:
     """Synapses onto one port.
 
     The synapses of table row i with the j-th delay onto part p are those from ``start[p*cells + i*stride + j]`` to
-    the next entry; `target` counts from the part's first neuron. `due[j]` are the delays in steps, the longest first,
-    and after each whether a source has synapses of that delay. `weight` has an entry for each synapse (`each`), or
-    for each row.
+    the next entry; targets count from the part's first neuron. `due[j]` are the delays in steps, the longest first,
+    and after each whether a source has synapses of that delay. If the synapses of a row share a weight, `weight` has
+    one for each row, and `packed` is 0. Else weights and targets lie side by side, so that one fetch from memory gets
+    both: `target` is the same memory as `weight`, read as integers of which `packed` take the room of a weight. Entries
+    of `start` count weights; from s to e there are ``n = packed*(e - s)//(packed + 1)`` synapses, their weights from s,
+    their targets from packed*(s + n).
     """
 
     due: np.ndarray
     start: np.ndarray
     target: np.ndarray
     weight: np.ndarray
-    each: bool
+    packed: int
     stride: int
     cells: int
-
-    @property
-    def nbytes(self) -> int:
-        return sum(a.nbytes for a in (self.due, self.start, self.target, self.weight))
 
 
 def build_table(
@@ -90,21 +91,23 @@ def build_table(
     each = any(_own_weights(b) for b in bundles)
     many = int(sum(expect_synapses(p) for b in bundles for p in b.projections))
     jobs = [(b, lo, min(lo + SOURCES, b.n)) for b in bundles for lo in range(0, b.n, SOURCES)]
-    store = _Growing(many, kind if each else None)
+    narrow = target_type(bounds)
+    packed = per_word(kind, narrow) if each else 0
+    store = _Growing(int(many * (1 + 1 / packed)) if each else many, kind if each else narrow)
     pieces: list[tuple[Bundle, int, np.ndarray, np.ndarray, int]] = []
 
     def make(job: tuple[Bundle, int, int]) -> Any:
         return _chunk(*job, bounds=bounds, dt=dt, kind=kind, each=each, many=many)
 
-    for (bundle, lo, _), (steps, start, target, weight) in zip(
+    for (bundle, lo, _), (steps, start, items) in zip(
         jobs, _in_order(make, jobs, threads if many > 1_000_000 else 1), strict=True
     ):
-        if len(target):
+        if len(items):
             pieces.append((bundle, lo, steps, start, store.count))
-            store.append(target, weight)
-    target, weight = store.done()
+            store.append(items)
+    items = weight = store.done()
     delays = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(p[2] for p in pieces)]))[::-1]
-    index = np.uint32 if len(target) < 1 << 32 else np.int64
+    index = np.uint32 if len(items) < 1 << 32 else np.int64
     table = np.zeros((len(bounds) - 1, n_rows, len(delays) + 1), dtype=index)
     due = np.zeros((len(delays), 1 + max(sources, default=0) + 1), dtype=np.int64)
     due[:, 0] = delays
@@ -118,7 +121,7 @@ def build_table(
         weight = np.zeros(n_rows, dtype=kind)
         for b in bundles:
             weight[b.first : b.first + b.n] = b.projections[0].weight.value  # type: ignore[union-attr]
-    return Table(due, table.ravel(), target, weight, each, len(delays) + 1, n_rows * (len(delays) + 1))
+    return Table(due, table.ravel(), items.view(narrow), weight, packed, len(delays) + 1, n_rows * (len(delays) + 1))
 
 
 def _own_weights(bundle: Bundle) -> bool:
@@ -142,13 +145,13 @@ def _in_order(make: Any, jobs: Sequence[Any], threads: int) -> Iterator[Any]:
 
 def _chunk(
     bundle: Bundle, lo: int, hi: int, *, bounds: np.ndarray, dt: float, kind: Any, each: bool, many: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return (delays in steps, the longest first; start; target; weight) of the synapses of sources lo..hi-1."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (delays in steps, the longest first; start; items) of the synapses of sources lo..hi-1."""
     taken = [(r.take(lo, hi), offset, r.projection) for r, offset in bundle.rows]
     parts = [(s, offset, p) for s, offset, p in taken if len(s)]
     if not parts:
         none = np.empty(0, dtype=np.int64)
-        return none, np.empty((len(bounds) - 1, 0, 0)), none, none
+        return none, np.empty((len(bounds) - 1, 0, 0)), none
     pre = _one([s.pre - lo if lo else s.pre for s, _, _ in parts])
     post = _one([s.post + offset if offset else s.post for s, offset, _ in parts])
     steps = [steps_of(s.delay, dt, p) for s, _, p in parts]
@@ -191,36 +194,39 @@ def steps_of(delay: float | np.ndarray, dt: float, projection: Projection) -> An
     return steps.astype(np.uint16 if steps.size and steps.max() < 1 << 16 else np.int64)
 
 
+def check_delays(projections: Sequence[Projection], dt: float) -> None:
+    """Refuse given delays that are shorter than one step, before anything is built.
+
+    Raises
+    ------
+    InputError
+        If there is one. Delays that are drawn, or are functions of distance, are looked at when they are made.
+    """
+    for p in projections:
+        if isinstance(p.delay, Quantity) and not isinstance(p.delay.value, Distribution):
+            steps_of(p.delay.value, dt, p)
+
+
 @final
 class _Growing:
-    """Arrays that grow at their end, in place where the system can."""
+    """An array that grows at its end, in place where the system can."""
 
     def __init__(self, expected: int, kind: Any) -> None:
-        self.count, self.kind, self.room = 0, kind, int(expected * 1.01) + 1024
-        self.target: np.ndarray | None = None
-        self.weight: np.ndarray | None = None
+        self.count = 0
+        self._kind, self._room = kind, int(expected * 1.01) + 1024
+        self._items = np.empty(0, dtype=kind)
 
-    def append(self, target: np.ndarray, weight: np.ndarray) -> None:
-        end = self.count + len(target)
-        if self.target is None:
-            self.room = max(self.room, end)
-            self.target = np.empty(self.room, dtype=target.dtype)
-            self.weight = None if self.kind is None else np.empty(self.room, dtype=self.kind)
-        elif end > self.room:
-            self.room = max(end, int(self.room * 1.2))
-            self._resize()
-        self.target[self.count : end] = target
-        if self.weight is not None:
-            self.weight[self.count : end] = weight
+    def append(self, items: np.ndarray) -> None:
+        end = self.count + len(items)
+        if not len(self._items):
+            self._room = max(self._room, end)
+            self._items = np.empty(self._room, dtype=self._kind)
+        elif end > self._room:
+            self._room = max(end, int(self._room * 1.2))
+            self._items.resize(self._room, refcheck=False)
+        self._items[self.count : end] = items
         self.count = end
 
-    def _resize(self) -> None:
-        for array in (self.target, self.weight):
-            if array is not None:
-                array.resize(self.room, refcheck=False)
-
-    def done(self) -> tuple[np.ndarray, np.ndarray]:
-        self.room = self.count
-        self._resize()
-        none = np.empty(0, dtype=np.uint16)
-        return (none if self.target is None else self.target), (none if self.weight is None else self.weight)
+    def done(self) -> np.ndarray:
+        self._items.resize(self.count, refcheck=False)
+        return self._items

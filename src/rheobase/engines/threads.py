@@ -85,7 +85,7 @@ def intrinsics() -> dict[str, Any]:
             at = builder.gep(data(context, builder, signature.args[0], args[0]), [args[1]])
             kind = ir.FunctionType(ir.VoidType(), [bit8.as_pointer(), bit32, bit32, bit32])
             function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-            builder.call(function, [builder.bitcast(at, bit8.as_pointer()), bit32(0), bit32(3), bit32(1)])
+            builder.call(function, [builder.bitcast(at, bit8.as_pointer()), bit32(0), bit32(2), bit32(1)])
             return context.get_dummy_value()
 
         return types.none(array, i), write

@@ -16,12 +16,14 @@ from rheobase.learn.conversion.quantise import QuantReLU as QuantReLU
 from rheobase.learn.delays import Delays as Delays
 from rheobase.learn.diagnosis import Diagnosis as Diagnosis
 from rheobase.learn.diagnosis import diagnose as diagnose
+from rheobase.learn.event import EventLayer as EventLayer
 from rheobase.learn.firing import Initialised as Initialised
 from rheobase.learn.firing import initialise as initialise
 from rheobase.learn.layer import Layer as Layer
 from rheobase.learn.network_module import NetworkModule as NetworkModule
 from rheobase.learn.network_module import from_network as from_network
 from rheobase.learn.operations import energy as energy
+from rheobase.learn.spikes import Spikes as Spikes
 from rheobase.learn.state import State as State
 from rheobase.learn.surrogate import Surrogate as Surrogate
 from rheobase.learn.surrogate import arctan as arctan

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rheobase.emit.layer_loop import BITS, LayerKind, layer_module
+from rheobase.emit.layer_modules import BITS, LayerKind, layer_module
 from rheobase.learn.memory import empty
 from rheobase.learn.plain import Job, Outcome
 from rheobase.learn.state import State, watch

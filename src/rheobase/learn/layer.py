@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final, final
@@ -11,17 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from rheobase.derive.rest import is_current
-from rheobase.emit.to_torch import step_module
+from rheobase.emit.layer_modules import step_module
 from rheobase.errors import InputError, nearest
-from rheobase.learn.check import check_fed, check_state, places, read_fed, read_size
+from rheobase.learn.arguments import (
+    check_gradient,
+    check_neuron,
+    check_recurrent_to,
+    check_to,
+    choice,
+    make_recurrent,
+    read_dt,
+    read_scale,
+)
+from rheobase.learn.check import check_fed, check_state, read_fed, read_size
 from rheobase.learn.fused import reason_against, run_fused
 from rheobase.learn.parameters import Values, check_train
 from rheobase.learn.plain import Job, Outcome, run_plain
 from rheobase.learn.read import parse_read
 from rheobase.learn.state import State
-from rheobase.learn.surrogate import Surrogate, fast_sigmoid
+from rheobase.learn.surrogate import Surrogate
 from rheobase.model.neuron import Neuron
-from rheobase.units import to_number
 
 __all__ = ["Layer"]
 
@@ -125,22 +133,22 @@ class Layer(nn.Module):
         store: str = "bits",
     ) -> None:
         super().__init__()
-        self.dt = _read_dt(dt)
-        self._neuron = _check_neuron(neuron)
-        self.gradient = _check_gradient(gradient)
-        self.backend = _choice("backend", backend, BACKENDS)
-        self.store = _choice("store", store, ("bits", "states"))
+        self.dt = read_dt(dt)
+        self._neuron = check_neuron(neuron)
+        self.gradient = check_gradient(gradient)
+        self.backend = choice("backend", backend, BACKENDS)
+        self.store = choice("store", store, ("bits", "states"))
         self.batch_first, self.detach_reset = bool(batch_first), bool(detach_reset)
-        self.to_port = _check_to(neuron, to)
+        self.to_port = check_to(neuron, to)
         self.shape = read_size(size if size is not None else neuron.size)
         names = check_train(neuron, train)
         first = step_module(neuron, self._default_fed(), method)
         self.method, self.order = str(first.METHOD), str(first.ORDER)
         self.read = parse_read(read, neuron.states, bool(first.FIRES), neuron.name)
         self.values = Values(neuron, self.dt, self.method, names, per_neuron, self.shape)
-        self.recurrent_to = _check_recurrent_to(neuron, recurrent, recurrent_to, self.to_port)
-        self.recurrent = _make_recurrent(recurrent, self.shape, bool(first.FIRES), neuron.name)
-        self.scale = _read_scale(scale, self.values, neuron)
+        self.recurrent_to = check_recurrent_to(neuron, recurrent, recurrent_to, self.to_port)
+        self.recurrent = make_recurrent(recurrent, self.shape, bool(first.FIRES), neuron.name)
+        self.scale = read_scale(scale, self.values, neuron)
 
     def _default_fed(self) -> tuple[str, ...]:
         return (self.to_port,) if self.to_port is not None else (*self._neuron.ports, *self._open_inputs())
@@ -257,6 +265,13 @@ class Layer(nn.Module):
         else:
             check_state(state, self._layout(tuple(like.shape[2:])), like)
             state = state.to(wide)
+        if torch.compiler.is_compiling():  # one break of the graph, instead of tracing through our own compiler
+            return _untraced(self, fed, state, kept)
+        return self._compute(fed, state, kept)
+
+    def _compute(self, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
+        like = next(iter(fed.values()))
+        wide = next(iter(state.values.values())).dtype
         names = tuple(sorted(fed))
         module = step_module(self._neuron, names, self.method)
         self.values.check()
@@ -327,110 +342,13 @@ class Layer(nn.Module):
         return ", ".join(parts)
 
 
-def _read_dt(dt: Any) -> float:
-    step = to_number(dt, "ms", "dt")
-    if not 0 < step < math.inf:
-        raise InputError(f"dt = {step:g} ms is not positive; give for example Layer(..., dt='1 ms')")
-    return step
+def _untraced(layer: Layer, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
+    return torch.compiler.disable(Layer._compute)(layer, fed, state, kept)
 
 
-def _check_neuron(neuron: Any) -> Neuron:
-    if not isinstance(neuron, Neuron):
-        raise InputError(f"a Neuron is wanted, such as rb.LIF() or rb.Neuron(evolve=...), not {type(neuron).__name__}")
-    return neuron
-
-
-def _check_gradient(gradient: Any) -> Surrogate:
-    if gradient is None:
-        return fast_sigmoid()
-    if callable(gradient) and not isinstance(gradient, Surrogate):
-        raise InputError("gradient= wants a surrogate with its numbers: gradient=learn.fast_sigmoid(25), with brackets")
-    if not isinstance(gradient, Surrogate):
-        raise InputError(f"gradient = {gradient!r:.60} is no surrogate; give for example learn.fast_sigmoid(25)")
-    return gradient
-
-
-def _choice(what: str, given: Any, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise InputError(
-            f"{what} = {given!r:.60} is unknown.{nearest(str(given), known)} Choose of: {', '.join(known)}"
-        )
-    return str(given)
-
-
-def _check_to(neuron: Neuron, to: Any) -> str | None:
-    """Return where a tensor arrives; None if a dict has to say."""
-    known = places(neuron)
-    if to is not None:
-        if to not in known:
-            raise InputError(
-                f"to = {to!r:.60} is no port or input of {neuron.name}.{nearest(str(to), known)}"
-                f" It has: {', '.join(known)}"
-            )
-        return str(to)
-    for group in (neuron.ports, neuron.inputs, [n for n in neuron.parameters if is_current(n)]):
-        if group:
-            return group[0] if len(group) == 1 else None
-    raise InputError(
-        f"nothing can be given to {neuron.name}: it has no receive row and no input; add receive='v <- v + w_i'"
-    )
-
-
-def _check_recurrent_to(neuron: Neuron, recurrent: Any, given: Any, to: str | None) -> str | None:
-    if recurrent is None or recurrent is False:
-        if given is not None:
-            raise InputError(
-                "recurrent_to= says where recurrent spikes arrive, but there are none; give recurrent=True"
-            )
-        return None
-    port = given if given is not None else to if to in neuron.ports else None
-    if port is None and len(neuron.ports) == 1:
-        port = neuron.ports[0]
-    if port not in neuron.ports:
-        raise InputError(
-            f"recurrent spikes need a port of {neuron.name} to arrive at: recurrent_to=..., one of"
-            f" {', '.join(neuron.ports) or 'none; add a receive row'}"
-        )
-    return str(port)
-
-
-def _make_recurrent(given: Any, shape: tuple[int, ...] | None, fires: bool, name: str) -> nn.Module | None:
-    if given is None or given is False:
-        return None
-    if not fires:
-        raise InputError(f"{name} never fires, so it cannot be recurrent; give it a threshold row")
-    if isinstance(given, nn.Module):
-        return given
-    if shape is None:
-        raise InputError("recurrent= needs to know how many neurons there are: Layer(..., size=128)")
-    n = math.prod(shape)
-    linear = nn.Linear(n, n, bias=False)
-    if isinstance(given, Tensor):
-        if given.shape != (n, n):
-            raise InputError(
-                f"recurrent weights of shape {list(given.shape)} do not fit; [{n}, {n}] is wanted, [to, from]"
-            )
-        linear.weight = given if isinstance(given, nn.Parameter) else nn.Parameter(given.detach().clone())
-    elif given is not True:
-        raise InputError(f"recurrent = {given!r:.60}: give True, a tensor [{n}, {n}] or a Module")
-    if len(shape) == 1:
-        return linear
-    return nn.Sequential(nn.Flatten(), linear, nn.Unflatten(1, shape))
-
-
-def _read_scale(given: Any, values: Values, neuron: Neuron) -> float:
-    """Return the distance from rest to threshold, where it is a number."""
-    if given is not None:
-        scale = float(given)
-        if not 0 < scale < math.inf:
-            raise InputError(f"scale = {scale:g} must be positive: the distance from rest to threshold")
-        return scale
-    module = step_module(neuron, tuple(sorted((*neuron.ports, *neuron.inputs))), values.method)
-    if not module.FIRES or module.CHANCE:
-        return 1.0
-    distance = module.distance(**{n: values.value(n) for n in module.REST})
-    found = float(torch.as_tensor(distance, dtype=torch.float64).detach().abs().mean())
-    return found if math.isfinite(found) and found > 1e-9 else 1.0
+# as torch.compiler.disable marks a function; as a decorator it would import torch's compiler, which takes a second
+_untraced._torchdynamo_disable = True  # type: ignore[attr-defined]
+_untraced._torchdynamo_disable_msg = "a layer's time loop is compiled by rheobase"  # type: ignore[attr-defined]
 
 
 def _check_finite(job: Job, done: Outcome) -> None:

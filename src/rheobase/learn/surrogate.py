@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rheobase.errors import InputError, RowError, nearest
-from rheobase.model.expression import normalise, parse_number
+from rheobase.model.expression import Expression, normalise, parse_number
+from rheobase.remember import remember
 
 __all__ = [
     "Surrogate",
@@ -62,7 +63,7 @@ class Surrogate:
     reference: str
 
     def __init__(self, text: str, *, name: str = "surrogate", reference: str = "", **values: float) -> None:
-        found = parse_number(normalise(text), "gradient")
+        found = _read(text)
         numbers = {}
         for key, x in values.items():
             try:
@@ -95,7 +96,7 @@ class Surrogate:
         """
         import torch
 
-        from rheobase.emit.to_torch import slope_module
+        from rheobase.emit.layer_modules import slope_module
 
         out = slope_module(self.text, tuple(self.values)).slope(u, *self.values.values())
         return out if isinstance(out, torch.Tensor) else torch.full_like(u, float(out))
@@ -108,6 +109,17 @@ class Surrogate:
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy cannot be pickled
         return _again, (self.text, self.name, self.reference, dict(self.values))
+
+
+def _read(text: str) -> Expression:
+    """Return a checked formula; what takes SymPy to check is checked when the text is seen for the first time."""
+
+    def check() -> bool:
+        parse_number(normalise(text), "gradient")
+        return True
+
+    remember("sound slope", text, check)
+    return parse_number(normalise(text), "gradient", sound=True)
 
 
 def _again(text: str, name: str, reference: str, values: dict[str, float]) -> Surrogate:

@@ -11,13 +11,22 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch
+from rheobase.random import Numbers
 from rheobase.units import Dimension, parse_quantity, strip_units
 
 __all__ = ["Distribution", "exponential", "gamma", "lognormal", "normal", "parse_distribution", "uniform"]
 
+
+def _scale(x: np.ndarray, mean: float, sd: float) -> np.ndarray:
+    """Return mean + sd x in the memory of x."""
+    x *= sd
+    x += mean
+    return x
+
+
 _DRAW: Final[dict[str, Callable[..., np.ndarray]]] = {
     "uniform": lambda rng, n, a, b: a + (b - a) * rng.random(n),
-    "normal": lambda rng, n, mean, sd: mean + sd * rng.standard_normal(n),
+    "normal": lambda rng, n, mean, sd: _scale(rng.standard_normal(n), mean, sd),
     "lognormal": lambda rng, n, mu, sigma: np.exp(mu + sigma * rng.standard_normal(n)),
     "exponential": lambda rng, n, mean: mean * rng.standard_exponential(n),
     "gamma": lambda rng, n, shape, scale: scale * rng.standard_gamma(shape, n),
@@ -45,15 +54,28 @@ class Distribution:
         least = {"uniform": self.arguments[0], "normal": -np.inf}
         return max(self.low, least.get(self.kind, math.ulp(0.0)))  # the others are positive
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    @property
+    def highest(self) -> float:
+        """No draw is above this; inf for all but a uniform or bounded one."""
+        return min(self.high, self.arguments[1] if self.kind == "uniform" else np.inf)
+
+    def sample(self, rng: np.random.Generator | Numbers, n: int) -> np.ndarray:
         """Return `n` draws, shape (n,), in the coherent unit."""
         out = _DRAW[self.kind](rng, n, *self.arguments)
         for _ in range(1000):
-            outside = np.flatnonzero((out < self.low) | (out > self.high))
+            outside = self._outside(out)
             if not len(outside):
                 return out
             out[outside] = _DRAW[self.kind](rng, len(outside), *self.arguments)
         raise InputError(f"{self}: fewer than one draw in a thousand falls between {self.low:g} and {self.high:g}")
+
+    def _outside(self, x: np.ndarray) -> np.ndarray:
+        """Return where values are out of bounds; what has no bound is not asked, of hundreds of millions."""
+        if self.low == -np.inf and self.high == np.inf:
+            return np.empty(0, dtype=np.int64)
+        if self.high == np.inf or self.low == -np.inf:
+            return np.flatnonzero(x < self.low if self.high == np.inf else x > self.high)
+        return np.flatnonzero((x < self.low) | (x > self.high))
 
     def __str__(self) -> str:
         unit = f" {self.dimension.unit}" if self.dimension else ""

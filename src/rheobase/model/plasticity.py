@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import numpy as np
+
 from rheobase.errors import InputError
+from rheobase.model.distribution import Distribution
 from rheobase.model.quantity import read_quantity
 from rheobase.model.synapse import Synapse
 
 __all__ = ["reward_stdp", "static", "stdp", "triplet_stdp", "tsodyks_markram"]
 
-_REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3"
-_TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, eqs. 1-4"
-_SYMMETRIC: Final = (
-    "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1, sec. 4.1"
-)
+_REWARD: Final = "Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152"
+_TRIPLET: Final = "Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006"
+_SYMMETRIC: Final = "Morrison, Diesmann & Gerstner (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1"
 
 
 def static() -> Synapse:
@@ -34,14 +35,14 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
 
     Parameters
     ----------
-    U : float
+    U : float, array or distribution
         The part of the resources x that a first spike uses, in 0 .. 1.
     tau_rec, tau_facil : time
         How fast resources recover, and facilitation is lost.
 
     References
     ----------
-    Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323, eqs. 1-2. NEST's ``tsodyks2_synapse``.
+    Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323. NEST's ``tsodyks2_synapse``.
 
     Examples
     --------
@@ -57,9 +58,15 @@ def tsodyks_markram(U: Any = 0.5, tau_rec: Any = "800 ms", tau_facil: Any = 0, *
       reference   Markram, Wang & Tsodyks (1998) PNAS 95: 5323, doi:10.1073/pnas.95.9.5323
     """
     share = read_quantity(U, "U")
-    if not isinstance(share.value, float) or not 0 <= share.value <= 1:
-        raise InputError(f"U = {share} must be a number from 0 to 1; it is the part of the resources that is used")
-    facilitates = read_quantity(tau_facil, "tau_facil").value != 0
+    if isinstance(share.value, Distribution):
+        inside = share.value.lowest >= 0 and share.value.highest <= 1
+    else:
+        inside = bool(np.all((np.asarray(share.value) >= 0) & (np.asarray(share.value) <= 1)))
+    if not inside:
+        bound = "; bound it by low=0, high=1" if isinstance(share.value, Distribution) else ""
+        raise InputError(f"U = {share} must lie between 0 and 1; it is the part of the resources that is used{bound}")
+    late = read_quantity(tau_facil, "tau_facil").value
+    facilitates = not isinstance(late, float) or late != 0
     fields: dict[str, Any] = {
         "evolve": "tau_rec dx/dt = 1 - x" + ("\ntau_facil du/dt = -u" if facilitates else ""),
         "on_pre": "u <- u + U*(1 - u)\nw_i <- w*u*x\nx <- x - u*x" if facilitates else "w_i <- w*U*x\nx <- x - U*x",
@@ -108,7 +115,7 @@ def stdp(
     References
     ----------
     Song, Miller & Abbott (2000) Nature Neurosci. 3: 919, doi:10.1038/78829 (additive); Morrison, Diesmann & Gerstner
-    (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1, eqs. 6-9 and fig. 7.
+    (2008) Biol. Cybern. 98: 459, doi:10.1007/s00422-008-0233-1.
 
     Examples
     --------
@@ -157,12 +164,13 @@ def triplet_stdp(
 
     With fast and slow traces r_1, r_2 of the presynaptic and o_1, o_2 of the postsynaptic spikes: a presynaptic spike
     changes w by ``-w_max*o_1*(A2_minus + A3_minus*r_2)``, a postsynaptic one by ``w_max*r_1*(A2_plus + A3_plus*o_2)``,
-    r_2 and o_2 as they were just before the spike. w stays in 0 .. w_max. The values are those of visual cortex
-    (table 4, full model, all-to-all).
+    r_2 and o_2 as they were just before the spike. w stays in 0 .. w_max. The values are those that the paper fitted
+    to visual cortex.
 
     References
     ----------
-    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, eqs. 1-4.
+    Pfister & Gerstner (2006) J. Neurosci. 26: 9673, doi:10.1523/JNEUROSCI.1425-06.2006, the full model. The
+    values are those of NEST's ``stdp_triplet_synapse``, too.
 
     Examples
     --------
@@ -213,7 +221,7 @@ def reward_stdp(
 
     References
     ----------
-    Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152, eqs. 1-3; all pairs, additive.
+    Izhikevich (2007) Cereb. Cortex 17: 2443, doi:10.1093/cercor/bhl152; all pairs, additive.
 
     Examples
     --------

@@ -11,6 +11,7 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.distribution import Distribution, parse_distribution
+from rheobase.random import Numbers
 from rheobase.units import DIMENSIONLESS, Dimension, parse_quantity, parse_unit, strip_units
 
 MAX_TEXT: Final = 100_000
@@ -48,7 +49,7 @@ class Quantity:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def draw(self, n: int, rng: np.random.Generator) -> float | np.ndarray:
+    def draw(self, n: int, rng: np.random.Generator | Numbers) -> float | np.ndarray:
         """Return the value for n neurons: a float if they share it, else shape (n,)."""
         if isinstance(self.value, Distribution):
             return self.value.sample(rng, n)

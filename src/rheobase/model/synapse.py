@@ -22,6 +22,7 @@ import numpy as np
 
 from rheobase.errors import InputError, RowError, UnitMismatch, nearest
 from rheobase.model.dimensions import Inference, Monomial
+from rheobase.model.distribution import Distribution
 from rheobase.model.expression import normalise
 from rheobase.model.quantity import Quantity, read_quantity, values_from_dict
 from rheobase.model.rows import Jump, Rows, parse_evolve, parse_jumps
@@ -65,7 +66,8 @@ class Synapse:
         For print.
     **values
         Parameters, and initial values named as the states (0 if not given): numbers in coherent units, or texts
-        with unit.
+        with unit. Arrays, one value a synapse, go with the rules of `connect` that arrays of weights go with
+        (one_to_one, all_to_all, pairs, matrix; in their order); distributions, drawn for each synapse, with all.
 
     Notes
     -----
@@ -80,7 +82,7 @@ class Synapse:
     UnitMismatch
         If units were given and a row adds, compares or assigns different ones.
     InputError
-        If a value is NaN, an array, or its name is used nowhere.
+        If a value is NaN, or its name is used nowhere.
 
     Examples
     --------
@@ -167,10 +169,25 @@ class Synapse:
         rows = self.rows
         return not any(rows.receive.values()) and all(f.value == 0 for f in rows.flows if f.state == "w")
 
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the parameters and initial values in which synapses differ: arrays and distributions."""
+        return tuple(n for n, q in {**self.parameters, **self.initial}.items() if q.varies)
+
     def value(self, name: str) -> float:
-        """Return a parameter, or the initial value of a state, in coherent units."""
+        """Return a parameter, or the initial value of a state, in coherent units.
+
+        Raises
+        ------
+        InputError
+            If it is an array or a distribution.
+        """
         q = self.parameters.get(name, self.initial.get(name))
-        return 0.0 if q is None else float(q.value)  # type: ignore[arg-type]
+        if q is None:
+            return 0.0
+        if not isinstance(q.value, float):
+            raise InputError(f"{name} = {q} differs between synapses; run.weights(projection, '{name}') tells each")
+        return q.value
 
     def replace(self, **changes: Any) -> Synapse:
         """Return another synapse with some rows, values or names changed.
@@ -313,12 +330,15 @@ def _check_names(synapse: Synapse) -> None:
 
 def _check_values(synapse: Synapse) -> None:
     for name, q in {**synapse.parameters, **synapse.initial}.items():
-        if not isinstance(q.value, float | int | np.floating):
-            raise InputError(f"{name} = {q} must be one number; all synapses of a projection share it")
-        if not np.isfinite(q.value):
+        hint = ""
+        if isinstance(q.value, Distribution):
+            least, hint = q.value.lowest, "; bound it from below, as in low='1 ms'"
+        elif np.all(np.isfinite(q.value)):
+            least = float(np.min(q.value))
+        else:
             raise InputError(f"{name} = {q} is not finite")
-        if (name in synapse.rows.leading or name == "tau" or name.startswith("tau_")) and q.value <= 0:
-            raise InputError(f"{name} = {q} is not positive; {name} multiplies d/dt or is a time constant")
+        if (name in synapse.rows.leading or name == "tau" or name.startswith("tau_")) and least <= 0:
+            raise InputError(f"{name} = {q} is not positive; {name} multiplies d/dt or is a time constant{hint}")
 
 
 def _check_flow(synapse: Synapse) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, final
 
 import numpy as np
@@ -32,7 +32,7 @@ from rheobase.network.rule import (
     Where,
 )
 from rheobase.network.values import DistanceFunction, read_delay, read_weight
-from rheobase.random import derive_key
+from rheobase.random import Fill, Numbers, derive_key
 
 __all__ = ["SOURCES", "Rows", "Synapses", "build", "expect_synapses", "is_built_in_pieces"]
 
@@ -55,19 +55,24 @@ class Synapses:
         A float if all share it, in the coherent unit.
     delay : float or float64 array (n_synapses,)
         In ms.
+    values : mapping of str to float64 array (n_synapses,)
+        Of plastic synapses: those of their parameters and initial values in which they differ.
     """
 
     pre: np.ndarray
     post: np.ndarray
     weight: float | np.ndarray
     delay: float | np.ndarray
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.pre)
 
 
-def build(projection: Projection, key: int) -> Synapses:
+def build(projection: Projection, key: int, fill: Fill | None = None) -> Synapses:
     """Return the synapses of a projection, the same ones for the same 64-bit key.
+
+    `fill` draws Gaussian numbers, the same bits in less time (see `rheobase.random.Numbers`).
 
     Raises
     ------
@@ -86,39 +91,45 @@ def build(projection: Projection, key: int) -> Synapses:
     """
     pieces = _split(projection, key)
     if len(pieces) == 1:
-        return _build_one(*pieces[0])
-    found = [_build_one(*piece) for piece in pieces]
+        return _build_one(*pieces[0], fill)
+    found = [_build_one(*piece, fill) for piece in pieces]
 
     def whole(values: list[Any]) -> Any:
         return values[0] if np.ndim(values[0]) == 0 else np.concatenate(values)
 
     pre, post = (np.concatenate([getattr(s, x) for s in found]) for x in ("pre", "post"))
     weight, delay = whole([s.weight for s in found]), whole([s.delay for s in found])
+    values = {name: whole([s.values[name] for s in found]) for name in found[0].values}
     if not _is_rising(projection.source):
         order = np.argsort(pre, kind="stable")
         pre, post = pre[order], post[order]
         weight, delay = (x if np.ndim(x) == 0 else x[order] for x in (weight, delay))
-    return Synapses(pre, post, weight, delay)
+        values = {name: x[order] for name, x in values.items()}
+    return Synapses(pre, post, weight, delay, values)
 
 
 @final
 class Rows:
     """The synapses of a projection, some sources at a time: `take` may be called from several threads."""
 
-    def __init__(self, projection: Projection, key: int) -> None:
+    def __init__(self, projection: Projection, key: int, fill: Fill | None = None) -> None:
         self.projection = projection
-        self._key = key
+        self.key, self._fill = key, fill
         self._pieces = _split(projection, key) if projection.source.is_whole else []
         self._lock = threading.Lock()
         self._whole: Synapses | None = None
         self._left = projection.source.n
 
+    def relabel(self, weight: float) -> Rows:
+        """Return the same synapses, all with this weight."""
+        return Rows(dataclasses.replace(self.projection, weight=Quantity(weight)), self.key, self._fill)
+
     def take(self, lo: int, hi: int) -> Synapses:
         """Return the synapses of neurons lo..hi-1 of the source population, lo a multiple of `SOURCES`; each once."""
         if len(self._pieces) > 1:
-            return _build_one(*self._pieces[lo // SOURCES])
+            return _build_one(*self._pieces[lo // SOURCES], self._fill)
         with self._lock:
-            whole = self._whole = build(self.projection, self._key) if self._whole is None else self._whole
+            whole = self._whole = build(self.projection, self.key, self._fill) if self._whole is None else self._whole
             self._left -= hi - lo
             if self._left <= 0:
                 self._whole = None
@@ -183,7 +194,7 @@ def _split(projection: Projection, key: int) -> list[tuple[Projection, int]]:
     ]
 
 
-def _build_one(projection: Projection, key: int) -> Synapses:
+def _build_one(projection: Projection, key: int, fill: Fill | None) -> Synapses:
     """Return the synapses of a projection, drawn in one go."""
     source, target = projection.source, projection.target
     what = f"connect {source} to {target}"
@@ -201,12 +212,17 @@ def _build_one(projection: Projection, key: int) -> Synapses:
     def draw(value: Quantity | DistanceFunction, use: str, read: Callable[[Any], Any]) -> float | np.ndarray:
         if not isinstance(value, Quantity):
             return _of_distance(projection, value, pre, post, read)
-        drawn = value.draw(len(pre), np.random.Generator(np.random.Philox(key=derive_key(key, use))))
+        drawn = value.draw(len(pre), Numbers(derive_key(key, use), fill))
         return drawn[given] if value.shape else drawn  # type: ignore[index]
 
     weight = draw(projection.weight, "weight", lambda w: read_weight(w, projection.weight_dimension, what))
     delay = draw(projection.delay, "delay", lambda d: read_delay(d, what))
-    return Synapses(pre, post, weight, delay)
+    own: dict[str, np.ndarray] = {}
+    if projection.synapse is not None and projection.is_plastic:
+        for name, q in {**projection.synapse.parameters, **projection.synapse.initial}.items():
+            if q.varies:
+                own[name] = np.asarray(draw(q, f"synapse {name}", lambda x: x))
+    return Synapses(pre, post, weight, delay, own)
 
 
 def _join(projection: Projection, key: int, what: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

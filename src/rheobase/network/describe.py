@@ -65,7 +65,7 @@ def write_tables(network: Network) -> str:
         _table(_COLUMNS, [_projection(p) for p in network.projections]),
         _title("D", "Neuron models"),
         *(_unique(str(p.model) for p in neurons) or ["none"]),
-        *_unique(f"{p.name}: {p.synapse}" for p in network.projections if p.synapse and p.is_plastic),
+        *_unique(f"{p.name}: {p.synapse}{_sum(p)}" for p in network.projections if p.synapse and p.is_plastic),
         _title("E", "Input"),
         _table(["Type", "Target", "Description"], inputs),
     ]
@@ -156,6 +156,15 @@ def _projection(p: Projection) -> list[str]:
     unit = p.weight_dimension
     weight = _value(p.weight, "" if unit is None or unit == DIMENSIONLESS else unit.unit)
     return [p.name, str(p.source), str(p.target), p.port, f"{p.rule}{options}", weight, _value(p.delay, "ms")]
+
+
+def _sum(p: Projection) -> str:
+    if p.normalise is None:
+        return ""
+    unit = p.weight_dimension
+    low, high = p.normalise.total.min(), p.normalise.total.max()
+    total = f"{low:g}{f' .. {high:g}' if high > low else ''}{'' if unit in (None, DIMENSIONLESS) else f' {unit.unit}'}"
+    return f"\n  normalise   the weights onto each target neuron sum to {total}, every {p.normalise.every:g} ms"
 
 
 def _value(value: Any, unit: str) -> str:

@@ -46,6 +46,7 @@ class _How(TypedDict, total=False):
     synapse: Synapse | None
     plastic: bool
     reward: Any
+    normalise: Any
 
 
 @final
@@ -99,6 +100,38 @@ class Network:
         from rheobase.network.describe import write_tables
 
         return write_tables(self)
+
+    def replace(self, values: Mapping[str, Any]) -> Network:
+        """Return another network, with some values changed; this one stays as it is.
+
+        Parameters
+        ----------
+        values : mapping
+            Names and values as `add` and `connect` take them: ``"E.tau"`` is a parameter, an initial value, an input
+            or the spikes at a port of population E, ``"drive.rate"`` the rate of a Poisson source; ``"E to I.weight"``
+            and ``.delay`` are those of the projections of that name, ``.p``, ``.indegree``, ``.outdegree``, ``.total``
+            the number of their rule, and ``"E to I.A_plus"`` a value of their synapse.
+
+        Raises
+        ------
+        InputError
+            If a name is unknown, or a value cannot be used.
+        UnitMismatch
+            If a value has another unit than the rows ask for.
+
+        Examples
+        --------
+        >>> from rheobase.model.zoo import LIF
+        >>> net = Network()
+        >>> E = net.add("E", 50, LIF(), I="0.3 nA")
+        >>> _ = net.connect(E, E, indegree=4, weight="0.5 mV", delay="1 ms", name="EE")
+        >>> other = net.replace({"E.tau": "10 ms", "EE.weight": "1 mV", "EE.indegree": 2})
+        >>> other.projections[0], str(other.projections[0].weight)
+        (<EE: random, fixed in-degree 2, multapses>, '1 mV')
+        """
+        from rheobase.network.change import change
+
+        return change(self, values)
 
     def add(self, name: str, n: int, model: Neuron | SpikeSource, positions: Any = None, **values: Any) -> Part:
         """Return the handle of a new population of `n` neurons.
@@ -193,6 +226,7 @@ class Network:
         synapse: Synapse | None = None,
         plastic: bool = True,
         reward: Any = None,
+        normalise: Any = None,
     ) -> Projection | list[Projection]:
         """Return the projection from a source to a target, or a list of them for a list of targets.
 
@@ -243,6 +277,10 @@ class Network:
         reward : (times, amounts) or Part, optional
             For a synapse with an on_reward row: when (in ms, or a text with unit) and how much; or a population, each
             of whose spikes is a reward of 1 after the shortest delay of the projection.
+        normalise : (total, every), optional
+            Of plastic synapses: at t = 0 and then every so many ms (or a text with unit), after all that happens there,
+            the weights onto each target neuron are multiplied by one number, so that their sizes sum to `total`, a
+            number in the unit of the weight, or one for each target neuron.
 
         Raises
         ------
@@ -294,6 +332,7 @@ class Network:
                 synapse=synapse,
                 plastic=plastic,
                 reward=reward,
+                normalise=normalise,
             )
             for i, end in enumerate(ends)
         ]

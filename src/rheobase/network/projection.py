@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
 from rheobase.model.neuron import Neuron
-from rheobase.model.quantity import Quantity, read_quantity
+from rheobase.model.quantity import Quantity
 from rheobase.model.synapse import Synapse
+from rheobase.network.learning import Normalise, Reward, read_normalise, read_reward, read_synapse
 from rheobase.network.part import Part
 from rheobase.network.rule import (
     AllToAll,
@@ -20,6 +21,7 @@ from rheobase.network.rule import (
     OneToOne,
     OutDegree,
     Pairs,
+    Probability,
     Rule,
     Total,
     read_matrix,
@@ -32,7 +34,7 @@ from rheobase.units import DIMENSIONLESS, Dimension, to_number
 if TYPE_CHECKING:
     from rheobase.network.connect import Synapses
 
-__all__ = ["Options", "Projection", "Reward", "read_projection"]
+__all__ = ["Options", "Projection", "change_projection", "read_projection"]
 
 
 @final
@@ -46,16 +48,6 @@ class Options:
 
     self_connections: bool = True
     periodic: tuple[float, ...] | None = None
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Reward:
-    """Rewards for the synapses of a projection: given ones (times in ms, amounts), or the spikes of a population."""
-
-    times: np.ndarray
-    amounts: np.ndarray
-    critic: Part | None = None
 
 
 @final
@@ -80,6 +72,7 @@ class Projection:
     synapse: Synapse | None = None
     plastic: bool = True
     reward: Reward | None = None
+    normalise: Normalise | None = None
 
     @property
     def is_plastic(self) -> bool:
@@ -134,6 +127,7 @@ def read_projection(
     synapse: Any = None,
     plastic: Any = True,
     reward: Any = None,
+    normalise: Any = None,
 ) -> Projection:
     """Return the projection that the arguments of `Network.connect` describe.
 
@@ -162,14 +156,64 @@ def read_projection(
     _check_length(delays, rule, size, f"{what}: delay")
     options = Options(bool(self_connections), _read_extent(periodic, source, what))
     called = _read_name(name, source, target, port)
-    rows = _read_synapse(synapse, plastic, model, port, what)
-    rewards = _read_reward(reward, rows, source, what)
+    rows = read_synapse(synapse, plastic, model, port, what)
+    if rows is not None:
+        for key, q in {**rows.parameters, **rows.initial}.items():
+            _check_length(q, rule, size, f"{what}: {key} of {rows.name}")
+    rewards = read_reward(reward, rows, source, what)
+    sums = read_normalise(normalise, rows, target, model.dimensions.get(f"w_i:{port}"), what)
     projection = Projection(
-        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards
+        source, target, port, rule, weights, delays, options, called, index, rows, bool(plastic), rewards, sums
     )
     _check_distances(projection, what)
     _check_enough(projection, what)
     return projection
+
+
+#: The number that a rule can be given anew by its keyword.
+_NUMBERS: Final = {Probability: "p", InDegree: "indegree", OutDegree: "outdegree", Total: "total"}
+
+
+def change_projection(projection: Projection, name: str, value: Any) -> Projection:
+    """Return a projection with another weight, delay, number of its rule, or value of its synapse.
+
+    Raises
+    ------
+    InputError
+        If it has no such value, or cannot have this one.
+    UnitMismatch
+        If it is in another unit.
+    """
+    p, rule = projection, projection.rule
+    size, what = (len(p.source), len(p.target)), f"connect {p.source} to {p.target}"
+    number = _NUMBERS.get(type(rule))
+    synapse = p.synapse
+    inside = () if synapse is None else (*synapse.parameters, *(s for s in synapse.states if s != "w"))
+    if name in ("weight", "delay"):
+        each = _one_each(value, rule, size)
+        read = read_weight(each, p.weight_dimension, what) if name == "weight" else read_delay(each, what)
+        _check_length(read, rule, size, f"{what}: {name}")
+        p = replace(p, weight=read) if name == "weight" else replace(p, delay=read)
+        _check_distances(p, what)
+    elif name == number:
+        again = getattr(rule, "multapses", None)
+        p = replace(p, rule=read_rule({name: value}, size, again, None, what))
+        _check_enough(p, what)
+    elif synapse is not None and name in inside:
+        try:
+            rows = synapse.replace(**{name: value})
+        except UnitMismatch as error:
+            raise UnitMismatch(f"{what}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{what}: {error}") from None
+        p = replace(p, synapse=read_synapse(rows, p.plastic, *_read_port(p.target, p.port, what), what))
+        _check_length(({**rows.parameters, **rows.initial})[name], rule, size, f"{what}: {name} of {rows.name}")
+    else:
+        known = ["weight", "delay", *([number] if number else []), *inside]
+        raise InputError(
+            f"the projection {p.name} has no '{name!s:.60}'.{nearest(str(name), known)} It has: {', '.join(known)}"
+        )
+    return p
 
 
 def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
@@ -190,54 +234,6 @@ def _read_port(target: Part, to: str | None, what: str) -> tuple[Neuron, str]:
             f" Ports: {', '.join(ports)}"
         )
     return target.model, to
-
-
-def _read_synapse(given: Any, plastic: Any, model: Neuron, port: str, what: str) -> Synapse | None:
-    if not isinstance(plastic, bool | np.bool_):
-        raise InputError(f"{what}: plastic = {plastic!r:.40} must be True or False")
-    if given is None:
-        return None
-    if not isinstance(given, Synapse):
-        called = f"; write {given.__name__}()" if callable(given) and hasattr(given, "__name__") else ""
-        raise InputError(f"{what}: synapse = {given!r:.60} is no Synapse, such as rb.stdp(...){called}")
-    if all("w_i" not in j.right.names for j in model.rows.receive[port]):
-        raise InputError(f"{what}: the row at port {port} has no w_i, so a synapse that changes it has no effect there")
-    wanted = model.dimensions.get(f"w_i:{port}")
-    for name in ("w", "w_i"):
-        unit = given.dimensions.get(name)
-        if unit is not None and wanted is not None and unit != wanted:
-            raise UnitMismatch(
-                f"{what}: {name} of {given.name} is in {unit.unit}, but the row at port {port} wants {wanted.unit}"
-            )
-    return given
-
-
-def _read_reward(given: Any, synapse: Synapse | None, source: Part, what: str) -> Reward | None:
-    wanted = synapse is not None and bool(synapse.rows.receive["on_reward"])
-    if given is None and not wanted:
-        return None
-    if not wanted:
-        raise InputError(f"{what}: reward= is given, but the synapse has no on_reward row; leave it out")
-    if given is None:
-        raise InputError(
-            f"{what}: what is the reward? give reward=(times, amounts), or the population whose spikes are rewards"
-        )
-    none = np.empty(0)
-    if isinstance(given, Part):
-        if given.network is not source.network:
-            raise InputError(f"{what}: reward = {given} belongs to another network; add it to this one")
-        if not given.is_whole:
-            raise InputError(f"{what}: reward = {given} is a part of a population; give the whole one")
-        return Reward(none, none, given)
-    if not isinstance(given, tuple | list) or len(given) != 2:
-        raise InputError(f"{what}: reward = {given!r:.60} must be (times, amounts), or a population")
-    times = np.atleast_1d(np.asarray(read_quantity(given[0], f"{what}: reward times").value, dtype=float))
-    amounts = np.atleast_1d(np.asarray(read_quantity(given[1], f"{what}: rewards").value, dtype=float))
-    if times.ndim != 1 or amounts.shape not in ((1,), times.shape):
-        raise InputError(f"{what}: reward has {times.size} times and {amounts.size} amounts; give one each")
-    if not (np.all(np.isfinite(times)) and np.all(np.isfinite(amounts)) and np.all(times > 0)):
-        raise InputError(f"{what}: rewards must be finite, and their times later than 0")
-    return Reward(times, np.broadcast_to(amounts, times.shape).copy())
 
 
 def _choose_weight(weight: Any, entries: Quantity | None, model: Neuron, port: str, what: str) -> Any:
@@ -274,7 +270,7 @@ def _check_length(q: Quantity | DistanceFunction, rule: Rule, size: tuple[int, i
         case _:
             raise InputError(
                 f"{what} is an array, but the synapses are drawn at random ({rule}); give a"
-                " constant, a distribution or a function of distance"
+                " constant, a distribution or (of weight and delay) a function of distance"
             )
     if q.shape != (count,):
         raise InputError(f"{what} has {q.shape[0]} values, but there are {count} synapses; give one each")

@@ -7,7 +7,8 @@
 
 from rheobase.networks.balanced import coba, cuba
 from rheobase.networks.brain import sparse_brain
+from rheobase.networks.digits import diehl_cook
 from rheobase.networks.microcircuit import microcircuit
 from rheobase.networks.sparse import brunel
 
-__all__ = ["brunel", "coba", "cuba", "microcircuit", "sparse_brain"]
+__all__ = ["brunel", "coba", "cuba", "diehl_cook", "microcircuit", "sparse_brain"]

@@ -54,7 +54,7 @@ def cuba(
 
     References
     ----------
-    Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398, appendix,
+    Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398,
     benchmark 2, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005) Signal propagation and logic gating in
     networks of integrate-and-fire neurons, J. Neurosci. 25:10786-10795, doi:10.1523/JNEUROSCI.3508-05.2005.
 
@@ -115,7 +115,7 @@ def coba(
 
     References
     ----------
-    Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398, appendix,
+    Brette et al. (2007) Simulation of networks of spiking neurons, J. Comput. Neurosci. 23:349-398,
     benchmark 1, doi:10.1007/s10827-007-0038-6; after Vogels & Abbott (2005), doi:10.1523/JNEUROSCI.3508-05.2005.
 
     Examples

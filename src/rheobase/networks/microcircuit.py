@@ -122,8 +122,9 @@ def microcircuit(
     References
     ----------
     Potjans & Diesmann (2014) The cell-type specific cortical microcircuit, Cereb. Cortex 24:785-806,
-    doi:10.1093/cercor/bhs358: Tables 4 and 5, rates in Table 6. Down-scaling: van Albada, Helias & Diesmann
-    (2015) PLoS Comput. Biol. 11:e1004490, and the reference implementation, INM-6/microcircuit-PD14-model.
+    doi:10.1093/cercor/bhs358: Table 5. Down-scaling: van Albada, Helias & Diesmann (2015) PLoS Comput. Biol.
+    11:e1004490, doi:10.1371/journal.pcbi.1004490. Sizes, probabilities and weights as in the reference
+    implementation, INM-6/microcircuit-PD14-model. Rates: Romaro et al. (2021) Neural Comput. 33:1993-2032, Table A.1.
 
     Examples
     --------

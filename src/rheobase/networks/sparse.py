@@ -72,7 +72,7 @@ def brunel(
     References
     ----------
     Brunel (2000) Dynamics of sparsely connected networks of excitatory and inhibitory spiking neurons, J. Comput.
-    Neurosci. 8:183-208, doi:10.1023/A:1008925309027: section 2 (model A), Fig. 8 and Table 1.
+    Neurosci. 8:183-208, doi:10.1023/A:1008925309027: model A, Fig. 8 and Table 1.
 
     Examples
     --------

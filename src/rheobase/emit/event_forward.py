@@ -1,0 +1,237 @@
+"""A layer of event-driven neurons as source, forward: one element of a batch after the other, from event to event.
+
+What may happen to a neuron of its own (a crossing, the end of refractoriness) is bounded and searched for as in
+`rheobase.emit.exact_cells`. Without recurrent synapses a neuron passes through all its arrivals at once; with them
+time moves on by windows of their smallest delay. Each spike and each end of refractoriness leaves a record, from which
+`rheobase.emit.event_backward` finds its way back: time, state just before, how many arrivals of the window were over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rheobase.emit.event_neuron import SEARCH
+from rheobase.emit.event_top import fill, watch_lines
+
+__all__ = ["ADVANCE", "forward_parts"]
+
+ADVANCE: Final = '''
+
+def _advance(_b, _i, _n, _high, _w, {arguments}):
+    """Carry neuron _i through the arrivals of a window; return what went wrong."""
+    _e = 0
+    while True:
+        _t = _a_time[_e] if _e < _n else _high
+        {climb}
+        if _safe[_i] < _t:
+            _error = _settle(_b, _i, _t, _e, _w, {arguments})
+            if _error > 0:
+                return _error
+        if _e >= _n:
+            return 0
+        _source = _a_source[_e]
+        if _source >= _sources:
+            if _safe[_i] <= _t:  # a reading is of what holds after all that happens at its time
+                _error = _settle(_b, _i, _t + 3e-16*_t + 1e-300, _e, _w, {arguments})
+                if _error > 0:
+                    return _error
+            if _t > _at[_i]:
+                _flow(_i, _t, {arguments})
+            _read(_i, {arguments})
+            _read_value[_b, _source - _sources, _i] = _x[_read_state]
+            if _tracing:
+                _keep(_i, 1, {arguments})
+            _e += 1
+            continue
+        _flow(_i, _t, {arguments})
+        _w_i = _weight[_i, _source]
+        if _tracing:
+            _keep(_i, 0, {arguments})
+        {arrive}
+        _event[_i] = _t
+        if _tracing:
+            _keep(_i, 1, {arguments})
+        _e += 1
+        {quick}
+
+
+def _element(_b, {arguments}):
+    """Run one element of the batch; return 0, or what went wrong."""
+    _begin = _count[1]
+    _count[2] = _begin
+    _count[3] = 0
+    _count[5] = _count[0]
+    for _i in _range(_len(_safe)):
+        _at[_i] = 0.0
+        _event[_i] = 0.0
+        _same[_i] = 0
+        _head[_b, _i] = -1
+        {top}
+        {left}
+        for _k in _range({size}):
+            _x[_k] = _start[_i, _k]
+        _write(_i, {arguments})
+    _w = 0
+    while True:
+        _low = _w*_width if _recurrent else 0.0
+        _high = min((_w + 1)*_width, _last) if _recurrent else _last
+        _n = 0
+        if _uniform:
+            _n = _gather(_b, 0, _begin, _low, _high, {arguments})
+            if _n < 0:
+                return 3
+            _fade(_n, {arguments})
+        for _i in _range(_len(_safe)):
+            if not _uniform:
+                _n = _gather(_b, _i, _begin, _low, _high, {arguments})
+                if _n < 0:
+                    return 3
+            _error = _advance(_b, _i, _n, _high, _w, {arguments})
+            if _error > 0:
+                return _error
+        _sort(_o_time, _o_neuron, _o_record, _count[2], _count[1])
+        for _s in _range(_count[2], _count[1]):
+            _record[_o_record[_s], 7] = _s
+        _count[2] = _count[1]
+        if _high >= _last:
+            break
+        _pending = _in_offset[_b + 1] > _in_offset[_b] and _in_time[_in_offset[_b + 1] - 1] + _long_in >= _high
+        _pending = _pending or (_count[1] > _begin and _o_time[_count[1] - 1] + _long_own >= _high)
+        for _k in _range(_len(_read_time)):
+            _pending = _pending or _read_time[_k] >= _high
+        _w += 1
+        if not _pending:  # nothing arrives any more: go to where a neuron may do something of its own
+            _soon = _last
+            for _i in _range(_len(_safe)):
+                _soon = min(_soon, _safe[_i])
+            if _soon >= _last:
+                break
+            _w = max(_w, int(_soon/_width))
+    _windows[_b] = _w
+    if _tracing and _count[3] > _trace.shape[0]:
+        return 6
+    return 0
+
+
+def forward(_from_b, _to_b, {arguments}):
+    """Run elements _from_b.._to_b-1 of the batch; return the first not run, because of _count[6]."""
+    for _b in _range(_from_b, _to_b):
+        _records = _count[0]
+        _outs = _count[1]
+        _count[6] = _element(_b, {arguments})
+        if _count[6] > 0:
+            _count[0] = _records
+            _count[1] = _outs
+            return _b
+        _o_size[_b] = _count[1] - _outs
+        _records_at[_b] = _records
+        _outs_at[_b] = _outs
+    return _to_b
+'''
+
+_BOUND: Final = """
+_row = _code[_i] >> 1
+{terms}
+_g = {level}
+_up = _g + 1e-15*({sizes})
+_rise = {rises}
+if _up >= 0.0:
+    _safe[_i] = _at[_i]
+elif _rise > 0.0:
+    _safe[_i] = _at[_i] - 0.999999*_up/_rise
+else:
+    _safe[_i] = inf
+"""
+
+_GLANCE: Final = """
+_read(_i, {arguments})
+_row = _code[_i] >> 1
+_seen_now = glance(_x, _strict, _f, _row*_table, _p, _row*_layout)
+_safe[_i] = inf if _seen_now == inf else _at[_i]
+"""
+
+_QUICK: Final = """
+if _quick and _code[_i] == 0 and not _tracing:
+{load}
+    _t = _a_time[_e - 1]
+    _go = _safe[_i]
+    while _e < _n and _go >= _a_time[_e] and _a_source[_e] < _sources:
+        {watch}
+{step}
+        _w_i = _weight[_i, _a_source[_e]]
+{add}
+        _t = _a_time[_e]
+        _e += 1
+{terms}
+        _up = {level} + 1e-15*({sizes})
+        _rise = {rises}
+        _go = inf if _up < 0.0 and _rise <= 0.0 else _t
+        if _up < 0.0 and _rise > 0.0 and _e < _n and -0.999999*_up > _rise*(_a_time[_e] - _t):
+            _go = _a_time[_e]
+{store}
+    _at[_i] = _t
+    _event[_i] = _t
+    _bound(_i, {arguments})
+"""
+
+
+def forward_parts(
+    size: int, single: bool, fires: bool, additive: bool, fixed: Sequence[int], unseen: Sequence[int], climbs: bool
+) -> dict[str, str]:
+    """Return the lines of the flow, the bound and the inner loop: one exponential a mode, or the kernels'.
+
+    Parameters
+    ----------
+    single : bool
+        Whether every mode is one real exponential.
+    fires, additive : bool
+        Whether there is a threshold; whether an arrival just adds a multiple of its weight.
+    fixed, unseen : sequences of int
+        Modes that do not change in time, and that the threshold does not see.
+    climbs : bool
+        Whether the maximum of a state is read.
+    """
+    watch = {"climb": "_here = min(_t, _until)\n_climb(_b, _i, _here, _e, {arguments})" if climbs else "pass"}
+    watch["top"] = "_read_value[_b, 0, _i] = -inf" if climbs else "pass"
+    moving = [k for k in range(size) if k not in fixed]
+    if not single:
+        flow = "pass_modes(_y, _i, _wait, _f, _row*_table, _p, _row*_layout, _work)"
+        bound = _GLANCE.strip() if fires else "_safe[_i] = inf"
+        return {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": SEARCH.strip(), **watch}
+    seen = [k for k in range(size) if k not in unseen] or [0]
+    rising = [k for k in moving if k in seen]
+
+    def terms(row: str, mode: str) -> str:
+        lines = [f"_a{k} = _seen[{row}, {k}]*{mode.format(k=k)}" for k in seen]
+        return "\n".join([*lines, *(f"_r{k} = _rate[{row}, {k}]*_a{k}" for k in rising)])
+
+    sums = {
+        "level": " + ".join(f"_a{k}" for k in seen),
+        "sizes": " + ".join(f"abs(_a{k})" for k in seen),
+        "rises": " + ".join(f"(_r{k} if _r{k} > 0.0 else 0.0)" for k in rising) or "0.0",
+    }
+    bound = fill(_BOUND.strip(), sums | {"terms": terms("_row", "_y[_i, {k}]")}) if fires else "_safe[_i] = inf"
+    quick = ""
+    if additive:
+        parts = {
+            "load": "\n".join(f"    _y{k} = _y[_i, {k}]" for k in range(size)),
+            "step": "\n".join(f"        _y{k} *= _fading[_e, {k}]" for k in moving) or "        pass",
+            "add": "\n".join(f"        _y{k} += _gain[0, {k}]*_w_i" for k in range(size)),
+            "store": "\n".join(f"    _y[_i, {k}] = _y{k}" for k in range(size)),
+            "terms": "\n".join(f"        {line}" for line in terms("0", "_y{k}").splitlines()),
+        }
+        text = _QUICK.strip()
+        if not fires:
+            sums = {"level": "-1.0", "sizes": "0.0", "rises": "0.0"}
+            parts["terms"] = ""
+        parts["watch"] = watch_lines(size, moving) if climbs else "pass"
+        quick = fill(text, parts | sums)
+    return {
+        "flow": "\n".join(f"_y[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass",
+        "fade": "\n".join(f"_fading[_e, {k}] = exp(_rate[0, {k}]*_wait)" for k in moving) or "pass",
+        "bound": bound,
+        "quick": quick,
+        "search": SEARCH.strip(),
+        **watch,
+    }

@@ -1,0 +1,179 @@
+"""What a network's loop calls, as text: waiting for threads, finding segments, delivering them, Poisson counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["HEADER", "INNER"]
+
+#: The functions that a network's `run` calls.
+INNER: Final = (
+    *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
+    *("_draw", "_draw_rare"),
+)
+
+HEADER: Final = '''"""A network's loop, written by rheobase.
+
+A network is split into parts: neighbouring neurons with the synapses onto them. At each step the spikes that are due
+are pulled from the log, the oldest first, and added up; then each group flows, receives the sum, fires and resets.
+What arrives together is summed in the order in which it was sent: by step, source group, source neuron, synapse; then
+what comes through plastic synapses, then what comes from outside the network. So it does not matter how many parts
+there are, nor how many threads.
+A group's own loop is `advance` in its module:
+
+{modules}
+"""
+
+import numpy as np
+
+_S30, _S27, _S31, _S12, _S33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12), np.uint64(33)
+_ZERO, _ONE, _TOP = np.int32(0), np.int32(1), np.int32(2147483646)
+_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+{meet}
+
+def _find(log, base, edge, r, parts, first, at, stride, start, heads, rows, count, status):
+    """Write down which segments the spikes of one step and group begin; return how many there are now."""
+    for other in range(parts):
+        for e in range(base[other] + edge[other, r], base[other] + edge[other, r + 1]):
+            if count == len(heads):
+                status[0] = 1
+                break
+            pre = first + log[e]
+            heads[count] = at + pre*stride
+            rows[count] = pre
+            _prefetch(start, at + pre*stride)
+            count += 1
+    return count
+
+
+def _open(count, heads, ends, start):
+    """Replace the numbers of segments by where they begin and end."""
+    for h in range(count):
+        cell = heads[h]
+        heads[h] = start[cell]
+        ends[h] = start[cell + 1]
+
+
+def _add_each(count, heads, ends, target, weight, total, k):
+    """Add the weights of all synapses of the segments to their targets; fetch later segments' memory ahead.
+
+    A segment has n weights, then n targets, k of which take the room of one.
+    """
+    line = 16//k if k > 2 else 16
+    for h in range(count):
+        far = min(h + 8, count - 1)
+        for at in range(heads[far], min(ends[far] + line - 1, heads[far] + 8*line), line):
+            _prefetch(weight, at)
+        begin = heads[h]
+        n = k*(ends[h] - begin)//(k + 1)
+        force, onto = weight[begin:begin + n], target[k*(begin + n):k*(begin + n) + n]  # no index may be negative
+        for m in range(n):
+            total[onto[m]] += force[m]
+
+
+def _add_same(count, heads, ends, rows, target, weight, total):
+    """Do as _add_each, where the synapses of a source share a weight, and a segment has targets only."""
+    for h in range(count):
+        ahead = heads[min(h + 8, count - 1)]
+        _prefetch(target, ahead)
+        _prefetch(target, ahead + 31)
+        w = weight[rows[h]]
+        onto = target[heads[h] : ends[h]]
+        for m in range(len(onto)):
+            total[onto[m]] += w
+
+
+def _only_targets(count, heads, ends, k):
+    """Replace segments of weights and targets by where the targets begin and end."""
+    for h in range(count):
+        n = k*(ends[h] - heads[h])//(k + 1)
+        heads[h] = k*(heads[h] + n)
+        ends[h] = heads[h] + n
+
+
+def _list_each(count, heads, ends, target, weight, lo, used, hits, weights, status, k):
+    """Write down each arrival: neuron and weight; return how many there are now."""
+    for h in range(count):
+        begin = heads[h]
+        n = k*(ends[h] - begin)//(k + 1)
+        for m in range(n):
+            if used < len(hits):
+                hits[used] = lo + target[k*(begin + n) + m]
+                weights[used] = weight[begin + m]
+                used += 1
+            else:
+                status[0] = 1
+    return used
+
+
+def _list_same(count, heads, ends, rows, target, weight, lo, used, hits, weights, status):
+    """Do as _list_each, where the synapses of a source share a weight."""
+    for h in range(count):
+        for m in range(heads[h], ends[h]):
+            if used < len(hits):
+                hits[used] = lo + target[m]
+                weights[used] = weight[rows[h]]
+                used += 1
+            else:
+                status[0] = 1
+    return used
+
+
+def _draw(keys, step, limits, few, bits, counts):
+    """Write Poisson counts: how many limits are not above a neuron's 31 random bits."""
+    n = len(keys)
+    for i in range(n):
+        h = keys[i] + step
+        h = (h ^ (h >> _S30)) * _M1
+        h = (h ^ (h >> _S27)) * _M2
+        h = h ^ (h >> _S31)
+        bits[i] = min(np.int32(h >> _S33), _TOP)
+        counts[i] = _ZERO
+    for c in range(0, few, 4):  # four at a time, without a branch, in 32 bits: so it vectorises
+        a, b, d, e = limits[c], limits[c + 1], limits[c + 2], limits[c + 3]
+        for i in range(n):
+            x = bits[i]
+            y = np.int32(counts[i] + (_ONE if x >= a else _ZERO))
+            y = np.int32(y + (_ONE if x >= b else _ZERO))
+            y = np.int32(y + (_ONE if x >= d else _ZERO))
+            counts[i] = np.int32(y + (_ONE if x >= e else _ZERO))
+    last = limits[few - 1]
+    many = 0
+    for i in range(n):
+        many += bits[i] >= last
+    if many > 0:
+        for i in range(n):
+            c = few
+            while c < len(limits) and bits[i] >= limits[c]:
+                c += 1
+            if c > few:
+                counts[i] = c
+
+
+def _draw_rare(keys, step, limits, counts):
+    """Write Poisson counts of a small mean, with 52 random bits; return how many are not 0."""
+    some = 0
+    limit = limits[0]
+    for i in range(len(keys)):
+        h = keys[i] + step
+        h = (h ^ (h >> _S30)) * _M1
+        h = (h ^ (h >> _S27)) * _M2
+        h = h ^ (h >> _S31)
+        hit = np.int64(h >> _S12) >= limit
+        counts[i] = _ONE if hit else _ZERO
+        some += hit
+    if some > 0:
+        for i in range(len(keys)):
+            if counts[i] > 0:
+                h = keys[i] + step
+                h = (h ^ (h >> _S30)) * _M1
+                h = (h ^ (h >> _S27)) * _M2
+                h = h ^ (h >> _S31)
+                c = 1
+                while c < len(limits) and np.int64(h >> _S12) >= limits[c]:
+                    c += 1
+                counts[i] = c
+    return some
+'''

@@ -1,0 +1,1 @@
+"""Networks, cells and recordings to and from other programs."""
