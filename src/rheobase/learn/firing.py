@@ -10,7 +10,7 @@ from typing import Any, Final, final
 import torch
 from torch import Tensor, nn
 
-from rheobase.emit.to_torch import step_module
+from rheobase.emit.layer_modules import step_module
 from rheobase.errors import InputError, nearest
 from rheobase.learn.layer import Layer
 from rheobase.learn.levels import answer

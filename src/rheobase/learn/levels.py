@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from rheobase.emit.to_torch import step_module
+from rheobase.emit.layer_modules import step_module
 from rheobase.learn.layer import Layer
 from rheobase.learn.state import State
 from rheobase.learn.surrogate import Surrogate
