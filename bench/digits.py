@@ -1,6 +1,6 @@
 """Training on scikit-learn's digits, 64-128-10, 25 steps: accuracy and milliseconds an epoch, beside other libraries.
 
-    python bench/digits.py [--code rate|latency] [--seeds 3] [--threads 2]
+    python bench/digits.py [--code rate|latency] [--seeds 3] [--threads 1]
     PEERS=folder python bench/digits.py            # with snnTorch, Norse, sinabs, SpikingJelly in folder/ml
 
 Everybody: the same stratified split (1,347 and 450 samples), batches of 64, 20 epochs, cross-entropy of spike counts,
@@ -81,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--code", default="rate", choices=["rate", "latency"])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", nargs="*", default=list(PEERS))
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)

@@ -60,10 +60,11 @@ def fit(net, make, updates, rate=5e-3, batch=128, seed=0):
     rates = [{"params": [p for p in net.parameters() if id(p) not in places], "lr": rate}]
     rates += [{"params": [m.place for m in late], "lr": 10 * rate}] if late else []
     optimiser = torch.optim.Adam(rates)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [r["lr"] for r in rates], total_steps=updates)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, updates)
     for k in range(updates):
-        for m in late:  # from wide kernels, which see far, to narrow ones, which are delays
-            m.sigma = 3.0 * (0.4 / 3.0) ** min(1.0, k / (0.8 * updates))
+        for m in late:  # from wide kernels, which see far, to narrow ones; then whole steps, to which weights adapt
+            m.sigma = 3.0 * (0.4 / 3.0) ** (k / updates)
+            m.train(k < 0.7 * updates)
         x, y = make(batch, rng)
         optimiser.zero_grad()
         nn.functional.cross_entropy(net(x), y).backward()
@@ -139,17 +140,17 @@ class Copies(nn.Module):
 @pytest.mark.train
 @pytest.mark.parametrize("delays", [True, False])
 def test_timing_xor_is_solved_with_learnt_delays(delays):
-    """Without recurrence, by coincidences of spikes that were sent up to 35 ms apart to neurons that forget in 4."""
+    """Without recurrence, by coincidences of spikes that were sent up to 35 ms apart to neurons that forget in 2."""
     torch.manual_seed(0)
     first = learn.Delays(4, 64, dt="1 ms", longest="35 ms") if delays else nn.Linear(4, 64)
     with torch.no_grad():
         first.weight.uniform_(0.1, 1.0)
     start = first.delay.detach().clone() if delays else None
     net = nn.Sequential(
-        Copies(), first, learn.Layer(CELL.replace(tau=4.0), dt="1 ms", gradient=learn.fast_sigmoid(3)),
+        Copies(), first, learn.Layer(CELL.replace(tau=2.0), dt="1 ms", gradient=learn.fast_sigmoid(3)),
         nn.Linear(64, 2), learn.Layer(READER, dt="1 ms", read="mean v"),
     )  # fmt: skip
     found = fit(net, timing_xor, 400, rate=1e-2)
-    assert found > 0.95 if delays else found < 0.93, found
+    assert found > 0.95 if delays else found < 0.8, found
     if delays:
         assert float((first.delay.detach() - start).abs().mean()) > 1  # ms
