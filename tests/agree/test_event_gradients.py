@@ -189,7 +189,8 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
             with torch.no_grad():
                 for x, y, d in zip(moved, before, directions, strict=True):
                     x.copy_(y + step * d)
-                legal = float(times.min()) >= 0
+                parts = torch.tensor_split(times, given.offsets[1:-1])
+                legal = float(times.min()) >= 0 and all(bool((t.diff() >= 0).all()) for t in parts)
                 here = run(net, times.detach(), given) if legal else []
                 same = legal and pattern(net, given, times, here) == wanted
                 for x, y in zip(moved, before, strict=True):
