@@ -121,7 +121,7 @@ def simulated() -> tuple[Any, list[Any]]:
         steps = np.rint(spikes.times).astype(int) - 1 - lags[name]
         found = np.zeros((16, run[name].n))
         found[steps[steps < 16], spikes.neurons[steps < 16]] = 1
-        assert np.array_equal(found, z[:, 0].numpy())
+        assert np.array_equal(found, z[:, 0].detach().numpy())
     said = run["output"].final["v"] / 16
     assert said.argmax() == int(test[1][0])
     figure, (left, right) = plot.new_axes(1, 2, size=(8, 3.2))
