@@ -35,6 +35,8 @@ _SHOWN: Final = (
 #: Those that import torch at once: not even loaded for `--quick`, left out where it is missing.
 _TRAINED: Final = ("12_digits_surrogate",)
 _DISTRIBUTIONS: Final = {"torch": "torch", "sklearn": "scikit-learn"}
+#: Figures that take a minute each: drawn by their example alone.
+_LONG: Final = frozenset({"10_conversion", "10_simulated"})
 #: The figures of `rheobase demo --quick`: one an example, none that compiles.
 _QUICK: Final = frozenset({"step_response", "fi_curve", "00_firing", "01_loop", "02_table", "03_square", "04_models"})
 
@@ -143,7 +145,7 @@ def _collect_figures(quick: bool) -> tuple[list[tuple[str, Callable[[], tuple[An
             continue
         needs: dict[str, dict[str, str]] = getattr(example, "NEEDS", {})
         for name, draw in example.FIGURES.items():
-            if quick and name not in _QUICK:
+            if name in _LONG or (quick and name not in _QUICK):
                 continue
             missing = [d for module, d in needs.get(name, {}).items() if importlib.util.find_spec(module) is None]
             if missing:
