@@ -39,6 +39,7 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 add_module_names = False
 nitpicky = False
+suppress_warnings = ["ref.python"]  # words of argument types that two classes share: "Spikes", "batch"
 
 html_theme = "furo"
 html_title = "rheobase"

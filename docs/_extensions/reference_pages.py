@@ -24,9 +24,16 @@ PAGES = {
     ),
     "running": (
         "Running",
-        ("rheobase.simulation", "rheobase.stepping", "rheobase.engines", "rheobase.sweeps", "rheobase.batch"),
+        (
+            "rheobase.simulation",
+            "rheobase.running",
+            "rheobase.stepping",
+            "rheobase.engines",
+            "rheobase.sweeps",
+            "rheobase.batch",
+        ),
     ),
-    "results": ("Results", ("rheobase.run", "rheobase.recorded")),
+    "results": ("Results", ("rheobase.run", "rheobase.runs", "rheobase.recorded")),
     "analysis": ("Analysis", ("rheobase.analysis",)),
     "exchange": ("Other programs", ("rheobase.exchange",)),
     "exploring": ("The page", ("rheobase.explorer", "rheobase.teach")),
@@ -40,6 +47,11 @@ def page_of(home: str) -> str:
         if any(home == h or home.startswith(h + ".") for h in homes):
             return name
     raise ValueError(f"{home}: no page of the reference takes its names; add it to PAGES")
+
+
+def things_of(thing: Any) -> list[Any]:
+    """Return what a module lists as public; of anything else, itself."""
+    return [getattr(thing, x) for x in thing.__all__] if inspect.ismodule(thing) else [thing]
 
 
 def _place(home: str, places: list[str]) -> int:
@@ -60,16 +72,18 @@ def write_pages(app: Sphinx) -> None:
     places = [home for _, homes in PAGES.values() for home in homes]
     for name, home in sorted(rheobase._HOMES.items(), key=lambda pair: _place(pair[1], places)):
         thing = getattr(rheobase, name)
-        things = [getattr(thing, x) for x in thing.__all__] if inspect.ismodule(thing) else [thing]
         page = page_of(thing.__name__ if inspect.ismodule(thing) else home)
-        found[page] += [directive(x) for x in things]
+        found[page] += [directive(x) for x in things_of(thing)]
     try:
         from rheobase import learn
     except ImportError:
         learn = None
     pages = {n: (t, found[n]) for n, (t, _) in PAGES.items() if found[n]}
     if learn is not None and getattr(learn, "__all__", None):
-        pages["learning"] = ("Learning", [directive(getattr(learn, name)) for name in learn.__all__])
+        pages["learning"] = (
+            "Learning",
+            [directive(x) for name in learn.__all__ for x in things_of(getattr(learn, name))],
+        )
     for name, (title, parts) in pages.items():
         target = folder / f"{name}.md"
         text = f"# {title}\n\n" + "\n".join(parts)
