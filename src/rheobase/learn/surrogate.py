@@ -137,7 +137,7 @@ def _positive(name: str, key: str, x: float) -> float:
 
 
 def fast_sigmoid(slope: float = 25.0) -> Surrogate:
-    """h(u) = 1/(1 + slope |u|)^2, the derivative of the fast sigmoid u/(1 + slope |u|).
+    """``h(u) = 1/(1 + slope |u|)^2``, the derivative of the fast sigmoid ``u/(1 + slope |u|)``.
 
     Zenke & Vogels (2021) Neural Comput. 33:899-925, doi:10.1162/neco_a_01367.
 
@@ -153,7 +153,7 @@ def fast_sigmoid(slope: float = 25.0) -> Surrogate:
 
 
 def superspike(beta: float = 10.0) -> Surrogate:
-    """h(u) = 1/(1 + beta |u|)^2 with a smaller slope: the fast sigmoid as SuperSpike introduced it.
+    """``h(u) = 1/(1 + beta |u|)^2`` with a smaller slope: the fast sigmoid as SuperSpike introduced it.
 
     Zenke & Ganguli (2018) Neural Comput. 30:1514-1541, doi:10.1162/neco_a_01086.
     """
@@ -179,7 +179,7 @@ def arctan(alpha: float = 2.0) -> Surrogate:
 
 
 def triangle(height: float = 0.3, width: float = 1.0) -> Surrogate:
-    """h(u) = height max(0, 1 - |u|/width).
+    """``h(u) = height max(0, 1 - |u|/width)``.
 
     Bellec et al. (2018) NeurIPS, arXiv:1803.09574, where the height damps the gradient; Esser et al. (2016) PNAS
     113:11441-11446, doi:10.1073/pnas.1604850113.
