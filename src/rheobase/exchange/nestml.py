@@ -11,6 +11,7 @@ import numpy as np
 
 from rheobase.engines.population import prepare
 from rheobase.errors import InputError, NotExportable
+from rheobase.exchange.text_file import write_text
 from rheobase.model.expression import Expression
 from rheobase.model.neuron import Neuron
 from rheobase.model.rows import Jump
@@ -85,13 +86,7 @@ def to_nestml(neuron: Neuron, file: str | Path | None = None, overwrite: bool = 
         raise InputError(f"to_nestml wants a Neuron, not {type(neuron).__name__}")
     text = _Printer(neuron).text()
     if file is not None:
-        path = Path(file)
-        if path.exists() and not overwrite:
-            raise InputError(f"{path} is there already; give another name, or overwrite=True")
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}") from None
+        write_text(file, text, overwrite)
     return text
 
 

@@ -17,6 +17,7 @@ from rheobase.derive.evaluate import evaluate
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.engines.population import Population, prepare
 from rheobase.errors import InputError, NotExportable, UnitMismatch, nearest
+from rheobase.exchange.text_file import write_text
 from rheobase.exchange.xml import Element, read_xml
 from rheobase.model.algebra import affine_parts
 from rheobase.model.neuron import Neuron
@@ -118,13 +119,7 @@ def to_neuroml(neuron: Neuron, file: str | Path | None = None, I: Any = None, ov
     lines += ['    <explicitInput target="cells[0]" input="pulse"/>'] if pulse is not None else []
     text = "\n".join([*lines, "  </network>", "</neuroml>", ""])
     if file is not None:
-        path = Path(file)
-        if path.exists() and not overwrite:
-            raise InputError(f"{path} is there already; give another name, or overwrite=True")
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}") from None
+        write_text(file, text, overwrite)
     return text
 
 

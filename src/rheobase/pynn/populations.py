@@ -199,10 +199,6 @@ class Population(_Parameters, common.Population):
         table = getattr(self.celltype, "table", None)
         return dict(table.states).get(variable, variable) if table else variable
 
-    def scale_of(self, variable: str) -> float:
-        """Return by what a state is multiplied to be in PyNN's unit."""
-        return 1.0
-
     def initial_array(self, variable: str) -> np.ndarray:
         """Return the initial value of each cell."""
         return np.array(self.start.get(variable, np.zeros(self.size)), dtype=float)

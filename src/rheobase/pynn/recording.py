@@ -64,7 +64,7 @@ class Recorder(recording.Recorder):
                     out[(at[inside] - first) // every, j] = block[: len(at)][inside, place[row]]
         if len(steps) and np.isnan(out[0]).all() and first == 0:  # nothing was run yet
             out[0] = population.initial_array(variable.name)[rows]
-        return out * population.scale_of(variable.name), None
+        return out, None
 
     def _local_count(self, variable: Any, filter_ids: Any = None) -> dict[int, int]:
         if variable.name != "spikes":
