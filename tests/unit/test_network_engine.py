@@ -153,9 +153,10 @@ def test_precision_must_be_known():
         rb.Clock(precision="half")
 
 
-def test_a_delay_below_one_step_names_its_projection():
+@pytest.mark.parametrize("delay", [rb.uniform(0.01, 1.0), 0.09])  # one that is drawn is rounded, one that is given not
+def test_a_delay_below_one_step_names_its_projection(delay: object):
     with pytest.raises(rb.InputError, match=r"E to E .*shorter than one step"):
-        rb.simulate(pair(delay=rb.uniform(0.01, 1.0)), until=10, seed=1)
+        rb.simulate(pair(delay=delay), until=10, seed=1)
 
 
 def test_checkpoints_are_refused_for_other_networks_and_broken_files(tmp_path: Path):
