@@ -144,10 +144,18 @@ def test_without_a_server_a_file_is_opened(monkeypatch: pytest.MonkeyPatch, caps
         rb.explore(port=8000)
 
 
-def test_in_a_notebook_it_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_notebook_without_widgets_it_is_a_frame(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shell = types.SimpleNamespace(kernel=True)
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    shown = rb.explore(rb.LIF())._repr_html_()
+    monkeypatch.setattr(opening, "_WIDGETS", "a_package_that_is_not_there")
+    page = rb.explore(rb.LIF())
+    assert capsys.readouterr().err == "rows of your own can be typed here with: pip install 'rheobase[notebook]'\n"
+    assert not page.served
+    assert page._repr_mimebundle_() == {}
+    shown = page._repr_html_()
+    assert shown
     assert shown.startswith("<iframe ")
     assert 'sandbox="allow-scripts allow-downloads"' in shown
     inner = html.unescape(re.search(r'srcdoc="([^"]*)"', shown)[1])  # type: ignore[index]
@@ -239,4 +247,4 @@ def test_assets_are_in_the_package() -> None:
     listed = {
         n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and str(n.value).endswith(".js")
     }
-    assert {p.name for p in folder.glob("*.js")} == listed - {"vendor/uplot.js"}
+    assert {p.name for p in folder.glob("*.js")} == listed - {"vendor/uplot.js"} | {"notebook.js"}
