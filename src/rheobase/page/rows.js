@@ -24,7 +24,7 @@ class RowsTab {
     Object.assign(this, { host, python, bytes, onmodel, fields: {}, last: "" });
     const inputs = $ROWS.map(([name, text, hint, rows]) => this.field(name, text, hint, rows));
     const values = this.field("values", "Values", "name = number and unit, a line for each; a name without value is an input", 8);
-    this.error = el("pre", { className: "row-error", role: "alert", hidden: true });
+    this.error = el("div", { className: "row-error", role: "alert", hidden: true });
     this.preview = el("div", { className: "preview" });
     this.plotHost = el("div");
     this.plot = new Plot(this.plotHost, { series: [{ label: "v", stroke: "a", width: 1.8 }], height: 12, label: "What the neuron of these rows does", marks: (context, u) => this.spikes && drawSpikes(context, u, [[this.spikes, "a"]]) });
@@ -84,7 +84,8 @@ class RowsTab {
   }
 
   fail({ error, row }) {
-    this.error.textContent = error;
+    const [message, ...place] = error.split(/(?=\n)/); // what is wrong may be broken into lines, where it is may not
+    this.error.replaceChildren(message, ...(place.length ? [el("pre", {}, place.join(""))] : []));
     (this.fields[row] ?? this.fields.values).closest(".field").after(this.error);
     this.error.hidden = !error;
     for (const [name, f] of Object.entries(this.fields)) {
