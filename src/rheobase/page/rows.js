@@ -84,8 +84,8 @@ class RowsTab {
   }
 
   fail({ error, row }) {
-    const [message, ...place] = error.split(/(?=\n)/); // what is wrong may be broken into lines, where it is may not
-    this.error.replaceChildren(message, ...(place.length ? [el("pre", {}, place.join(""))] : []));
+    const [message, place] = error.split(/(?<=^.*\n)/); // what is wrong may be broken into lines, where it is may not
+    this.error.replaceChildren(message, ...(place ? [el("pre", {}, place)] : []));
     (this.fields[row] ?? this.fields.values).closest(".field").after(this.error);
     this.error.hidden = !error;
     for (const [name, f] of Object.entries(this.fields)) {
