@@ -22,7 +22,7 @@ from rheobase.emit.js_expression import mangle, translate
 from rheobase.emit.to_js import print_program
 from rheobase.errors import InputError
 from rheobase.explorer import open as opening
-from rheobase.explorer.catalogue import ZOO, describe_catalogue
+from rheobase.explorer.catalogue import describe_catalogue
 from rheobase.explorer.describe import describe_neuron
 from rheobase.explorer.document import build_page
 from rheobase.explorer.mathematics import name_tree, typeset
@@ -61,8 +61,8 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(page: str) -> None:
 
 def test_every_model_of_the_zoo_is_offered(page: str) -> None:
     models = data_of(page)["models"]
-    assert [m["id"] for m in models if m["group"] == "zoo"] == [*ZOO]
-    assert set(ZOO) == set(zoo.__all__) - {"fold_leak", "izhikevich_pattern"}
+    assert [m["id"] for m in models if m["group"] == "zoo"] == [*zoo.NEURONS]
+    assert set(zoo.NEURONS) == set(zoo.__all__) - {"fold_leak", "izhikevich_pattern"}
     assert len([m for m in models if m["group"] == "pattern"]) == 20
     assert data_of(page)["told"] == {"model": "LIF", "tab": "bucket", "served": None}
 
@@ -187,7 +187,7 @@ def test_names_that_javascript_keeps_for_itself() -> None:
 
 
 def test_a_program_holds_nothing_but_arithmetic() -> None:
-    for name in ZOO:
+    for name in zoo.NEURONS:
         model = getattr(rb, name)()
         text = print_program(model, ["I"] if "I" in model.parameters else [])
         assert re.fullmatch(r"[\w\s$.,:;=+\-*/<>!&|?(){}\[\]\"]*", text), name
@@ -204,7 +204,7 @@ def test_typeset() -> None:
     ((_, (tree,)),) = typeset(one)
     flat = re.sub(r"\s+", "", "".join(re.findall(r"'([^']+)'", str(tree))))
     assert flat.replace("mrow", "").replace("mo", "").replace("mi", "").count("(") == 4
-    for model in (getattr(rb, name)() for name in ZOO):
+    for model in (getattr(rb, name)() for name in zoo.NEURONS):
         for _, lines in typeset(model):
             assert lines
 

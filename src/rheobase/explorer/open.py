@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, final
 
 from rheobase.errors import InputError, nearest
-from rheobase.explorer.catalogue import PATTERNS, ZOO
+from rheobase.explorer.catalogue import PATTERNS
 from rheobase.explorer.document import build_page
 from rheobase.explorer.reader import Limits
 from rheobase.model.neuron import Neuron
+from rheobase.model.zoo import NEURONS
 
 __all__ = ["Explorer", "explore", "find_model"]
 
@@ -102,12 +103,12 @@ def find_model(name: str) -> Neuron | str:
     >>> find_model("AdEx"), find_model("C")
     ('AdEx', 'pattern-C')
     """
-    if name in ZOO:
+    if name in NEURONS:
         return name
     if len(name) == 1 and name.upper() in PATTERNS:
         return f"pattern-{name.upper()}"
     raise InputError(
-        f"there is no model '{name:.60}'.{nearest(name, ZOO)} Models: {', '.join(ZOO)}; firing patterns: A to T"
+        f"there is no model '{name:.60}'.{nearest(name, NEURONS)} Models: {', '.join(NEURONS)}; firing patterns: A to T"
     )
 
 
