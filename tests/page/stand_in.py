@@ -10,15 +10,22 @@ import sys
 from typing import Any
 
 import rheobase as rb
-from rheobase.explorer.widget import Widget
 
 
 def say(content: Any, buffers: Any = None) -> None:
     print(json.dumps(content), flush=True)
 
 
-widget = Widget(rb.AdEx())
-widget.send = say
-say({"esm": Widget._esm, "state": {name: getattr(widget, name) for name in ("_document", "_token", "_bytes", "link")}})
-for line in sys.stdin:
-    widget._handle_custom_msg(json.loads(line), [])
+def main() -> None:
+    from rheobase.explorer.widget import Widget
+
+    widget = Widget(rb.AdEx())
+    widget.send = say
+    known = {name: getattr(widget, name) for name in ("_document", "_token", "_bytes", "link")}
+    say({"esm": Widget._esm, "state": known})
+    for line in sys.stdin:
+        widget._handle_custom_msg(json.loads(line), [])
+
+
+if __name__ == "__main__":
+    main()
