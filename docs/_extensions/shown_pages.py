@@ -59,7 +59,7 @@ def show(app: Sphinx, docname: str, source: list[str]) -> None:
     asked = json.dumps([BLOCK.findall(source[0]), str(folder / docname.replace("/", "_"))])
     with tempfile.TemporaryDirectory() as place:
         done = subprocess.run(
-            [sys.executable, __file__], input=asked, cwd=place, capture_output=True, text=True, timeout=300, check=False
+            [sys.executable, __file__], input=asked, cwd=place, capture_output=True, text=True, timeout=900, check=False
         )
     if done.returncode:
         raise RuntimeError(f"{docname}: {done.stderr[-2000:]}")
