@@ -14,6 +14,7 @@ import pytest
 import rheobase as rb
 from rheobase.engines.noise import fill_run
 from rheobase.engines.precision import settle
+from rheobase.engines.progress import bar
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.sorting import MANY, arrange, per_word, target_type
 from rheobase.engines.threads import Team, cut, share
@@ -185,3 +186,10 @@ def test_ctrl_c_returns_what_there_is():
     assert run["E"].until == run.until
     whole = rb.simulate(pair(), until=run.until, seed=1, record=False)
     assert np.array_equal(whole.spikes.times, run.spikes.times)
+
+
+def test_progress_that_is_a_sum_of_steps_does_not_overshoot(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar(0.3, True) as report:
+        for _ in range(3):
+            report(0.1)  # 0.30000000000000004 in all
+    assert "100%" in capsys.readouterr().err
