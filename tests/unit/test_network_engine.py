@@ -13,10 +13,11 @@ import pytest
 
 import rheobase as rb
 from rheobase.engines.noise import fill_run
+from rheobase.engines.parts import cut, share
 from rheobase.engines.precision import settle
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.sorting import MANY, arrange, per_word, target_type
-from rheobase.engines.threads import Team, cut, share
+from rheobase.engines.threads import Team
 from rheobase.random import Numbers
 
 

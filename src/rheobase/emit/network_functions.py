@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["HEADER", "INNER"]
+__all__ = ["EXCHANGE", "EXCHANGE_FUNCTIONS", "HEADER", "INNER"]
 
 #: The functions that a network's `run` calls.
 INNER: Final = (
     *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
     *("_draw", "_draw_rare"),
 )
+#: Those that it calls, too, where several processes share a network.
+EXCHANGE: Final = ("_pack", "_unpack")
 
 HEADER: Final = '''"""A network's loop, written by rheobase.
 
@@ -176,4 +178,34 @@ def _draw_rare(keys, step, limits, counts):
                     c += 1
                 counts[i] = c
     return some
+'''
+
+EXCHANGE_FUNCTIONS: Final = '''
+
+def _pack(log, base, edge, r0, r1, first, last, out, at, used):
+    """Write the spikes of rows r0..r1-1 of this process's parts behind `used`, and how many a row has from `at` on."""
+    for r in range(r0, r1):
+        before = used
+        for part in range(first, last):
+            for e in range(base[part] + edge[part, r], base[part] + edge[part, r + 1]):
+                out[used] = log[e]
+                used += 1
+        out[at + r - r0] = used - before
+    return used
+
+
+def _unpack(log, base, edge, r0, r1, part, one, end, got, stride, at, place, status):
+    """Take the spikes that processes one..end-1 have sent into a part of the log; `place` is how far each is read."""
+    for r in range(r0, r1):
+        count = edge[part, r]
+        for s in range(one, end):
+            n = got[s*stride + at + r - r0]
+            if base[part] + count + n > base[part + 1]:
+                status[0] = 1
+                n = 0
+            for i in range(n):
+                log[base[part] + count + i] = got[place[s] + i]
+            place[s] += got[s*stride + at + r - r0]
+            count += n
+        edge[part, r + 1] = count
 '''
