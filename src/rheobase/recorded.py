@@ -17,7 +17,8 @@ import numpy as np
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.frames import is_recording
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.stream import Stored, check_same_run, check_target
+from rheobase.engines.stored import Stored, check_same_run
+from rheobase.engines.stream import check_target
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.network import Network

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.mpi import find_world
 from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.network.network import Network
@@ -53,7 +54,8 @@ class Snapshot:
 def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording: Path | None = None) -> Path:
     """Write a snapshot into a file (``.npz``: arrays and JSON), whole or not at all; return the path.
 
-    `recording` is the file that the run was recorded into, if it was.
+    `recording` is the file that the run was recorded into, if it was. Of several ranks, which all have the same
+    snapshot, the first writes it.
 
     Raises
     ------
@@ -63,6 +65,9 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
+    world = find_world()
+    if world is not None and world.rank > 0:
+        return path
     e = snapshot.engine
     head: dict[str, Any] = {
         "format": _FORMAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -34,7 +35,7 @@ from rheobase.engines.rain import BLOCK, Rain
 from rheobase.engines.record import Piece, Sink
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.shared import Shared
-from rheobase.engines.stream import Stream
+from rheobase.engines.stream import Share, Stream
 from rheobase.engines.synapses import check_delays
 from rheobase.engines.threads import PLAIN, Team, cores, intrinsics
 from rheobase.engines.wiring import wire
@@ -77,10 +78,10 @@ def run_network(
     facts = {"network": fingerprint(net), "until": f"{until!r} ms", "seed": f"{seed}", "recording": _digest(recordings)}
     facts |= {"engine": f"{engine.dt!r} ms, {engine.method}, {engine.precision}"}
     facts |= {"start": "0" if start is None else f"{start.k}", "file": "none" if stream is None else stream.name}
-    world.agree("the run of a network", facts)
+    run = str(world.agree("the run of a network", facts, secrets.token_hex(8))[0])
     progress = progress and world.rank == 0
     with world.nobody_waits():
-        return _carry_out(net, engine, until, recordings, seed, start, progress, stream, shared, world)
+        return _carry_out(net, engine, until, recordings, seed, start, progress, stream, shared, world, run)
 
 
 def _carry_out(
@@ -94,6 +95,7 @@ def _carry_out(
     stream: Stream | None,
     shared: Shared | None,
     world: World | None,
+    name: str = "",
 ) -> tuple[dict[str, Result], Snapshot]:
     begin = perf_counter()
     with _together(world):
@@ -110,8 +112,13 @@ def _carry_out(
     prepared = perf_counter() - begin
     try:
         if stream is not None:
-            with _together(world):
-                stream.begin(run.results(prepared, gather=False), total)
+            if world is not None:
+                own = {n: run.outcome.own(n) for n in net.populations}
+                stream.take_share(Share(world.rank, world.size, name, own))
+            for first in (True, False):  # to go on, the first rank reads the others' files
+                with _together(world):
+                    if first == (world is None or world.rank == 0):
+                        stream.begin(run.results(prepared, gather=False), total)
         if start is None or stream is None:  # else the file has it
             run.add(run.begin)
         run.advance(total, progress)

@@ -98,11 +98,11 @@ def build_table(
     cut = parts.everywhere(int(bounds[-1])) if world is not None else bounds
     each = any(_own_weights(b) for b in bundles)
     many = int(sum(expect_synapses(p) for b in bundles for p in b.projections))
+    mine = many if world is None else _expect_onto(bundles, parts.own(int(bounds[-1])))
     jobs = [(b, lo, min(lo + SOURCES, b.n)) for b in bundles for lo in range(0, b.n, SOURCES)]
     narrow = target_type(cut)
     packed = per_word(kind, narrow) if each else 0
-    room = int(many * (1 + 1 / packed)) if each else many
-    store = _Growing(room // parts.ranks, kind if each else narrow)
+    store = _Growing(int(mine * (1 + 1 / packed)) if each else mine, kind if each else narrow)
     pieces: list[tuple[Bundle, int, np.ndarray, np.ndarray, int]] = []
 
     def make(job: tuple[Bundle, int, int]) -> Any:
@@ -133,6 +133,16 @@ def build_table(
         for b in bundles:
             weight[b.first : b.first + b.n] = b.projections[0].weight.value  # type: ignore[union-attr]
     return Table(due, table.ravel(), items.view(narrow), weight, packed, len(delays) + 1, n_rows * (len(delays) + 1))
+
+
+def _expect_onto(bundles: Sequence[Bundle], own: tuple[int, int]) -> int:
+    """Return about how many synapses lead onto some neurons."""
+    expected = 0.0
+    for rows, offset in (x for b in bundles for x in b.rows):
+        at = rows.projection.target.indices + offset
+        share = np.count_nonzero((at >= own[0]) & (at < own[1])) / max(len(at), 1)
+        expected += share * expect_synapses(rows.projection)
+    return int(expected)
 
 
 def _own_weights(bundle: Bundle) -> bool:

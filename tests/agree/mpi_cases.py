@@ -1,0 +1,92 @@
+"""Networks that `test_mpi.py` runs alone and by several ranks: prints what came of each, in one line of JSON a rank."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import rheobase as rb
+from rheobase.networks import cuba
+
+RECORD = {
+    "E": rb.Record("v", every="1 ms", neurons=[0, 3, 250, 319], spikes=slice(100, 300)),
+    "I": rb.Record(True, every="0.5 ms", reduce="mean"),
+}
+
+
+def digest(run: rb.NetworkRun) -> str:
+    """Return what tells two runs apart by a single bit: spikes, traces, final states, plastic weights."""
+    out = hashlib.blake2b(digest_size=8)
+    for p in run.populations.values():
+        s = getattr(p, "spikes", p)
+        arrays = [s.times, s.neurons, *getattr(p, "traces", {}).values(), *getattr(p, "final", {}).values()]
+        for x in arrays:
+            out.update(np.ascontiguousarray(x).tobytes() + str(x.shape).encode())
+    if run.network is not None:
+        for p in run.network.projections:
+            if p.is_plastic:
+                out.update(run.weights(p).tobytes())
+    return f"{len(run.spikes.times)} {out.hexdigest()}"
+
+
+def plastic() -> rb.Network:
+    """Return plastic synapses of two kinds with sums and rewards, Poisson sources, given trains; no delay below 0.5 ms."""
+    net = rb.Network()
+    cells = rb.Neuron(
+        evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- E_L",
+        tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV",
+    )  # fmt: skip
+    sources = net.add("P", 40, rb.poisson("40 Hz"))
+    given = net.add("T", 5, rb.spikes([0.0, 5.0, 10.0, 15.0]))
+    E = net.add("E", 60, cells, I="0.19 nA", v=rb.uniform("-70 mV", "-51 mV"))
+    C = net.add("critic", 20, cells, I=rb.uniform("0.19 nA", "0.3 nA"), v=rb.uniform("-70 mV", "-51 mV"))
+    rule, rewarded = rb.stdp(w_max=5.0), rb.reward_stdp(w_max=5.0, tau_plus=rb.normal("20 ms", "2 ms", low="5 ms"))
+    delays = rb.uniform("0.5 ms", "2 ms")
+    net.connect(sources, E, p=0.3, weight="3 mV", delay=delays, synapse=rule, normalise=("20 mV", "5 ms"))
+    net.connect(E, E, p=0.2, weight="1 mV", delay="1 ms", synapse=rule)
+    net.connect(given, C, p=0.5, weight="4 mV", delay="0.6 ms")
+    net.connect(E, C, p=0.2, weight="1 mV", delay="1.5 ms", synapse=rewarded, reward=C)
+    return net
+
+
+def main(folder: Path, which: list[str]) -> None:
+    """Run the cases that are named."""
+    found: dict[str, str] = {}
+    for name in which:
+        if name == "compiled":
+            found[name] = digest(rb.simulate(cuba(2000), until="50 ms", seed=1, engine=rb.Clock(threads=1)))
+        elif name == "plain":
+            net = cuba(60)
+            found[name] = digest(rb.simulate(net, until="15 ms", seed=2, record=True))
+        elif name == "record":
+            found[name] = digest(rb.simulate(cuba(400), until="25 ms", seed=2, record=RECORD))
+        elif name == "stream":
+            how = {"seed": 2, "record": RECORD, "record_to": folder / "run.rheo"}
+            run = rb.simulate(cuba(400), until="12 ms", **how)
+            found["stream, first"] = digest(run)
+            found["stream, whole"] = digest(run.resume("25 ms"))
+            found["stream, loaded"] = digest(rb.load(folder / "run.rheo"))
+        elif name == "plastic":
+            net = plastic()
+            run = rb.simulate(net, until="10 ms", seed=5)
+            run.checkpoint(folder / "half.npz")
+            found["plastic, half"] = digest(run)
+            found["plastic, resumed"] = digest(run.resume("20 ms"))
+            found["plastic, whole"] = digest(rb.simulate(net, until="20 ms", seed=5))
+        elif name == "restored":
+            found["plastic, whole"] = digest(rb.restore(folder / "half.npz", plastic()).resume("20 ms"))
+        elif name == "batch":
+            runs = rb.simulate(cuba(60), until="15 ms", batch={"seed": [1, 2]})
+            found[name] = " ".join(digest(run) for run in runs)
+        elif name == "seed":
+            run = rb.simulate(cuba(60), until="5 ms")
+            found[name] = str(run.seed)
+    print(json.dumps(found) + "\n", end="", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
