@@ -9,6 +9,7 @@ array([22., 46., 70., 94.])
 from __future__ import annotations
 
 import ast
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,10 @@ def __getattr__(name: str) -> Any:
     value = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+if {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PMIX_RANK"} & {*os.environ}:
+    import_module("rheobase.engines.mpi").stand_by()  # started by MPI: no rank may fail unnoticed
 
 
 def __dir__() -> list[str]:

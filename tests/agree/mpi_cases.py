@@ -34,7 +34,7 @@ def digest(run: rb.NetworkRun) -> str:
 
 
 def plastic() -> rb.Network:
-    """Return plastic synapses of two kinds with sums and rewards, Poisson sources, given trains; no delay below 0.5 ms."""
+    """Return plastic synapses of two kinds with sums and rewards, Poisson sources, trains; delays from 0.5 ms."""
     net = rb.Network()
     cells = rb.Neuron(
         evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- E_L",

@@ -9,7 +9,6 @@ instead of waiting forever.
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import os
 import platform
 import sys
@@ -24,14 +23,45 @@ import numpy as np
 
 from rheobase.errors import InputError
 
-__all__ = ["World", "agree_on_seed", "find_world"]
+__all__ = ["World", "agree_on_seed", "find_world", "stand_by"]
 
 #: What launchers call the number of processes: Open MPI, MPICH and its relatives, MVAPICH, Slurm with PMIx.
 _SIZES: Final = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _SWITCH: Final = "RHEOBASE_MPI"
+_MARK: Final = "RHEOBASE_RANK_PROCESS"  # the process that is a rank; those that it starts are none
 _OFF: Final = ("0", "off", "no", "false")
 _END: Final = "the end of the script"
 _EVERYWHERE: Final = "_is_everywhere"  # marks errors that all ranks have
+
+
+@lru_cache(maxsize=1)
+def stand_by() -> None:
+    """See to it that an error that nobody catches ends all ranks, and that none leaves while others wait for it.
+
+    Called where rheobase is imported, so that a rank that fails before it has met the others is missed by them.
+    """
+    before, process = sys.excepthook, os.getpid()
+    os.environ[_MARK] = str(process)
+
+    def look() -> World | None:
+        try:
+            return find_world() if os.getpid() == process else None
+        except InputError:
+            return None  # said already, or each process is by itself
+
+    def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        before(kind, error, trace)
+        world = look()
+        if world is not None:
+            world.abort()
+
+    def leave() -> None:
+        world = look()
+        if world is not None:
+            world.leave()
+
+    sys.excepthook = end
+    atexit.register(leave)
 
 
 def find_world() -> World | None:
@@ -45,17 +75,17 @@ def find_world() -> World | None:
     InputError
         If there should be several ranks, but mpi4py is missing, or sees one only.
     """
-    if os.environ.get(_SWITCH, "").lower() in _OFF or multiprocessing.current_process().name != "MainProcess":
+    if os.environ.get(_SWITCH, "").lower() in _OFF or os.environ.get(_MARK, str(os.getpid())) != str(os.getpid()):
         return None  # workers that a rank has started are no ranks
     found = [os.environ[name] for name in _SIZES if os.environ.get(name, "").isdigit()]
     told = int(found[0]) if found else None
     if told == 1 or (told is None and "PMIX_RANK" not in os.environ and "mpi4py.MPI" not in sys.modules):
         return None
-    return _open_world(told, os.getpid())
+    return _open_world(told)
 
 
 @lru_cache(maxsize=1)
-def _open_world(told: int | None, process: int) -> World | None:
+def _open_world(told: int | None) -> World | None:
     count = f"{told} processes" if told else "several processes"
     advice = f"or set {_SWITCH}=off, if each process is to run by itself"
     try:
@@ -99,8 +129,7 @@ class World:
         self.near = int(near.Get_size())
         near.Free()
         self.int32, self.float64 = mpi.INT32_T, mpi.DOUBLE
-        self._process = os.getpid()
-        self._end_together()
+        stand_by()
 
     # ------------------------------------------------------------------ meeting
     def agree(self, call: str, facts: Mapping[str, str], value: Any = None) -> list[Any]:
@@ -182,24 +211,15 @@ class World:
         return list(self.comm.alltoall(pieces))
 
     # ------------------------------------------------------------------ the end
-    def _end_together(self) -> None:
-        """See to it that an error that nobody catches ends all ranks, and that none leaves while others wait."""
-        before = sys.excepthook
+    def abort(self) -> None:
+        """End all ranks."""
+        print(f"rheobase: rank {self.rank} of {self.size} ends all ranks", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.comm.Abort(1)
 
-        def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-            before(kind, error, trace)
-            print(f"rheobase: rank {self.rank} of {self.size} ends all ranks", file=sys.stderr)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            self.comm.Abort(1)
-
-        sys.excepthook = end
-        atexit.register(self._leave)
-
-    def _leave(self) -> None:
+    def leave(self) -> None:
         """Wait for all ranks at the end of the script; whoever waits for this one elsewhere is told."""
-        if os.getpid() != self._process:
-            return
         while any(call != _END for (call, _), _ in self.comm.allgather(((_END, {}), None))):
             pass
 

@@ -42,6 +42,7 @@ class Outcome:
         keeps: bool,
     ) -> None:
         self.net, self.groups, self.sources, self.recordings = net, groups, sources, recordings
+        self.members: list[Cells | Emitting] = [*groups, *sources]
         self.parts, self.world, self.keeps = parts, world, keeps
         samples: dict[str, Samples] = {}
         for cells in groups:
@@ -93,7 +94,7 @@ class Outcome:
     def piece(self, k0: int, k1: int) -> Piece:
         """Return what happened in steps k0+1..k1, which the loop has just run; the logs go on from there."""
         sent = []
-        for x in (*self.groups, *self.sources):
+        for x in self.members:
             log = x.log
             rows, neurons = log.table(log.past, log.past + k1 - k0, slice(self.parts.first, self.parts.last))
             sent.append(((rows + (k0 + 1 - log.past)).astype(np.int32), neurons))
@@ -191,7 +192,7 @@ class Outcome:
                 arrays |= {f"trace {name} {s}": x.copy() for s, x in self._traces(name)[1].items()}
         for name in self.net.populations:
             arrays[f"steps {name}"], arrays[f"neurons {name}"] = self._spikes(name)
-        for i, member in enumerate((*self.groups, *self.sources)):  # those in flight, which need not be recorded
+        for i, member in enumerate(self.members):  # those in flight, which need not be recorded
             rows, neurons = member.log.table(0, member.log.past)
             arrays[f"flight steps {i}"], arrays[f"flight neurons {i}"] = rows + (k + 1 - member.log.past), neurons
         for synapses in plastic:

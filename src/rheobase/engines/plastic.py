@@ -169,7 +169,7 @@ class Plastic:
         size = np.empty(self.count)
         size[self.order] = np.abs(self.held[:, w])
         found = np.bincount(self.post, weights=size, minlength=len(self.total))
-        factor = np.divide(self.total, found, out=np.ones_like(found), where=found > 0)
+        factor = np.divide(self.total, found, out=np.ones_like(self.total), where=found > 0)
         self.held[:, w] *= factor[self.post[self.order]]
         self.next = (k // self.every + 1) * self.every
 

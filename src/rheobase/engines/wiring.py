@@ -87,7 +87,12 @@ class Wiring:
         """Return what the loop reads and writes, by name."""
         values: dict[str, Any] = {}
         for j, (table, first) in enumerate(zip(self.tables, self.firsts, strict=True)):
-            own = {"due": table.due, "start": table.start, "target": table.target, "weight": table.weight}
+            own: dict[str, Any] = {
+                "due": table.due,
+                "start": table.start,
+                "target": table.target,
+                "weight": table.weight,
+            }
             own |= {"first": first, "stride": table.stride, "cells": table.cells}
             values |= {f"f{j}_{a}": x for a, x in own.items()}
         for y, synapses in enumerate(self.plastic):
