@@ -12,7 +12,7 @@ INNER: Final = (
     *("_draw", "_draw_rare"),
 )
 #: Those that it calls, too, where several processes share a network.
-EXCHANGE: Final = ("_pack", "_unpack")
+EXCHANGE: Final = ("_pack", "_unpack", "_swap")
 
 HEADER: Final = '''"""A network's loop, written by rheobase.
 
@@ -208,4 +208,32 @@ def _unpack(log, base, edge, r0, r1, part, one, end, got, stride, at, place, sta
             place[s] += got[s*stride + at + r - r0]
             count += n
         edge[part, r + 1] = count
+
+
+def _swap(calls, starts, waits, got, wide, note, room, size, slot, other, begins, ends):
+    """Begin the message in one slot and finish that in another; return whether the loop must stop.
+
+    MPI is called directly where its functions are known (`calls`: to begin, to wait, in Python); what is rare is left
+    to Python. `note`: messages to come in this chunk, the longest so far, whether one is due in slot 0 and in slot 1.
+    """
+    if calls[0] == 0:
+        return _call_out(calls[2], 1*ends + 2*begins + 4*slot + 8*other)
+    if begins > 0:
+        if _call_words(calls[0], starts[slot]) != 0:
+            return 1
+        note[0] -= 1
+        note[2 + slot] = 1
+    if ends > 0:
+        if calls[1] != 0 and _call_words(calls[1], waits[other]) != 0:
+            return 1
+        most, status = 0, 0
+        for s in range(size):
+            most = max(most, np.int64(got[other, s*room]))
+            status = max(status, np.int64(got[other, s*room + 1]))
+        if most > room or status > 1:
+            return _call_out(calls[2], 16 + 8*other)
+        note[1] = max(note[1], most)
+        note[2 + other] = 0
+        wide[other] = room
+    return 0
 '''

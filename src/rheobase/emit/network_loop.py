@@ -138,7 +138,8 @@ def _exchange_lines(sent: Sequence[str], arguments: list[str]) -> list[str]:
 
     A message: its length, the status, for each member and row how many spikes, then these. One thread does it.
     """
-    arguments += ["_lead", "_after", "_rank", "_ranks", "_lag", "_send", "_got", "_wide", "_place", "_address"]
+    arguments += ["_lead", "_after", "_rank", "_ranks", "_lag", "_room", "_send", "_got", "_wide", "_place", "_calls"]
+    arguments += ["_starts", "_waits", "_note"]
     pack, unpack = [], []
     for i, m in enumerate(sent):
         log = f"{m}_log, {m}_base, {m}_edge"
@@ -153,21 +154,30 @@ def _exchange_lines(sent: Sequence[str], arguments: list[str]) -> list[str]:
     return [
         "        if _first == _lead:",
         "            slot = (begin - _k0)//_held % 2",
-        "            word = 0",
+        "            other = (slot + _lag) % 2",
+        "            begins, ends = 0, 0",
         "            if begin < _k1:",
         f"                used = 2 + {len(sent)}*_held",
         *(f"                {line}" for line in pack),
         "                _send[slot, 0] = used",
         "                _send[slot, 1] = _status[0]",
-        "                word = 4*slot + 2",
+        "                begins = 1",
         "            r0 = begin - _k0 - _lag*_held",
         "            if r0 >= 0:",
-        "                word += 1 + 8*((slot + _lag) % 2)",
-        "            if word > 0 and _call_out(_address, word) != 0:",
+        "                ends = 1",
+        "            since = _ticks()",
+        "            stop = 0",
+        "            if begins + ends > 0:",
+        "                stop = _swap(_calls, _starts, _waits, _got, _wide, _note,"
+        " _room, _ranks, slot, other, begins, ends)",
+        "            now = _ticks()",
+        "            _note[4] += now - since",
+        "            _note[5] = since if _note[5] == 0 else _note[5]",
+        "            _note[6] = now",
+        "            if stop != 0:",
         "                _status[0] = 2",
         "            elif r0 >= 0:",
         "                r1 = min(r0 + _held, _k1 - _k0)",
-        "                other = (slot + _lag) % 2",
         "                wide = _wide[other]",
         "                for s in range(_ranks):",
         f"                    _place[s] = s*wide + 2 + {len(sent)}*_held",

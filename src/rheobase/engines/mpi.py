@@ -9,6 +9,7 @@ instead of waiting forever.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import platform
 import sys
@@ -210,6 +211,13 @@ class World:
         """Give each rank its piece; return what the ranks have for this one."""
         return list(self.comm.alltoall(pieces))
 
+    def functions(self, later: bool) -> Direct | None:
+        """Return MPI's own functions for gathering integers, which return at once if `later`; None if not found."""
+        try:
+            return Direct(self._mpi, self.comm, later)
+        except (AttributeError, OSError):
+            return None
+
     # ------------------------------------------------------------------ the end
     def abort(self) -> None:
         """End all ranks."""
@@ -222,6 +230,41 @@ class World:
         """Wait for all ranks at the end of the script; whoever waits for this one elsewhere is told."""
         while any(call != _END for (call, _), _ in self.comm.allgather(((_END, {}), None))):
             pass
+
+
+@final
+class Direct:
+    """MPI_Allgather, or MPI_Iallgather and MPI_Wait, for compiled code: their addresses, and arguments as words."""
+
+    def __init__(self, mpi: Any, comm: Any, later: bool) -> None:
+        library = ctypes.CDLL(mpi.__file__)  # names are looked for in what it needs, too: the library of MPI
+        begin, wait = library.MPI_Iallgather if later else library.MPI_Allgather, library.MPI_Wait
+        self._calls = [begin, wait] if later else [begin]
+        addresses = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in self._calls]
+        self.addresses = [*addresses, 0][:2]
+        self._kind, self._comm = (_as_word(mpi._handleof(x)) for x in (mpi.INT32_T, comm))
+
+    def start(self, send: int, got: int, room: int, request: int) -> list[int]:
+        """Return the words that begin a message of `room` integers, from and to these addresses."""
+        return [send, room, self._kind, got, room, self._kind, self._comm, request]
+
+    def begin(self, words: np.ndarray) -> None:
+        """Begin a message, from Python."""
+        self._call(0, words)
+
+    def wait(self, words: np.ndarray) -> None:
+        """Wait for a message, from Python."""
+        if len(self._calls) > 1:
+            self._call(1, words)
+
+    def _call(self, which: int, words: np.ndarray) -> None:
+        if self._calls[which](*(ctypes.c_int64(int(x)) for x in words)) != 0:
+            raise RuntimeError("MPI reports an error; the launcher's output tells more")
+
+
+def _as_word(handle: int) -> int:
+    """Return a handle as a signed number of 64 bits."""
+    return handle - (1 << 64) if handle >> 63 else handle
 
 
 @lru_cache(maxsize=1)

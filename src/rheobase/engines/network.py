@@ -170,7 +170,7 @@ class _NetworkRun:
         self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
         wide = engine.precision in ("auto", "float64")
         self.kind: type[np.floating[Any]] = np.float64 if wide else np.float32
-        self.seconds = {"compile": 0.0, "run": 0.0}
+        self.seconds = {"compile": 0.0, "run": 0.0} | ({} if world is None else {"exchange": 0.0})
         self.n = sum(g.n for g in self.groups)
         self._plan_threads()
         how: dict[str, Any] = {"dt": engine.dt, "kind": self.kind, "seed": seed, "threads": self.team.most}
@@ -234,7 +234,7 @@ class _NetworkRun:
             own = slice(parts.first, parts.last)
             most = sum(int(np.diff(x.bounds)[own].sum()) for x in self.groups)
             most += sum(int(np.diff(x.log.base)[own].sum()) for x in drawn)
-            self.exchange = Exchange(world, parts, self.held, len(self.groups) + len(drawn), most)
+            self.exchange = Exchange(world, parts, self.held, len(self.groups) + len(drawn), most, self.compiled)
             self.held = self.exchange.held
 
     def _load(self) -> None:
@@ -321,8 +321,6 @@ class _NetworkRun:
                     each = (perf_counter() - since) / (self.k - before)
                     self.pace = int(np.clip(_OFTEN / each, min(_TRIAL, self.chunk), self.chunk))
         self.seconds["run"] += perf_counter() - begin
-        if self.exchange is not None:
-            self.seconds["exchange"] = self.exchange.seconds
         with _together(self.world):
             for synapses in self.plastic:
                 synapses.check_finite()
@@ -368,10 +366,11 @@ class _NetworkRun:
     def _compute_together(self, world: World, k0: int, stop: int) -> None:
         """Compute a chunk with the other ranks; what stops one of them stops all, at the same place."""
         assert self.exchange is not None
-        self.exchange.begin_chunk(stop - k0)
         own: Exception | None = None
+        begin = perf_counter()
         try:
             self._compute(k0, stop)
+            self.seconds["exchange"] += self.exchange.share * (perf_counter() - begin)
         except Exception as error:
             own = error
             self.exchange.stop()
@@ -395,6 +394,8 @@ class _NetworkRun:
     def _gather(self, k0: int, k1: int) -> dict[str, Any]:
         """Return the arguments of the loop that a chunk has of its own."""
         values = {**self._fixed, "_k0": k0, "_k1": k1}
+        if self.exchange is not None:
+            values |= self.exchange.begin_chunk(k1 - k0)
         for g, cells in enumerate(self.groups):
             r = cells.run
             own = r.gather(k0, k1) | {"_record": cells.tap.rows(k0, k1)}

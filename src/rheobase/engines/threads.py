@@ -29,6 +29,8 @@ PLAIN: Final[dict[str, Callable[..., Any]]] = {
     "_prefetch": lambda array, i: None,
     "_as_row": lambda array: array.reshape((1, len(array))),
     "_call_out": lambda address, word: called(address, word),
+    "_call_words": lambda address, words: 1,  # plain Python goes by _call_out
+    "_ticks": lambda: 0,
 }
 _TRIAL: Final = 2  # chunks with one thread and chunks with all, before the quicker way is kept
 _AGAIN: Final = 60  # chunks until both are tried again: other programs come and go
@@ -36,7 +38,7 @@ _AGAIN: Final = 60  # chunks until both are tried again: other programs come and
 
 def called(address: int, word: int) -> int:
     """Return what the C function at an address, ``int64 f(int64)``, makes of a number."""
-    return int(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(word))
+    return int(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(int(address))(int(word)))
 
 
 def cores() -> int:
@@ -118,6 +120,27 @@ def intrinsics() -> dict[str, Any]:
 
         return types.int64(address, types.int64), write
 
+    @intrinsic
+    def call_words(typing: Any, address: Any, words: Any) -> Any:
+        # a C function is given eight words; one that takes fewer does not look at the rest
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = data(context, builder, signature.args[1], args[1])
+            given = [builder.load(builder.gep(at, [bit64(i)])) for i in range(8)]
+            kind = ir.FunctionType(bit32, [bit64] * 8).as_pointer()
+            return builder.sext(builder.call(builder.inttoptr(args[0], kind), given), bit64)
+
+        return types.int64(types.int64, words), write
+
+    @intrinsic
+    def ticks(typing: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if not x86:  # elsewhere it may not be allowed
+                return bit64(0)
+            kind = ir.FunctionType(bit64, [])
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.readcyclecounter"), [])
+
+        return types.int64(), write
+
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return {
         "_arrive": arrive,
@@ -127,6 +150,8 @@ def intrinsics() -> dict[str, Any]:
         "_prefetch": prefetch,
         "_as_row": as_row,
         "_call_out": call_out,
+        "_call_words": call_words,
+        "_ticks": ticks,
     }
 
 
