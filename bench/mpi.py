@@ -113,7 +113,8 @@ def show_messages(ranks: list[int]) -> None:
         per_byte, _ = np.polyfit([4.0 * s * n for s in SIZES], cost, 1)
         line = "  ".join(f"{4 * s} B: {c:.1f} us" for s, c in zip(SIZES, cost, strict=True))
         print(
-            f"{n} rank{'s' if n > 1 else ''}: {line}\n   about {cost[0]:.1f} us a message, {per_byte * 1e3:.2f} ns a byte"
+            f"{n} rank{'s' if n > 1 else ''}: {line}\n"
+            f"   about {cost[0]:.1f} us a message, {per_byte * 1e3:.2f} ns a byte"
         )
 
 
@@ -125,7 +126,8 @@ def show_network(given: argparse.Namespace, task: str, scale: float) -> None:
         for n in given.ranks:
             found[n].append(launch(n, "network", task, scale, given.until))
     print(
-        f"{'ranks':>6}{'median us/step':>16}{'least us/step':>15}{'waits us':>10}{'build s':>9}{'GB held, peak a rank':>24}"
+        f"{'ranks':>6}{'median us/step':>16}{'least us/step':>15}{'waits us':>10}{'build s':>9}"
+        f"{'GB held, peak a rank':>24}"
     )
     best = {}
     for n, runs in found.items():
@@ -138,7 +140,8 @@ def show_network(given: argparse.Namespace, task: str, scale: float) -> None:
     first = given.ranks[0]
     for n in given.ranks[1:]:
         print(
-            f"{n} ranks: {best[first][0] / best[n][0]:.2f}x of {first} by medians, {best[first][1] / best[n][1]:.2f}x by least"
+            f"{n} ranks: {best[first][0] / best[n][0]:.2f}x of {first} by medians,"
+            f" {best[first][1] / best[n][1]:.2f}x by least"
         )
 
 

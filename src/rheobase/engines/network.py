@@ -5,44 +5,36 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from time import perf_counter
-from types import ModuleType
 from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.emit.network_functions import EXCHANGE, INNER
-from rheobase.emit.network_loop import Emitter, Group, network_source
-from rheobase.emit.source import write_module
-from rheobase.emit.to_numba import compiled_module, plain_module
 from rheobase.engines.checkpoint import Snapshot, fingerprint
 from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.exchange import Exchange
 from rheobase.engines.forecast import refuse_too_large
-from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources, outside
+from rheobase.engines.groups import Cells, Emitting, group_cells, group_sources
+from rheobase.engines.loop import Loop
 from rheobase.engines.mpi import World, find_world
-from rheobase.engines.noise import fill_normals, fill_uniforms
 from rheobase.engines.outcome import Outcome
-from rheobase.engines.parts import Parts, share
-from rheobase.engines.population import line_up
+from rheobase.engines.parts import Parts, cut
 from rheobase.engines.precision import settle
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
-from rheobase.engines.rain import BLOCK, Rain
+from rheobase.engines.rain import Rain
 from rheobase.engines.record import Piece, Sink
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.shared import Shared
 from rheobase.engines.stream import Share, Stream
 from rheobase.engines.synapses import check_delays
-from rheobase.engines.threads import PLAIN, Team, cores, intrinsics
-from rheobase.engines.wiring import wire
+from rheobase.engines.threads import Team, cores
+from rheobase.engines.wiring import expect_cost, wire
 from rheobase.errors import InputError
 from rheobase.network.connect import expect_synapses
 from rheobase.network.network import Network
-from rheobase.random import neuron_keys
 
 __all__ = ["run_network"]
 
@@ -51,7 +43,6 @@ _ALONE: Final = 6_000  # neurons below which a step is too short for threads to 
 _NARROW: Final = 1 << 16  # targets that can be told by 16 bits
 _TRIAL: Final = 64  # steps of a chunk by which it is seen how many threads pay
 _OFTEN: Final = 0.1  # seconds after which a streamed run writes what it has
-_HEADS: Final = 1 << 14  # segments of synapses gathered before they are delivered
 
 
 def run_network(
@@ -179,7 +170,20 @@ class _NetworkRun:
         self.outcome = Outcome(net, self.groups, self.sources, recordings, self.parts, world, stream is None)
         self._make_logs()
         with _together(world):
-            self._load()
+            self.loop = Loop(
+                self.groups,
+                self.sources,
+                self.wiring,
+                self.rain,
+                self.drizzle,
+                parts=self.parts,
+                team=self.team,
+                exchange=self.exchange,
+                dt=engine.dt,
+                kind=self.kind,
+                held=self.held,
+                chunk=self.chunk,
+            )
         self.sink: Sink = stream or self.outcome.memory
         self.pace = min(self.chunk, _TRIAL) if stream else self.chunk
         self.begin = self.outcome.start()
@@ -199,7 +203,12 @@ class _NetworkRun:
         split = -(-largest // (_NARROW * most)) if per_row > 500 else 1
         self.parts = Parts(min(most * split, max(1, largest // 16)), rank, ranks)
         for x in self.members:
-            x.bounds = self.parts.bounds(x.n)
+            x.edges = cut(x.n, self.parts.everywhere)
+            if isinstance(x, Cells):
+                fair = cut(x.n, self.parts.everywhere, expect_cost(self.net, x, self.engine.dt))
+                if np.diff(fair).max() <= max(np.diff(x.edges).max(), _NARROW):
+                    x.edges = fair
+            x.bounds = self.parts.bounds(x.edges)
         self.team = Team(min(threads, self.parts.each))
 
     def _make_logs(self) -> None:
@@ -237,74 +246,12 @@ class _NetworkRun:
             self.exchange = Exchange(world, parts, self.held, len(self.groups) + len(drawn), most, self.compiled)
             self.held = self.exchange.held
 
-    def _load(self) -> None:
-        runs = [g.run for g in self.groups]
-        modules = [write_module("clock", run.source.text) for run in runs]
-        groups = [
-            Group(path.stem, run.source.arguments, tuple(run.samplers), g.ports, g.in_turn, tuple(rain), run.late)
-            for path, run, g, rain in zip(modules, runs, self.groups, self.rain, strict=True)
-        ]
-        emitters = [Emitter(rain is not None) for rain in self.drizzle]
-        feeds, rules = self.wiring.feeds, self.wiring.rules
-        plans, is_shared = [x.plan for x in self.plastic], self.exchange is not None
-        text, self.arguments = network_source(groups, feeds, emitters, plans, rules, is_shared)
-        inner = (*INNER, *(EXCHANGE if is_shared else ()), *(["exprel"] if rules else []))
-        inner = (*inner, *(f for rule in rules for f in rule.functions))
-        self.module = _module(write_module("network", text), [run.module.advance for run in runs], self.compiled, inner)
-        self._fixed = self._gather_fixed()
-
-    def _gather_fixed(self) -> dict[str, Any]:
-        """Return the arguments of the loop that stay the same from chunk to chunk."""
-        values: dict[str, Any] = {"dt": self.engine.dt, "_held": self.held, "_parts": self.parts.count}
-        values |= {"_barrier": self.team.barrier, "_status": np.zeros(1, dtype=np.int64)}
-        for g, (cells, rain) in enumerate(zip(self.groups, self.rain, strict=True)):
-            r = cells.run
-            own: dict[str, Any] = {**r.values, "_chosen": cells.tap.chosen}
-            own |= {f"_at_{s}": x for s, x in r.states.items()} | {f"_left_{t}": x for t, x in r.left.items()}
-            own |= {f"_trace_{s}": x for s, x in cells.tap.buffers.items()}
-            width = self.parts.widest(cells.bounds)
-            own["_fired"] = line_up(np.zeros((self.parts.count, width + -width % 64), dtype=np.bool_))
-            own["_words"] = own["_fired"].view(np.uint64)
-            own["_out_step"] = np.empty(cells.n, dtype=np.int32)
-            values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
-            values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
-            values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
-            for port in cells.ports:
-                if port not in cells.in_turn:
-                    values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
-                if port in rain:
-                    values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
-                    values[f"q{g}_rainweight_{port}"] = rain[port].weight.astype(self.kind)
-        for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
-            values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
-            if drizzle is not None:
-                values |= {f"s{s}_{a}": x for a, x in drizzle.arguments.items()}
-                values[f"s{s}_end"] = source.log.base[1:]
-        values |= self.wiring.arguments() | ({} if self.exchange is None else self.exchange.arguments)
-        room = _HEADS + 4 * sum(x.n for x in self.members) + 4096
-        values["_gather"] = _HEADS
-        late = {  # room for all that can arrive in a step; memory that is never written costs nothing
-            j: table.cells
-            for j, (feed, table) in enumerate(zip(self.wiring.feeds, self.wiring.tables, strict=True))
-            if feed.port in self.groups[feed.target].run.late
-        }
-        self._own = [
-            {
-                **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
-                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
-                "_bits": np.empty(BLOCK, dtype=np.int32),
-                "_counts": np.empty(BLOCK, dtype=np.int32),
-            }
-            for _ in range(self.team.most)
-        ]
-        return values
-
     def advance(self, until_step: int, progress: bool = False) -> None:
         """Carry the network forward to a step, or until Ctrl-C."""
         with _together(self.world):
             if self.compiled:
                 begin = perf_counter()
-                self._call(0, 1, self.k, self.k, self._gather(self.k, self.k + 1))
+                self.loop.warm_up(self.k)
                 self.seconds["compile"] += perf_counter() - begin
         begin = perf_counter()
         self._normalise()
@@ -343,10 +290,10 @@ class _NetworkRun:
     def _run_chunk(self, stop: int) -> None:
         k0 = self.k
         if self.world is None:
-            self._compute(k0, stop)
+            self.loop.run(k0, stop)
         else:
             self._compute_together(self.world, k0, stop)
-        if self._fixed["_status"][0]:
+        if self.loop.is_full:
             raise InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
         self.add(self.outcome.piece(k0, stop))
         self.k = stop
@@ -356,119 +303,22 @@ class _NetworkRun:
         with _together(self.world if self.sink is not self.outcome.memory else None):
             self.sink.add(piece)
 
-    def _compute(self, k0: int, stop: int) -> None:
-        values = self._gather(k0, stop)
-        if self.plastic and not self.compiled:
-            self._run_plain(k0, stop, values)
-        else:
-            self.team.run(lambda i, size: self._call(i, size, k0, stop, values), stop - k0)
-
     def _compute_together(self, world: World, k0: int, stop: int) -> None:
         """Compute a chunk with the other ranks; what stops one of them stops all, at the same place."""
         assert self.exchange is not None
         own: Exception | None = None
         begin = perf_counter()
         try:
-            self._compute(k0, stop)
+            self.loop.run(k0, stop)
             self.seconds["exchange"] += self.exchange.share * (perf_counter() - begin)
         except Exception as error:
             own = error
             self.exchange.stop()
         if self.exchange.error is not None:
             raise self.exchange.error
-        if own is None and self._fixed["_status"][0] == 1:
+        if own is None and self.loop.is_full:
             own = InputError(f"more spikes arrived before t = {stop * self.engine.dt:g} ms than there is room for")
         world.settle(own)
-
-    def _run_plain(self, k0: int, stop: int, values: dict[str, Any]) -> None:
-        """Run a chunk as plain Python, where what cannot be computed raises; compiled code goes on with NaN."""
-        try:
-            with np.errstate(all="ignore"):
-                self._call(0, 1, k0, stop, values)
-        except (OverflowError, ZeroDivisionError, ValueError) as error:
-            raise InputError(
-                f"the rows of a plastic synapse cannot be computed before t = {stop * self.engine.dt:g} ms ({error});"
-                " bound its states by a line such as  w <= 1, or check the parameters"
-            ) from error
-
-    def _gather(self, k0: int, k1: int) -> dict[str, Any]:
-        """Return the arguments of the loop that a chunk has of its own."""
-        values = {**self._fixed, "_k0": k0, "_k1": k1}
-        if self.exchange is not None:
-            values |= self.exchange.begin_chunk(k1 - k0)
-        for g, cells in enumerate(self.groups):
-            r = cells.run
-            own = r.gather(k0, k1) | {"_record": cells.tap.rows(k0, k1)}
-            for j in range(r.step.normals):
-                own[f"_z_{j}"] = np.empty((k1 - k0) * cells.n)
-            if r.population.neuron.rows.hazard is not None:
-                own["_u_0"] = np.empty((k1 - k0) * cells.n)
-            values |= {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in own.items()}
-            for port in cells.ports:
-                edges, hits, weights = outside(cells, port, k0, k1)
-                own = {"outedges": edges, "outhits": hits, "outweights": weights.astype(self.kind)}
-                if port in cells.in_turn:
-                    own |= self._make_room(g, port, int(np.diff(edges, axis=1).max()))
-                values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
-            for port, rain in self.rain[g].items():
-                values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
-        for y, synapses in enumerate(self.plastic):
-            if synapses.plan.rewarded:
-                values[f"y{y}_reward"] = synapses.rewards(k0, k1)
-        for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
-            if drizzle is not None:
-                values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
-            else:
-                self._fill_given(s, source, k0, k1)
-                values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
-        return values
-
-    def _make_room(self, g: int, port: str, outside: int) -> dict[str, Any]:
-        """Return where arrivals that act one by one are written down: a place for each synapse onto a part."""
-        room = outside + 16 + self.wiring.room(g, port, self.groups[g].bounds)
-        at = np.concatenate([[0], np.cumsum(room)]).astype(np.int64)
-        hits, weights = np.empty(int(at[-1]), dtype=np.int64), np.empty(int(at[-1]), dtype=self.kind)
-        return {"room": at, "hits": hits, "weights": weights, "edges": np.zeros((self.parts.count, 2), dtype=np.int64)}
-
-    def _fill_given(self, s: int, source: Emitting, k0: int, k1: int) -> None:
-        """Write the given trains of steps k0+1..k1 behind those still in flight."""
-        old = source.log
-        rows, neurons = old.table(0, old.past if k0 else 0)
-        steps, new, _ = source.arrivals(k0 if k0 else -1, k1)  # a spike at t = 0 is sent, too
-        rows = np.concatenate([rows, steps - (k0 + 1) + old.past])
-        neurons = np.concatenate([neurons, new.astype(np.int32)])
-        keep = rows >= 0
-        rows, neurons = rows[keep], neurons[keep]
-        room = np.diff(np.searchsorted(np.sort(neurons), source.bounds))
-        source.log = SpikeLog(room, old.past, self.chunk)
-        source.log.fill(0, source.bounds, rows, neurons)
-
-    def _call(self, i: int, size: int, k0: int, k1: int, values: dict[str, Any]) -> None:
-        """Run one thread's share of a chunk."""
-        first, last = (self.parts.first + p for p in share(self.parts.each, size, i))
-        for g, cells in enumerate(self.groups):
-            self._fill_noise(g, cells, first, last, k0, max(k1, k0 + 1), values)
-        own = {**values, **self._own[i], "_k1": k1, "_first": first, "_last": last, "_team": size}
-        self.module.run(*(own[a] for a in self.arguments))
-
-    def _fill_noise(
-        self, g: int, cells: Cells, first: int, last: int, k0: int, k1: int, values: dict[str, Any]
-    ) -> None:
-        """Fill the random numbers of some parts, each part's rows one after the other."""
-        r = cells.run
-        hazard = r.population.neuron.rows.hazard is not None
-        if not r.step.normals and not hazard:
-            return
-        for lo, hi in zip(cells.bounds[first:last], cells.bounds[first + 1 : last + 1], strict=True):
-            keys = neuron_keys(r.population.key("noise"), int(lo), int(hi))
-
-            def block(name: str, lo: int = int(lo), hi: int = int(hi)) -> np.ndarray:
-                return values[f"g{g}_{name}"][lo * (k1 - k0) : hi * (k1 - k0)].reshape(k1 - k0, hi - lo)
-
-            for j in range(r.step.normals):
-                fill_normals(r.population.key("noise", f"{j}"), keys, k0, k1, block(f"z_{j}"), self.compiled)
-            if hazard:
-                fill_uniforms(r.population.key("hazard"), keys, k0, k1, block("u_0"), self.compiled)
 
     def results(self, prepared: float, gather: bool = True) -> dict[str, Result]:
         """Return what has been simulated so far, population by population."""
@@ -495,17 +345,4 @@ class _NetworkRun:
                 room = np.full(self.parts.count, len(steps), dtype=np.int64)
             member.log = SpikeLog(room, log.past, self.chunk)
             member.log.fill(0, member.bounds, steps - (self.k + 1) + log.past, neurons)
-        self._fixed = self._gather_fixed()
-
-
-def _module(path: Path, advances: Sequence[Any], compiled: bool, inner: Sequence[str]) -> ModuleType:
-    """Return the network's module with its groups' loops put in."""
-    named = {f"_advance{g}": advance for g, advance in enumerate(advances)}
-    if compiled:
-        return compiled_module(
-            path, inner, ("run",), lambda: {name: a.dispatcher for name, a in named.items()} | intrinsics()
-        )
-    module = plain_module(path)
-    for name, function in (named | PLAIN).items():
-        setattr(module, name, function)
-    return module
+        self.loop.refresh()

@@ -66,9 +66,9 @@ class Outcome:
         """Return the first of a population's neurons that is this rank's, and the one after its last."""
         place = self.places().get(name)
         if place is None:
-            return self.parts.own(self.net.populations[name].n)
+            return next(self.parts.own(x.edges) for x in self.sources if x.name == name)
         cells, lo, hi = place
-        first, last = self.parts.own(cells.n)
+        first, last = self.parts.own(cells.edges)
         return min(max(first, lo), hi) - lo, min(max(last, lo), hi) - lo
 
     def _own_recording(self, name: str, r: Recording, reduce: bool = True) -> Recording:
@@ -85,7 +85,7 @@ class Outcome:
         at_zero = []
         for x in self.sources:
             steps, neurons = x.arrivals(-1, 0)[:2]
-            lo, hi = self.parts.own(x.n)
+            lo, hi = self.parts.own(x.edges)
             inside = (neurons >= lo) & (neurons < hi)
             at_zero.append((steps[inside], neurons[inside]))
         piece = start_piece([g.tap for g in self.groups], [g.run for g in self.groups], self._by_name([], at_zero))
@@ -150,7 +150,7 @@ class Outcome:
         """Return an array with a value for each neuron of a group, with the values of all ranks."""
         if self.world is None:
             return x
-        lo, hi = self.parts.own(cells.n)
+        lo, hi = self.parts.own(cells.edges)
         return self.world.join(x[lo:hi])
 
     def results(self, engine: Clock, told: str, seconds: Mapping[str, float], gather: bool = True) -> dict[str, Result]:

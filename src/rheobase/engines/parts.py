@@ -21,9 +21,12 @@ class Parts:
 
     Examples
     --------
-    >>> Parts(2).bounds(100), Parts(2, rank=1, ranks=3).bounds(100)
-    (array([  0,  64, 100]), array([  0,  48,  64,  80, 100]))
-    >>> Parts(2, rank=1, ranks=3).own(100)
+    >>> edges = cut(100, 6)
+    >>> Parts(6).bounds(edges)
+    array([  0,  16,  48,  64,  80,  96, 100])
+    >>> Parts(2, rank=1, ranks=3).bounds(edges)
+    array([  0,  48,  64,  80, 100])
+    >>> Parts(2, rank=1, ranks=3).own(edges)
     (48, 80)
     """
 
@@ -46,21 +49,21 @@ class Parts:
         """How many parts it sees."""
         return self.last + self.first
 
-    def everywhere(self, n: int) -> np.ndarray:
-        """Return where n neurons are cut into the parts of all processes."""
-        return cut(n, self.each * self.ranks)
+    @property
+    def everywhere(self) -> int:
+        """How many parts all processes have."""
+        return self.each * self.ranks
 
-    def bounds(self, n: int) -> np.ndarray:
-        """Return where n neurons are cut into the parts that this process sees, shape (count + 1,)."""
-        at = self.everywhere(n)
+    def bounds(self, edges: np.ndarray) -> np.ndarray:
+        """Return the ends of the parts that this process sees, shape (count + 1,), of those of all processes."""
         if self.ranks == 1:
-            return at
-        own = at[self.rank * self.each : (self.rank + 1) * self.each + 1]
-        return np.concatenate([[0], own, [n]]).astype(np.int64)
+            return edges
+        own = edges[self.rank * self.each : (self.rank + 1) * self.each + 1]
+        return np.concatenate([[0], own, edges[-1:]]).astype(np.int64)
 
-    def own(self, n: int) -> tuple[int, int]:
-        """Return the first of n neurons that is this process's own, and the one after its last."""
-        at = self.bounds(n)
+    def own(self, edges: np.ndarray) -> tuple[int, int]:
+        """Return the first neuron that is this process's own, and the one after its last."""
+        at = self.bounds(edges)
         return int(at[self.first]), int(at[self.last])
 
     def widest(self, bounds: np.ndarray) -> int:
@@ -73,8 +76,18 @@ def share(parts: int, size: int, i: int) -> tuple[int, int]:
     return parts * i // size, parts * (i + 1) // size
 
 
-def cut(n: int, parts: int) -> np.ndarray:
-    """Return where n neurons are cut into parts, shape (parts + 1,); multiples of 16, so that no two share a line."""
-    at = (np.arange(parts + 1) * n // parts + 15) // 16 * 16
+def cut(n: int, parts: int, cost: np.ndarray | None = None) -> np.ndarray:
+    """Return where n neurons are cut into parts, shape (parts + 1,); multiples of 16, so that no two share a line.
+
+    Parts are of equal size, or of about equal `cost`, (n,).
+
+    >>> cut(100, 2), cut(100, 2, np.repeat([3.0, 1.0], 50))
+    (array([  0,  64, 100]), array([  0,  48, 100]))
+    """
+    at = np.arange(parts + 1) * n // parts
+    if cost is not None:
+        spent = np.cumsum(cost)
+        at[1:-1] = np.searchsorted(spent, spent[-1] * np.arange(1, parts) / parts)
+    at = (at + 15) // 16 * 16
     at[0], at[-1] = 0, n
     return np.minimum(at, n).astype(np.int64)

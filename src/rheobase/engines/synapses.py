@@ -71,6 +71,7 @@ def build_table(
     kind: type[np.floating[Any]],
     threads: int,
     parts: Parts | None = None,
+    edges: tuple[int, ...] = (),
     world: World | None = None,
 ) -> Table:
     """Return the table of one port; of several ranks each draws the synapses of some sources, and keeps its own.
@@ -86,8 +87,8 @@ def build_table(
         Where the targets are cut into parts.
     kind : type
         Of the weights.
-    parts, world
-        How the targets are cut among ranks; without, all parts are this process's.
+    parts, edges, world
+        How the targets are cut among ranks, and the ends of all their parts; without, all is this process's.
 
     Raises
     ------
@@ -95,10 +96,10 @@ def build_table(
         If a delay is shorter than one step.
     """
     parts = parts or Parts(len(bounds) - 1)
-    cut = parts.everywhere(int(bounds[-1])) if world is not None else bounds
+    cut = np.array(edges) if world is not None else bounds
     each = any(_own_weights(b) for b in bundles)
     many = int(sum(expect_synapses(p) for b in bundles for p in b.projections))
-    mine = many if world is None else _expect_onto(bundles, parts.own(int(bounds[-1])))
+    mine = many if world is None else _expect_onto(bundles, parts.own(cut))
     jobs = [(b, lo, min(lo + SOURCES, b.n)) for b in bundles for lo in range(0, b.n, SOURCES)]
     narrow = target_type(cut)
     packed = per_word(kind, narrow) if each else 0
@@ -201,7 +202,7 @@ def _split(number: int, made: tuple[np.ndarray, np.ndarray, np.ndarray], parts: 
     """Return for each rank what a job has made for its parts."""
     steps, start, items = made
     out: list[Any] = []
-    for first in range(0, parts.each * parts.ranks, parts.each):
+    for first in range(0, parts.everywhere, parts.each):
         own = start[first : first + parts.each]
         if own.size == 0 or own[0, 0, 0] == own[-1, -1, -1]:
             out.append(None)

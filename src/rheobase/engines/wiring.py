@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rheobase.engines.mpi import World
 from rheobase.engines.noise import fill_run
 from rheobase.engines.parts import Parts
 from rheobase.engines.plastic import Plastic, make_plastic
+from rheobase.engines.precision import RATE
 from rheobase.engines.shared import Shared
 from rheobase.engines.sorting import MANY
 from rheobase.engines.synapses import Bundle, Table, build_table
@@ -23,7 +24,9 @@ from rheobase.network.network import Network
 from rheobase.network.projection import Projection
 from rheobase.random import derive_key
 
-__all__ = ["Wiring", "wire"]
+__all__ = ["Wiring", "expect_cost", "wire"]
+
+_EVENT: Final = 0.3  # time of an arrival over that of a neuron's step
 
 
 @final
@@ -100,6 +103,20 @@ class Wiring:
         return values
 
 
+def expect_cost(net: Network, cells: Cells, dt: float) -> np.ndarray:
+    """Return what a step of each neuron of a group costs, by the synapses onto it, next to one without."""
+    cost = np.ones(cells.n)
+    offsets = dict(zip(cells.names, cells.offsets, strict=False))
+    for p in net.projections:
+        if p.target.name in offsets and len(p.target):
+            each = _EVENT * RATE * dt * expect_synapses(p) / len(p.target)
+            if p.target.is_whole:
+                cost[offsets[p.target.name] : offsets[p.target.name] + p.target.n] += each
+            else:
+                cost[p.target.indices + offsets[p.target.name]] += each
+    return cost
+
+
 def wire(
     net: Network,
     groups: Sequence[Cells],
@@ -147,7 +164,8 @@ def wire(
                 bundles.append(Bundle(name, net.populations[name].n, at + place[name][1], tuple(rows)))
                 which.append(i)
             at += (groups[source] if source >= 0 else sources[-1 - source]).n
-        how = (bundles, which, at, groups[target].bounds, dt, kind, threads, parts, world)
+        edges = tuple(groups[target].edges.tolist())
+        how = (bundles, which, at, groups[target].bounds, dt, kind, threads, parts, edges, world)
         table = build_table(*how) if shared is None else shared.table((target, port), *how)
         tables.append(table)
         starts.append(np.array(firsts, dtype=np.int64))
