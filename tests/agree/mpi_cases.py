@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 import rheobase as rb
-from rheobase.networks import cuba
+from rheobase.networks import cuba, microcircuit
 
 RECORD = {
-    "E": rb.Record("v", every="1 ms", neurons=[0, 3, 250, 319], spikes=slice(100, 300)),
+    "E": rb.Record("v", every="1 ms", neurons=[0, 3, 30, 47], spikes=slice(10, 40)),
     "I": rb.Record(True, every="0.5 ms", reduce="mean"),
 }
 
@@ -42,8 +44,8 @@ def plastic() -> rb.Network:
     )  # fmt: skip
     sources = net.add("P", 40, rb.poisson("40 Hz"))
     given = net.add("T", 5, rb.spikes([0.0, 5.0, 10.0, 15.0]))
-    E = net.add("E", 60, cells, I="0.19 nA", v=rb.uniform("-70 mV", "-51 mV"))
-    C = net.add("critic", 20, cells, I=rb.uniform("0.19 nA", "0.3 nA"), v=rb.uniform("-70 mV", "-51 mV"))
+    E = net.add("E", 40, cells, I="0.19 nA", v=rb.uniform("-70 mV", "-51 mV"))
+    C = net.add("critic", 16, cells, I=rb.uniform("0.19 nA", "0.3 nA"), v=rb.uniform("-70 mV", "-51 mV"))
     rule, rewarded = rb.stdp(w_max=5.0), rb.reward_stdp(w_max=5.0, tau_plus=rb.normal("20 ms", "2 ms", low="5 ms"))
     delays = rb.uniform("0.5 ms", "2 ms")
     net.connect(sources, E, p=0.3, weight="3 mV", delay=delays, synapse=rule, normalise=("20 mV", "5 ms"))
@@ -53,23 +55,79 @@ def plastic() -> rb.Network:
     return net
 
 
+def fault(folder: Path, kind: str) -> None:
+    """Make the second rank do something that the first does not."""
+    second = os.environ.get("PMI_RANK", os.environ.get("OMPI_COMM_WORLD_RANK")) == "1"
+    if second and kind in ("sleeps", "waits"):
+        (folder / "pid").write_text(str(os.getpid()))
+    if kind == "sleeps":
+        if second:
+            time.sleep(100.0)
+        rb.simulate(cuba(60), until="5 ms", seed=1)
+    if kind == "waits":
+        rb.simulate(cuba(60), until="1000 s", seed=1, record_to=folder / "run.rheo")
+    if second and kind == "version":
+        rb.__version__ = "0.0.1"
+    if second and kind == "fails before":
+        raise ValueError("my own mistake")
+    if second and kind == "leaves":
+        return
+    if second and kind == "exits":
+        sys.exit(0)
+    net, seed, until = cuba(60), 1, 5.0
+    if second:
+        net = cuba(80) if kind == "network" else net
+        seed, until = 2 if kind == "seed" else seed, 6.0 if kind == "until" else until
+    if kind == "cannot compute":  # a weight overflows at a synapse of one rank, while the other waits for its spikes
+        net, until = rb.Network(), 10.0
+        source = net.add("S", 1, rb.spikes([float(t) for t in range(1, 20)]))
+        E = net.add("E", 64, rb.LIF(receive="v <- v + w_i"), I=0.0)
+        rule = rb.Synapse(on_pre="w <- exp(w)")
+        net.connect(source, E[40:41], all_to_all=True, weight="1 mV", delay="0.5 ms", synapse=rule)
+    rb.simulate(net, until=until, seed=seed)
+    if second and kind == "fails between":
+        raise ValueError("my own mistake")
+    rb.simulate(net, until=until, seed=seed)
+    print("went on")
+
+
 def main(folder: Path, which: list[str]) -> None:
     """Run the cases that are named."""
     found: dict[str, str] = {}
+    if which[0] == "fault":
+        fault(folder, which[1])
+        return
+    file, how = folder / "run.rheo", {"seed": 2, "record": {"E": "v"}}
     for name in which:
-        if name == "compiled":
-            found[name] = digest(rb.simulate(cuba(2000), until="50 ms", seed=1, engine=rb.Clock(threads=1)))
+        if name == "whole":
+            found[name] = digest(rb.simulate(cuba(60), until="20 ms", **how, record_to=file))
+        elif name == "begin":
+            run = rb.simulate(cuba(60), until="6 ms", **how, record_to=file)
+            run.checkpoint(folder / "six.npz")
+            run.resume("9 ms")  # and is killed, as it were
+        elif name == "go on":
+            run = rb.restore(folder / "six.npz", cuba(60)).resume("12 ms")
+            run.checkpoint(folder / "twelve.npz")
+        elif name == "end":
+            found[name] = digest(rb.restore(folder / "twelve.npz", cuba(60)).resume("20 ms"))
+        elif name == "cuba40k":
+            found[name] = digest(rb.simulate(cuba(40_000), until="100 ms", seed=1))
+        elif name == "microcircuit":
+            found[name] = digest(rb.simulate(microcircuit(), until="20 ms", seed=1))
+        elif name == "threads":  # two threads in each rank
+            found[name] = digest(rb.simulate(microcircuit(0.2), until="100 ms", seed=1, engine=rb.Clock(threads=2)))
+        elif name == "compiled":
+            found[name] = digest(rb.simulate(cuba(800), until="40 ms", seed=1, engine=rb.Clock(threads=1)))
         elif name == "plain":
             net = cuba(60)
             found[name] = digest(rb.simulate(net, until="15 ms", seed=2, record=True))
         elif name == "record":
-            found[name] = digest(rb.simulate(cuba(400), until="25 ms", seed=2, record=RECORD))
+            found[name] = digest(rb.simulate(cuba(60), until="18 ms", seed=2, record=RECORD))
         elif name == "stream":
-            how = {"seed": 2, "record": RECORD, "record_to": folder / "run.rheo"}
-            run = rb.simulate(cuba(400), until="12 ms", **how)
+            run = rb.simulate(cuba(60), until="12 ms", seed=2, record=RECORD, record_to=file)
             found["stream, first"] = digest(run)
-            found["stream, whole"] = digest(run.resume("25 ms"))
-            found["stream, loaded"] = digest(rb.load(folder / "run.rheo"))
+            found["stream, whole"] = digest(run.resume("18 ms"))
+            found["stream, loaded"] = digest(rb.load(file))
         elif name == "plastic":
             net = plastic()
             run = rb.simulate(net, until="10 ms", seed=5)

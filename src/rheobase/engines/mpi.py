@@ -42,7 +42,8 @@ def stand_by() -> None:
     Called where rheobase is imported, so that a rank that fails before it has met the others is missed by them.
     """
     before, process = sys.excepthook, os.getpid()
-    os.environ[_MARK] = str(process)
+    if os.environ.setdefault(_MARK, str(process)) != str(process):
+        return
 
     def look() -> World | None:
         try:
