@@ -80,9 +80,19 @@ def network(task: str, scale: float, until: float) -> dict[str, float]:
 
     _NetworkRun._run_chunk = timed  # type: ignore[method-assign]
     net = cuba(round(4000 * scale)) if task == "cuba" else microcircuit(scale)
+    if task == "neurons":  # the same, not joined
+        whole, net = net, rb.Network()
+        for name, part in whole.populations.items():
+            net.add(name, part.n, part.model, **part.values)
+    if task in ("one delay", "64 delays"):  # hardly an event, but each spike is looked for under each delay
+        net = rb.Network()
+        cells = rb.LIF(receive="v <- v + w_i")
+        E = net.add("E", round(50_000 * scale), cells, I=rb.uniform("0.25 nA", "0.35 nA"), v=rb.uniform(-70, -50))
+        delay = "1 ms" if task == "one delay" else rb.uniform("0.1 ms", "6.4 ms")
+        net.connect(E, E, outdegree=1, weight="0.001 mV", delay=delay)
     run = rb.simulate(net, until=until, engine=rb.Clock(threads=1), seed=1)
-    each = [seconds / steps for steps, seconds, _ in found[1:]]
-    waits = [waited / steps for steps, _, waited in found[1:]]
+    each = [seconds / steps for steps, seconds, _ in found[1:] or found]
+    waits = [waited / steps for steps, _, waited in found[1:] or found]
     events = len(run.spikes.times) / (until * 10)
     return {
         "median": statistics.median(each),
@@ -145,6 +155,22 @@ def show_network(given: argparse.Namespace, task: str, scale: float) -> None:
         )
 
 
+def show_costs(given: argparse.Namespace) -> None:
+    """Print what a neuron's step, an event and a look for synapses cost on one rank, from differences."""
+    least, spikes, neurons = {}, {}, 1.0
+    for task in ("neurons", "microcircuit", "one delay", "64 delays"):
+        runs = [launch(1, "network", task, given.scale, given.until)[0] for _ in range(given.repeats)]
+        least[task], spikes[task] = min(r["minimum"] for r in runs), runs[0]["spikes"]
+        neurons = runs[0]["neurons"] if task == "neurons" else neurons
+    look = (least["64 delays"] - least["one delay"]) / (spikes["64 delays"] * 63)
+    events = spikes["microcircuit"] * 3873 * given.scale
+    delivered = least["microcircuit"] - least["neurons"] - look * spikes["microcircuit"] * 64
+    print(
+        f"\na neuron's step, Poisson drive included {least['neurons'] / neurons * 1e9:.2f} ns, an event"
+        f" {delivered / events * 1e9:.2f} ns, to look for a spike's synapses of one delay {look * 1e9:.1f} ns"
+    )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,10 +178,12 @@ def main() -> None:
     parser.add_argument("--until", type=float, default=500.0)
     parser.add_argument("--ranks", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--tasks", nargs="+", default=["messages", "microcircuit", "cuba"])
+    parser.add_argument("--tasks", nargs="+", default=["messages", "costs", "microcircuit", "cuba"])
     given = parser.parse_args()
     if "messages" in given.tasks:
         show_messages(given.ranks)
+    if "costs" in given.tasks:
+        show_costs(given)
     if "microcircuit" in given.tasks:
         show_network(given, "microcircuit", given.scale)
     if "cuba" in given.tasks:

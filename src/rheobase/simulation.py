@@ -122,9 +122,8 @@ def simulate(
     end = to_number(until, "ms", "until")
     if not 0 < end < float("inf"):
         raise InputError(f"until = {end:g} ms lies in the past or never; a run begins at 0, so give a positive time")
-    drawn = seed is None
     if seed is None:
-        seed = secrets.randbits(32)
+        seed = _draw_seed(model, engine)
     elif not _is_count(seed, 0):
         raise InputError(f"seed = {seed!r:.60} must be a whole number from 0")
     if n is not None and not _is_count(n, 1):
@@ -151,12 +150,9 @@ def simulate(
                 f"{type(chosen).__name__} runs unconnected neurons; run a network with engine=rb.Clock(dt='0.1 ms')"
                 " or rb.Exact()"
             )
-        from rheobase.engines.mpi import agree_on_seed
         from rheobase.engines.request import read_recordings
         from rheobase.running import batch_network, run_alone, stream_network
 
-        if drawn and isinstance(chosen, Clock):
-            seed = agree_on_seed(int(seed))
         recordings = read_recordings(model, record, record_every, record_neurons, end)
         if batch is not None:
             if record_to is not None:
@@ -191,6 +187,15 @@ def simulate(
         result.seconds,
         population.values,
         recording.neurons,
+    )
+
+
+def _draw_seed(model: Any, engine: Any) -> int:
+    """Return a seed nobody has given; of several processes started by MPI, one for all."""
+    from rheobase.engines.mpi import agree_on_seed
+
+    return agree_on_seed(
+        secrets.randbits(32), hasattr(model, "projections") and (engine is None or isinstance(engine, Clock))
     )
 
 

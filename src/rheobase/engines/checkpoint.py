@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from rheobase.network.network import Network
 __all__ = ["Snapshot", "fingerprint", "read_snapshot", "write_snapshot"]
 
 _FORMAT: Final = "rheobase checkpoint"
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 @final
@@ -146,8 +148,11 @@ def _say_where(recording: Path, folder: Path) -> str:
 
 
 def fingerprint(net: Network) -> str:
-    """Return a digest of a network's description, with every number of its arrays."""
-    digest = hashlib.blake2b(net.describe().encode(), digest_size=16)
+    """Return a digest of a network's description, with every number of its arrays.
+
+    It is the same in another process, so functions count by their names only.
+    """
+    digest = hashlib.blake2b(_ADDRESS.sub("", net.describe()).encode(), digest_size=16)
     for part in net.populations.values():
         for name, value in part.values.items():
             _add(digest, name, value)
@@ -170,6 +175,6 @@ def fingerprint(net: Network) -> str:
 
 def _add(digest: Any, name: str, value: Any) -> None:
     array = getattr(value, "value", value)
-    digest.update(f"{name}{value if not isinstance(value, np.ndarray) else ''}".encode())
+    digest.update(_ADDRESS.sub("", f"{name}{value if not isinstance(value, np.ndarray) else ''}").encode())
     if isinstance(array, np.ndarray):
         digest.update(np.ascontiguousarray(array).tobytes())

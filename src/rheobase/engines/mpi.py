@@ -12,11 +12,11 @@ import atexit
 import ctypes
 import os
 import platform
+import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, final
 
@@ -113,10 +113,15 @@ def _open_world(told: int | None) -> World | None:
     return World(MPI) if size > 1 else None
 
 
-def agree_on_seed(seed: int) -> int:
-    """Return the seed that the first rank has drawn."""
+def agree_on_seed(seed: int, meet: bool) -> int:
+    """Return a seed that is the same on all ranks, in place of one that was drawn.
+
+    Either the ranks meet, and take the first one's; or they count such calls, from a number drawn when they first met.
+    """
     world = find_world()
-    return seed if world is None else int(world.agree("a seed", {}, seed)[0])
+    if world is None:
+        return seed
+    return int(world.agree("a seed", {}, seed)[0]) if meet else world.next_seed()
 
 
 @final
@@ -130,7 +135,8 @@ class World:
         near = self.comm.Split_type(mpi.COMM_TYPE_SHARED)
         self.near = int(near.Get_size())
         near.Free()
-        self.int32, self.float64 = mpi.INT32_T, mpi.DOUBLE
+        self.int32 = mpi.INT32_T
+        self._seed = int(self.comm.bcast(secrets.randbits(32)))
         stand_by()
 
     # ------------------------------------------------------------------ meeting
@@ -188,6 +194,11 @@ class World:
             if not error.__dict__.get(_EVERYWHERE):
                 sys.excepthook(type(error), error, error.__traceback__)
             raise
+
+    def next_seed(self) -> int:
+        """Return the next of a row of seeds, the same on all ranks."""
+        self._seed = (self._seed * 1664525 + 1013904223) % (1 << 32)
+        return self._seed
 
     # ------------------------------------------------------------------ numbers
     def smallest(self, *numbers: int) -> tuple[int, ...]:
@@ -270,6 +281,8 @@ def _as_word(handle: int) -> int:
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
     import rheobase
 
     own = {"rheobase": rheobase.__version__, "Python": platform.python_version()}
