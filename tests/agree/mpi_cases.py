@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import rheobase as rb
+from rheobase.engines import exchange
 from rheobase.networks import cuba, microcircuit
 
 RECORD = {
@@ -42,13 +43,13 @@ def plastic() -> rb.Network:
         evolve="tau dv/dt = E_L - v + R*I", receive="v <- v + w_i", threshold="v > theta", reset="v <- E_L",
         tau="20 ms", R="100 MOhm", E_L="-70 mV", theta="-50 mV",
     )  # fmt: skip
-    sources = net.add("P", 40, rb.poisson("40 Hz"))
+    sources = net.add("P", 30, rb.poisson("60 Hz"))
     given = net.add("T", 5, rb.spikes([0.0, 5.0, 10.0, 15.0]))
-    E = net.add("E", 40, cells, I="0.19 nA", v=rb.uniform("-70 mV", "-51 mV"))
-    C = net.add("critic", 16, cells, I=rb.uniform("0.19 nA", "0.3 nA"), v=rb.uniform("-70 mV", "-51 mV"))
+    E = net.add("E", 24, cells, I="0.19 nA", v=rb.uniform("-70 mV", "-51 mV"))
+    C = net.add("critic", 12, cells, I=rb.uniform("0.19 nA", "0.3 nA"), v=rb.uniform("-70 mV", "-51 mV"))
     rule, rewarded = rb.stdp(w_max=5.0), rb.reward_stdp(w_max=5.0, tau_plus=rb.normal("20 ms", "2 ms", low="5 ms"))
     delays = rb.uniform("0.5 ms", "2 ms")
-    net.connect(sources, E, p=0.3, weight="3 mV", delay=delays, synapse=rule, normalise=("20 mV", "5 ms"))
+    net.connect(sources, E, p=0.5, weight="3 mV", delay=delays, synapse=rule, normalise=("20 mV", "5 ms"))
     net.connect(E, E, p=0.2, weight="1 mV", delay="1 ms", synapse=rule)
     net.connect(given, C, p=0.5, weight="4 mV", delay="0.6 ms")
     net.connect(E, C, p=0.2, weight="1 mV", delay="1.5 ms", synapse=rewarded, reward=C)
@@ -116,9 +117,12 @@ def main(folder: Path, which: list[str]) -> None:
             found[name] = digest(rb.simulate(microcircuit(), until="20 ms", seed=1))
         elif name == "threads":  # two threads in each rank
             found[name] = digest(rb.simulate(microcircuit(0.2), until="100 ms", seed=1, engine=rb.Clock(threads=2)))
-        elif name == "compiled":
-            found[name] = digest(rb.simulate(cuba(800), until="40 ms", seed=1, engine=rb.Clock(threads=1)))
+        elif name == "compiled":  # at first all fire at once, more than a message has room for
+            net = cuba(800)
+            net.add("at once", 1600, net.populations["E"].model, v="-49 mV")
+            found[name] = digest(rb.simulate(net, until="40 ms", seed=1, engine=rb.Clock(threads=1)))
         elif name == "plain":
+            exchange._ROOM = 1
             net = cuba(60)
             found[name] = digest(rb.simulate(net, until="15 ms", seed=2, record=True))
         elif name == "record":
@@ -130,13 +134,13 @@ def main(folder: Path, which: list[str]) -> None:
             found["stream, loaded"] = digest(rb.load(file))
         elif name == "plastic":
             net = plastic()
-            run = rb.simulate(net, until="10 ms", seed=5)
+            run = rb.simulate(net, until="8 ms", seed=5)
             run.checkpoint(folder / "half.npz")
             found["plastic, half"] = digest(run)
-            found["plastic, resumed"] = digest(run.resume("20 ms"))
-            found["plastic, whole"] = digest(rb.simulate(net, until="20 ms", seed=5))
+            found["plastic, resumed"] = digest(run.resume("16 ms"))
+            found["plastic, whole"] = digest(rb.simulate(net, until="16 ms", seed=5))
         elif name == "restored":
-            found["plastic, whole"] = digest(rb.restore(folder / "half.npz", plastic()).resume("20 ms"))
+            found["plastic, whole"] = digest(rb.restore(folder / "half.npz", plastic()).resume("16 ms"))
         elif name == "batch":
             runs = rb.simulate(cuba(60), until="15 ms", batch={"seed": [1, 2]})
             found[name] = " ".join(digest(run) for run in runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -94,19 +95,36 @@ def test_a_checkpoint_does_not_depend_on_how_many_ranks_wrote_or_read_it(found, 
     expected = found[0][1][0]["plastic, whole"]
     shutil.copy(found[2][0] / "half.npz", tmp_path / "half.npz")
     assert run_cases(0, tmp_path, ["restored"])[0]["plastic, whole"] == expected
-    assert [x["plastic, whole"] for x in run_cases(3, tmp_path, ["restored"])] == [expected] * 3
+
+
+@pytest.mark.slow
+def test_three_ranks_go_on_from_a_checkpoint_of_one(found) -> None:
+    again = run_cases(3, found[0][0], ["restored", "record", "plain"])
+    for name in again[0]:
+        assert {x[name] for x in again} == {found[0][1][0][name]}
 
 
 def test_a_recording_goes_on_with_another_number_of_ranks(tmp_path: Path) -> None:
-    """Begun on two ranks, on from a checkpoint on one, then on three."""
+    """Begun on two ranks, on from a checkpoint on one, then on two again."""
     expected = run_cases(0, tmp_path / "alone", ["whole"])[0]["whole"]
     run_cases(2, tmp_path, ["begin"])
     run_cases(0, tmp_path, ["go on"])
-    last = run_cases(3, tmp_path, ["end"])
-    assert [x["end"] for x in last] == [expected] * 3
-    (tmp_path / "run.rank2.rheo").unlink()
-    with pytest.warns(UserWarning, match="holds 12 of 20 ms"):
-        assert rb.load(tmp_path / "run.rheo").until == 12.0
+    last = run_cases(2, tmp_path, ["end"])
+    assert [x["end"] for x in last] == [expected] * 2
+    (tmp_path / "run.rank1.rheo").unlink()
+    with pytest.warns(UserWarning, match="of 20 ms: the run did not come"):
+        assert rb.load(tmp_path / "run.rheo").until == 0.0
+
+
+def test_the_page_of_the_documentation_runs_on_two_ranks(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "several-machines.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    text = "".join(blocks).replace("tempfile.mkdtemp()", repr(str(tmp_path)))
+    (tmp_path / "page.py").write_text(text, encoding="utf-8")
+    done = launch(2, tmp_path / "page.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 ranks") == 2
+    assert done.stdout.count("{'E':") == 1  # what only the first prints
 
 
 # ------------------------------------------------------------------ what goes wrong
@@ -121,9 +139,12 @@ FAULTS = {
     "exits": "rank 0 has come to the run of a network, but rank 1 to the end of the script",
     "cannot compute": "cannot be computed",
 }
+LIKE_OTHERS = {"seed", "until", "exits", "fails between"}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault", [pytest.param(f, marks=[pytest.mark.slow] if f in LIKE_OTHERS else []) for f in FAULTS]
+)
 def test_a_fault_of_one_rank_ends_all_with_a_clear_error(fault: str, tmp_path: Path) -> None:
     begin = time.perf_counter()
     done = launch(2, CASES, tmp_path, "fault", fault, timeout=60)
@@ -133,7 +154,13 @@ def test_a_fault_of_one_rank_ends_all_with_a_clear_error(fault: str, tmp_path: P
     assert "went on" not in done.stdout
 
 
-@pytest.mark.parametrize("begun", [False, True], ids=["before it meets the others", "while it runs"])
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(False, id="before it meets the others", marks=pytest.mark.slow),
+        pytest.param(True, id="while it runs"),
+    ],
+)
 def test_a_killed_rank_ends_the_job_and_what_was_recorded_is_read(begun: bool, tmp_path: Path) -> None:
     how = command(2, CASES, tmp_path, "fault", "waits" if begun else "sleeps")
     job = subprocess.Popen(how, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env={**os.environ})
