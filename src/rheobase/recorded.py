@@ -72,7 +72,9 @@ def load(path: str | os.PathLike[str], salvage: bool = False) -> Run | NetworkRu
     stored = Stored(path, salvage)
     if not stored.is_complete:
         reached, planned = stored.until, stored.total * stored.dt
-        warnings.warn(f"{path} holds {reached:g} of {planned:g} ms: the run did not come to its end", stacklevel=2)
+        lost = ", ".join(p.name for p in stored.missing)
+        why = f"it needs {lost} beside it" if lost else "the run did not come to its end"
+        warnings.warn(f"{path} holds {reached:g} of {planned:g} ms: {why}", stacklevel=2)
     return as_run(stored)
 
 

@@ -67,7 +67,7 @@ def simulate(
     Parameters
     ----------
     model : Neuron, Network or MarkovNeuron
-        A network runs on ``Clock(dt="0.1 ms")``.
+        A network runs on ``Clock(dt="0.1 ms")``, shared by the processes that ``mpirun -n N python script.py`` starts.
         A Markov-chain neuron is run exactly by `rheobase.engines.markov.simulate_markov`, which takes `until`,
         `n`, `seed`, `record_every` (its occupancies) and inputs from here.
     until : time

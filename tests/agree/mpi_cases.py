@@ -13,7 +13,7 @@ import numpy as np
 
 import rheobase as rb
 from rheobase.engines import exchange
-from rheobase.networks import cuba, microcircuit
+from rheobase.networks import brunel, cuba, microcircuit
 
 RECORD = {
     "E": rb.Record("v", every="1 ms", neurons=[0, 3, 30, 47], spikes=slice(10, 40)),
@@ -115,6 +115,8 @@ def main(folder: Path, which: list[str]) -> None:
             found[name] = digest(rb.simulate(cuba(40_000), until="100 ms", seed=1))
         elif name == "microcircuit":
             found[name] = digest(rb.simulate(microcircuit(), until="20 ms", seed=1))
+        elif name == "brunel":  # messages are on their way while neurons are computed
+            found[name] = digest(rb.simulate(brunel(order=500), until="100 ms", seed=1, engine=rb.Clock(threads=1)))
         elif name == "threads":  # two threads in each rank
             found[name] = digest(rb.simulate(microcircuit(0.2), until="100 ms", seed=1, engine=rb.Clock(threads=2)))
         elif name == "compiled":  # at first all fire at once, more than a message has room for

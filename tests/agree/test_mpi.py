@@ -112,7 +112,7 @@ def test_a_recording_goes_on_with_another_number_of_ranks(tmp_path: Path) -> Non
     last = run_cases(2, tmp_path, ["end"])
     assert [x["end"] for x in last] == [expected] * 2
     (tmp_path / "run.rank1.rheo").unlink()
-    with pytest.warns(UserWarning, match="of 20 ms: the run did not come"):
+    with pytest.warns(UserWarning, match="of 20 ms: it needs run.rank1.rheo beside it"):
         assert rb.load(tmp_path / "run.rheo").until == 0.0
 
 
@@ -217,7 +217,7 @@ def test_processes_that_a_rank_starts_are_no_ranks() -> None:
 
 # ------------------------------------------------------------------ large
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["cuba40k", "microcircuit", "threads"])
+@pytest.mark.parametrize("name", ["cuba40k", "microcircuit", "threads", "brunel"])
 def test_large_networks_give_the_bits_of_one_process(name: str, tmp_path: Path) -> None:
     alone, two = run_cases(0, tmp_path, [name]), run_cases(2, tmp_path, [name])
     assert two == alone * 2

@@ -77,6 +77,8 @@ class Stored:
         Bytes up to the last piece.
     is_complete : bool
         Whether the run came to its end, or was stopped by Ctrl-C; not if it was killed, or its disk was full.
+    missing : list of Path
+        Files of other ranks that should be there.
     final : dict
         (population, state) -> array, the states at the end, if it came to that.
 
@@ -97,6 +99,8 @@ class Stored:
                     raise InputError(f"{self.path} is no recording of rheobase")
                 more = {f.k1: read_head(file, f) for f in frames if f.kind == MORE}
                 frames, self._whole, self._ends = _join(self.path, self.head, more, frames, salvage)
+                most = max(int(h.get("ranks", 1)) for h in (self.head, *more.values()))
+                self.missing = [p for r in range(1, most) if not (p := part_path(self.path, r)).exists()]
                 kept = [f for f in frames if f.kind != END]
                 self.size = kept[-1].offset + kept[-1].length
                 ends = frames[-1].kind == END
