@@ -181,6 +181,6 @@ def wire(
 
 
 def _give_back() -> None:
-    """Give the system the memory that building took for a while: a tenth of what the synapses of a large network take."""
+    """Give the system the memory that building took for a while, a tenth of what the synapses take."""
     with contextlib.suppress(OSError, AttributeError, TypeError):  # only the C library of GNU keeps it
         ctypes.CDLL(None).malloc_trim(0)
