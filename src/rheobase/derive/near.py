@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, final
 
 import sympy
+from sympy.core.function import Application
 
 from rheobase.derive.integrate import Step
 from rheobase.model.algebra import exprel, symbol
@@ -15,6 +16,7 @@ __all__ = ["NEAR", "exprel_near", "near_step"]
 
 #: Arguments below which `exprel_near` holds: there exp needs no power of two, which begins at log(2)/2.
 NEAR: Final = 0.34
+_COSTLY: Final = (Application, sympy.Piecewise)  # functions, least and largest, cases
 
 
 @final
@@ -50,7 +52,7 @@ def near_step(step: Step, states: Collection[str], fixed: Collection[str]) -> tu
     asked: dict[Any, None] = {}
     branches = {}
     for clamped, statements in step.branches.items():
-        whole: dict[Any, Any] = {}  # what the names of common parts stand for
+        whole: dict[Any, Any] = {}  # what the names of common parts stand for, where that is cheap
         out = []
         for name, e in statements:
             places = {}
@@ -60,14 +62,14 @@ def near_step(step: Step, states: Collection[str], fixed: Collection[str]) -> tu
                     places[call] = exprel_near(call.args[0])
                     asked[argument] = None
             out.append((name, e.xreplace(places)))
-            whole[symbol(name)] = e.xreplace(whole)
+            if not e.has(*_COSTLY):  # nor could SymPy put others into a Piecewise without long simplifications
+                whole[symbol(name)] = e.xreplace(whole)
         branches[clamped] = tuple(out)
     return (replace(step, branches=branches), tuple(asked)) if asked else None
 
 
 def _is_cheap(argument: Any, states: Collection[str], fixed: Collection[str]) -> bool:
     names = {s.name for s in argument.free_symbols}
-    if argument.has(sympy.Function) or argument.has(sympy.Piecewise) or "dt" not in names:
+    if argument.has(*_COSTLY) or "dt" not in names or any(n.startswith("_") for n in names):
         return False
-    known = all(not n.startswith("_") for n in names)
-    return known and not names <= {*fixed} - {*states}
+    return not names <= {*fixed} - {*states}
