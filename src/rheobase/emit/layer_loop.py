@@ -100,6 +100,9 @@ def exprel_slope(x):
 '''
 
 
+SAID: Final = "+1 if NaN came in, +2 if a state is not finite at the end"
+SHIFT: Final = BITS.bit_length() - 1  # a division takes as long as the step of a dozen neurons
+
 #: A counter against zero: as whole numbers.
 _COUNTER: Final = re.compile(r"(_left_\w+ [<>]=?) _k\d+")
 
@@ -183,7 +186,7 @@ class _Writer:
         out = [f"_in_{f} = _all_in_{f}[_k, _a:_e]" for f in step.fed]
         out += [f"_in{d} = _all_in{d}[_k, _a:_e]" for d in step.drawn]
         if step.fires:
-            out += [f"_word = _all_word[_k // {BITS}, _a:_e]", f"_flag = _FLAGS[_k % {BITS}]"]
+            out += [f"_word = _all_word[_k >> {SHIFT}, _a:_e]", f"_flag = _FLAGS[_k & {BITS - 1}]"]
         return [*out, *self.times()]
 
     def times(self) -> list[str]:
@@ -214,16 +217,27 @@ class _Writer:
             each += ["if _k % _every == 0:", *_indent([*copy, "for _i in _range(_n):", *_indent(inside)])]
             if step.fires:
                 wipe = ["for _i in _range(_n):", "    _word[_i] = _int32(0)"]
-                each += [f"if _k % {BITS} == 0:", *_indent(wipe)]
+                each += [f"if _k & {BITS - 1} == 0:", *_indent(wipe)]
         each += ["for _i in _range(_n):", *_indent(body)]
         block = [*self.slices(), *(f"_at_{s} = _all_at_{s}[_a:_e]" for s in states)]
         block += [f"_left_of_{t} = _all_left_{t}[_a:_e]" for t in targets]
         block += ["for _k in _range(_k0, _k1):", *_indent(each)]
+        # of what is infinite or NaN the difference from itself is not 0
+        wild = [f"_wild = _wild | (_at_{s}[_i] - _at_{s}[_i] != {self.number(0.0)})" for s in states]
+        block += ["for _i in _range(_n):", *_indent(wild)]
         name = "forward" if keeping else "run"
         doc = "and keep what backward needs" if keeping else "and keep nothing"
         return name, [
-            *_head(name, arguments, f"Run neurons _lo.._hi-1 through steps _k0.._k1-1 {doc}; 1 if there was a NaN."),
-            *_indent([*self.begin(), "_bad = False", *_blocks(block), "return 1 if _bad else 0"]),
+            *_head(name, arguments, f"Run neurons _lo.._hi-1 through steps _k0.._k1-1 {doc}; {SAID}."),
+            *_indent(
+                [
+                    *self.begin(),
+                    "_bad = False",
+                    "_wild = False",
+                    *_blocks(block),
+                    "return (1 if _bad else 0) + (2 if _wild else 0)",
+                ]
+            ),
         ]
 
     def function_backward(self) -> tuple[str, list[str]]:

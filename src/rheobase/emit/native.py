@@ -259,6 +259,7 @@ def link(code: bytes) -> Callable[[bytes], int] | None:
 _TEAM: Final = """
 target triple = "{triple}"
 define void @rheobase_team(ptr %data) {{
+begin:
   %number = inttoptr i64 {number} to ptr
   %i = call i32 %number()
   %j = sext i32 %i to i64
@@ -266,10 +267,33 @@ define void @rheobase_team(ptr %data) {{
   %words = load ptr, ptr %place
   %address = load i64, ptr %words
   %entry = inttoptr i64 %address to ptr
-  %arguments = getelementptr i64, ptr %words, i64 2
-  %result = call i64 %entry(ptr %arguments)
   %out = getelementptr i64, ptr %words, i64 1
-  store i64 %result, ptr %out
+  %counterplace = getelementptr i64, ptr %words, i64 2
+  %counteraddress = load i64, ptr %counterplace
+  %counter = inttoptr i64 %counteraddress to ptr
+  %pieceplace = getelementptr i64, ptr %words, i64 3
+  %piece = load i64, ptr %pieceplace
+  %totalplace = getelementptr i64, ptr %words, i64 4
+  %total = load i64, ptr %totalplace
+  %arguments = getelementptr i64, ptr %words, i64 5
+  %last = getelementptr i64, ptr %words, i64 6
+  br label %next
+next:
+  %lo = atomicrmw add ptr %counter, i64 %piece monotonic
+  %more = icmp slt i64 %lo, %total
+  br i1 %more, label %work, label %end
+work:
+  %far = add i64 %lo, %piece
+  %over = icmp sgt i64 %far, %total
+  %hi = select i1 %over, i64 %total, i64 %far
+  store i64 %lo, ptr %arguments
+  store i64 %hi, ptr %last
+  %result = call i64 %entry(ptr %arguments)
+  %before = load i64, ptr %out
+  %both = or i64 %before, %result
+  store i64 %both, ptr %out
+  br label %next
+end:
   ret void
 }}
 """
@@ -279,8 +303,10 @@ define void @rheobase_team(ptr %data) {{
 def team_function(number: int) -> int:
     """Return the address of a function that every thread of an OpenMP team is given, with one list of words a thread.
 
-    A list begins with the address of what the thread shall call and a place for what that returns; `number` is the
-    address of ``omp_get_thread_num``.
+    A list begins with the address of what the thread shall call, a place for what that returns (all calls' bits), the
+    address of a counter, a number of neurons and that of all neurons; then come the arguments. Each thread takes the
+    next so many neurons, from the counter, into its first two arguments, until there are none: a thread that the system
+    takes its core from holds up only what it has taken. `number` is the address of ``omp_get_thread_num``.
     """
     binding = _binding()
     triple = binding.get_process_triple()
