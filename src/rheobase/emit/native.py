@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ __all__ = [
     "ENTRY",
     "HEAD",
     "RAISED",
+    "Views",
     "key_of",
     "kinds_of",
     "link",
@@ -33,6 +34,7 @@ __all__ = [
     "packer",
     "read_object",
     "team_function",
+    "word_format",
     "write_object",
 ]
 
@@ -91,9 +93,18 @@ def kinds_of(key: tuple[Any, ...]) -> tuple[str, ...] | None:
     return tuple(kinds)
 
 
+def word_format(kinds: Sequence[str]) -> str:
+    """Return how `struct` writes arguments of the given kinds as words; an array is the number of its address.
+
+    >>> word_format(("i8", "f8", "f4[2]"))
+    '=qdq'
+    """
+    return "=" + "".join({"f8": "d", "u8": "Q"}.get(kind, "q") for kind in kinds)
+
+
 def packer(kinds: Sequence[str]) -> Callable[[Sequence[Any]], bytes]:
     """Return the function that writes arguments of the given kinds as words."""
-    pack = struct.Struct("=" + "".join({"f8": "d", "u8": "Q"}.get(kind, "q") for kind in kinds)).pack
+    pack = struct.Struct(word_format(kinds)).pack
     arrays = [i for i, kind in enumerate(kinds) if kind.endswith("]")]
     bools = [i for i, kind in enumerate(kinds) if kind == "b1"]
 
@@ -106,6 +117,37 @@ def packer(kinds: Sequence[str]) -> Callable[[Sequence[Any]], bytes]:
         return pack(*values)
 
     return words
+
+
+@final
+class Views:
+    """What an entry reads of NumPy arrays, without the arrays: shapes that stay, over memory that may move.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        One an array, in C order.
+
+    Examples
+    --------
+    >>> views = Views([(2, 3), (4,)])
+    >>> x, y = np.zeros((2, 3)), np.zeros(4)
+    >>> views.place([x.ctypes.data, y.ctypes.data])
+    >>> len(views.words)  # to stand where the address of an array is expected
+    2
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        self._lengths = [np.array(shape, dtype=np.int64) for shape in shapes]
+        self._fields = np.zeros((len(shapes), 3), dtype=np.int64)  # data, number of axes, address of the shape
+        self._fields[:, 1] = [len(shape) for shape in shapes]
+        self._fields[:, 2] = [x.ctypes.data for x in self._lengths]
+        self._data = self._fields[:, 0]
+        self.words = [self._fields.ctypes.data + 24 * i - HEAD for i in range(len(shapes))]
+
+    def place(self, data: Sequence[int]) -> None:
+        """Say where the numbers of each array begin."""
+        self._data[:] = data
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -90,26 +89,20 @@ def _split_outputs(plan: Plan, out: Sequence[Tensor]) -> tuple[Any, list[Tensor]
     return z, traces, states, last, rest
 
 
-def _flat(x: Tensor, rows: int) -> np.ndarray:
-    """Return the memory of a tensor [time, ...] as rows."""
-    return x.detach().numpy().reshape(rows, -1)
-
-
-def _column(x: Tensor, plan: Plan) -> np.ndarray:
+def _column(x: Tensor, plan: Plan) -> Tensor:
     """Return a constant that differs between neurons for every neuron of every sample."""
-    whole = x.detach().expand(plan.shape[1:]).reshape(-1)
+    whole = x.detach().expand(plan.shape[1:])
     if whole.dtype != torch.int32:
         whole = whole.to(torch.float64 if plan.kind.real == "float64" else torch.float32)
-    return np.ascontiguousarray(whole.numpy())
+    return whole.contiguous()
 
 
 def _shared_arrays(
     plan: Plan, fed: Sequence[Tensor], constants: Sequence[Tensor], drawn: Sequence[Tensor]
 ) -> dict[str, Any]:
     """Return what both loops take."""
-    t = plan.total
-    arrays: dict[str, Any] = {f"_all_in_{f}": _flat(x, t) for f, x in zip(plan.fed, fed, strict=True)}
-    arrays |= {f"_all_in{d}": _flat(x, t) for d, x in zip(plan.drawn, drawn, strict=True)}
+    arrays: dict[str, Any] = {f"_all_in_{f}": x for f, x in zip(plan.fed, fed, strict=True)}
+    arrays |= {f"_all_in{d}": x for d, x in zip(plan.drawn, drawn, strict=True)}
     for name, x in zip(plan.columns, constants, strict=True):
         if x.dim():
             arrays[f"_all{name}" if name.startswith("_steps_") else f"_all_of_{name}"] = _column(x, plan)
@@ -150,19 +143,21 @@ def _forward(
         fed[at] = total
     arrays = {**numbers, **_shared_arrays(plan, fed, constants, drawn)}
     for s, x, kept in zip(plan.states, states, keep, strict=True):
-        arrays[f"_all_at_{s}"], arrays[f"_keep_{s}"] = x.numpy().reshape(-1), kept.numpy()
+        arrays[f"_all_at_{s}"], arrays[f"_keep_{s}"] = x, kept
     for t, x, kept in zip(plan.targets, counters, keep_left, strict=True):
-        arrays[f"_all_left_{t}"], arrays[f"_keep_left_{t}"] = x.numpy().reshape(-1), kept.numpy()
+        arrays[f"_all_left_{t}"], arrays[f"_keep_left_{t}"] = x, kept
     for s, x in zip(plan.kind.kept, traces, strict=True):
-        arrays[f"_trace_{s}"] = _flat(x, plan.total)
+        arrays[f"_trace_{s}"] = x
     if z is not None:
-        arrays["_all_z"], arrays["_all_word"] = _flat(z, plan.total), bits.numpy()
-    run = plan.launch("forward" if keeping else "run", arrays)
+        arrays["_all_z"], arrays["_all_word"] = z, bits
+    name = "forward" if keeping else "run"
+    run = plan.launch(name, arrays)
     if total is None:
         flags.append(run(0, plan.total))
     else:
         assert z is not None
         flags.append(_forward_recurrent(plan, run, (given, total, z), rest))
+    plan.release(name, run)
     last = [z[-1].clone()] if total is not None and z is not None else []
     out = [*_some(z), *traces, *states, *last, *counters]
     return out, {"fed": fed, "drawn": drawn, "keep": keep, "keep_left": keep_left, "bits": [bits]}
@@ -226,13 +221,13 @@ class _Fused(torch.autograd.Function):
         return (*[None] * 5, *_backward(plan, arrays, keep, keep_left, bits, constants, rest, z, gradients))
 
 
-def _incoming(g: Tensor | None, plan: Plan, dtype: torch.dtype) -> tuple[np.ndarray, int]:
-    """Return a gradient [time, ...] as rows, and 1; one row for all times, and 0, where it is the same at all."""
+def _incoming(g: Tensor | None, plan: Plan, dtype: torch.dtype) -> tuple[Tensor, int]:
+    """Return a gradient [time, ...], and 1; one row for all times, and 0, where it is the same at all."""
     if g is None:
-        return np.zeros((1, plan.width), dtype=plan.kind.real), 0
+        return torch.zeros((1, plan.width), dtype=dtype), 0
     if g.stride(0) == 0 and plan.total > 1:
-        return _flat(g[:1].to(dtype).contiguous(), 1), 0
-    return _flat(g.to(dtype).contiguous(), plan.total), 1
+        return g[:1].to(dtype).contiguous(), 0
+    return g.to(dtype).contiguous(), 1
 
 
 def _backward(
@@ -258,22 +253,24 @@ def _backward(
     g_fed = {f: empty(plan.shape, dtype) for f in plan.module.FED}
     g_constants = {c: torch.zeros(plan.width, dtype=dtype) for c in plan.module.WANTED}
     for s, x, kept in zip(plan.states, ends, keep, strict=True):
-        arrays[f"_all_d_{s}"], arrays[f"_keep_{s}"] = x.numpy().reshape(-1), kept.numpy()
+        arrays[f"_all_d_{s}"], arrays[f"_keep_{s}"] = x, kept
     for t, x in zip(plan.targets, keep_left, strict=True):
-        arrays[f"_keep_left_{t}"] = x.numpy()
+        arrays[f"_keep_left_{t}"] = x
     for f, x in g_fed.items():
-        arrays[f"_all_g_{f}"] = _flat(x, plan.total)
+        arrays[f"_all_g_{f}"] = x
     for c, x in g_constants.items():
-        arrays[f"_all_gc_{c}"] = x.numpy()
+        arrays[f"_all_gc_{c}"] = x
     for s, d in zip(plan.kind.kept, d_traces, strict=True):
         arrays[f"_all_dt_{s}"], arrays[f"_dt_row_{s}"] = _incoming(d, plan, dtype)
     if plan.fires:
-        arrays["_all_word"] = bits.numpy()
+        arrays["_all_word"] = bits
     g_rest: list[Tensor | None] = []
     if plan.recurrent_to is None:
         if plan.fires:
             arrays["_all_dz"], arrays["_dz_row"] = _incoming(dz, plan, dtype)
-        plan.launch("backward", arrays)(0, plan.total)
+        run = plan.launch("backward", arrays)
+        run(0, plan.total)
+        plan.release("backward", run)
     else:
         g_rest = _backward_recurrent(plan, arrays, g_fed[plan.recurrent_to], rest, z[0], dz, d_last)
     out: list[Tensor | None] = [g_fed.get(f) for f in plan.fed]
@@ -305,7 +302,7 @@ def _backward_recurrent(
     rows = whole.unbind(0)
     given = None if dz is None else dz.reshape(total, batch, -1).to(weight.dtype).unbind(0)
     sent = torch.zeros_like(rows[0])
-    arrays["_all_dz"], arrays["_dz_row"] = sent.numpy().reshape(1, -1), 0
+    arrays["_all_dz"], arrays["_dz_row"] = sent, 0
     run = plan.launch("backward", arrays)
     for k in range(total - 1, -1, -1):
         if k == total - 1:
@@ -318,6 +315,7 @@ def _backward_recurrent(
         else:
             torch.addmm(given[k], rows[k + 1], weight, out=sent)
         run(k, k + 1)
+    plan.release("backward", run)
     n = z_whole.shape[-1]
     first = before.reshape(batch, n)
     g_weight = rows[0].t() @ first

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, final
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +21,8 @@ __all__ = ["Plan", "Plans"]
 _BLOCK: Final = 1024  # neurons whose states stay in the L1 cache
 _EVERY: Final = BITS  # steps between two states that are kept for the backward pass
 _MOST: Final = 64  # plans that a layer remembers
+_ROWS: Final = ("_all_in", "_all_z", "_all_g_", "_all_dz", "_all_dt_", "_trace_")
+_FLAT: Final = ("_all_at_", "_all_left_", "_all_d_", "_all_gc_", "_all_of_", "_all_steps_")
 _Sorted = tuple[dict[str, Any], dict[str, Tensor], tuple[Any, ...]]
 
 
@@ -44,13 +45,31 @@ class Plan:
     width: int
     every: int
     fires: bool
-    places: np.ndarray
+    places: Tensor
+    idle: dict[str, list[Launch]]
 
-    def launch(self, name: str, arrays: Mapping[str, Any]) -> Launch:
-        """Return one of the loops, over all neurons, to be called for any steps."""
-        steps = self.total if self.recurrent_to is None else 1
-        work = steps * len(self.states)
-        return Launch(getattr(self.module, name), self.module.ARGUMENTS[name], arrays, self.width, work)
+    def launch(self, name: str, known: Mapping[str, Any]) -> Launch:
+        """Return one of the loops, over all neurons, to be called for any steps and given back by `release`."""
+        idle = self.idle.setdefault(f"{name} {torch.get_num_threads()}", [])
+        try:
+            found = idle.pop()  # several threads may run one layer
+        except IndexError:
+            work = len(self.states) * (self.total if self.recurrent_to is None else 1)
+            function, wanted = getattr(self.module, name), self.module.ARGUMENTS[name]
+            return Launch(function, wanted, known, self.shape_of, self.width, work)
+        found.place(known)
+        return found
+
+    def release(self, name: str, launch: Launch) -> None:
+        """Take a loop back."""
+        launch.release()
+        self.idle.setdefault(f"{name} {torch.get_num_threads()}", []).append(launch)
+
+    def shape_of(self, name: str, x: Tensor) -> tuple[int, ...]:
+        """Return the shape that the loops see: rows in time, or one number a neuron."""
+        if name.startswith(_ROWS):
+            return (x.numel() // self.width, self.width)
+        return (self.width,) if name.startswith(_FLAT) else tuple(x.shape)
 
 
 @final
@@ -137,5 +156,6 @@ def _make(neuron: Neuron, job: Job, store: str, tensors: tuple[str, ...], about:
         math.prod(shape[1:]),
         every,
         bool(m.FIRES),
-        np.arange(shape[0]),
+        torch.arange(shape[0]),
+        {},
     )
