@@ -122,7 +122,7 @@ def _forward(
     n, dtype = len(plan.fed), parts[0].dtype
     fed = [x.contiguous() for x in parts[:n]]
     states = [
-        x if fresh and x.is_contiguous() else empty(plan.shape[1:], dtype).copy_(x)
+        x.detach() if fresh and x.is_contiguous() else empty(plan.shape[1:], dtype).copy_(x)
         for x in parts[n : n + len(plan.states)]
     ]
     constants = parts[n + len(states) : n + len(states) + len(plan.columns)]
