@@ -82,6 +82,17 @@ def exprel(x):
 
 _WIDE: Final = "\nfrom numpy import array, float64 as _real, int32 as _int32\n"
 
+_EARLY: Final = '''
+
+def _fetch(rows, k, i):
+    """Ask for the memory of rows[k, i] early, to read it: compiled code does."""
+
+
+def _claim(rows, k, i):
+    """Ask for the memory of rows[k, i] early, to write it: compiled code does."""
+
+'''
+
 
 def _series(real: str) -> str:
     """Return the text of the derivative of exprel: sum of n x**(n - 1)/(n + 1)! near 0."""
@@ -103,6 +114,9 @@ def exprel_slope(x):
     return {horner} if abs(x) < _real(0.5) else (exp(x) - exprel(x))/x
 '''
 
+
+SAID: Final = "+1 if NaN came in, +2 if a state is not finite at the end"
+SHIFT: Final = BITS.bit_length() - 1  # a division takes as long as the step of a dozen neurons
 
 #: A counter against zero: as whole numbers.
 _COUNTER: Final = re.compile(r"(_left_\w+ [<>]=?) _k\d+")
@@ -187,8 +201,21 @@ class _Writer:
         out = [f"_in_{f} = _all_in_{f}[_k, _a:_e]" for f in step.fed]
         out += [f"_in{d} = _all_in{d}[_k, _a:_e]" for d in step.drawn]
         if step.fires:
-            out += [f"_word = _all_word[_k // {BITS}, _a:_e]", f"_flag = _FLAGS[_k % {BITS}]"]
+            out += [f"_word = _all_word[_k >> {SHIFT}, _a:_e]", f"_flag = _FLAGS[_k & {BITS - 1}]"]
         return [*out, *self.times()]
+
+    def after(self) -> dict[str, str]:
+        """Return the arrays of which a step reads a row, and which row comes after."""
+        names = [*(f"_all_in_{f}" for f in self.step.fed), *(f"_all_in{d}" for d in self.step.drawn)]
+        return dict.fromkeys(names, "_k + 1")
+
+    def early(self, there: str, read: Mapping[str, str], written: Mapping[str, str]) -> list[str]:
+        """Return the lines that ask for rows of arrays before they are needed, where they are there."""
+        each = [f"_fetch({a}, {row}, _i)" for a, row in read.items()]
+        each += [f"_claim({a}, {row}, _i)" for a, row in written.items()]
+        size = 16 if self.kind.real == "float32" else 8  # numbers in a cache line
+        loop = [f"for _i in _range(_a, _e, {size}):", *_indent(each)]
+        return [f"if {there}:", *_indent(loop)] if each else []
 
     def times(self) -> list[str]:
         return ["t = _real((_first + _k)*_dt)", "_after = _real((_first + _k + 1)*_dt)"]
@@ -218,16 +245,29 @@ class _Writer:
             each += ["if _k % _every == 0:", *_indent([*copy, "for _i in _range(_n):", *_indent(inside)])]
             if step.fires:
                 wipe = ["for _i in _range(_n):", "    _word[_i] = _int32(0)"]
-                each += [f"if _k % {BITS} == 0:", *_indent(wipe)]
+                each += [f"if _k & {BITS - 1} == 0:", *_indent(wipe)]
+        written = [*(["_all_z"] if step.fires else []), *(f"_trace_{s}" for s in self.kind.kept)]
+        each += self.early("_k + 1 < _k1", self.after(), dict.fromkeys(written, "_k + 1"))
         each += ["for _i in _range(_n):", *_indent(body)]
         block = [*self.slices(), *(f"_at_{s} = _all_at_{s}[_a:_e]" for s in states)]
         block += [f"_left_of_{t} = _all_left_{t}[_a:_e]" for t in targets]
         block += ["for _k in _range(_k0, _k1):", *_indent(each)]
+        # of what is infinite or NaN the difference from itself is not 0
+        wild = [f"_wild = _wild | (_at_{s}[_i] - _at_{s}[_i] != {self.number(0.0)})" for s in states]
+        block += ["for _i in _range(_n):", *_indent(wild)]
         name = "forward" if keeping else "run"
         doc = "and keep what backward needs" if keeping else "and keep nothing"
         return name, [
-            *_head(name, arguments, f"Run neurons _lo.._hi-1 through steps _k0.._k1-1 {doc}; 1 if there was a NaN."),
-            *_indent([*self.begin(), "_bad = False", *_blocks(block), "return 1 if _bad else 0"]),
+            *_head(name, arguments, f"Run neurons _lo.._hi-1 through steps _k0.._k1-1 {doc}; {SAID}."),
+            *_indent(
+                [
+                    *self.begin(),
+                    "_bad = False",
+                    "_wild = False",
+                    *_blocks(block),
+                    "return (1 if _bad else 0) + (2 if _wild else 0)",
+                ]
+            ),
         ]
 
     def function_backward(self) -> tuple[str, list[str]]:
@@ -268,13 +308,15 @@ class _Writer:
         # _k is read from an array: where the compiler sees that rows follow each other it checks whether whole
         # stretches of memory overlap, which they do, or run downwards, and falls back on one neuron at a time
         part += ["for _m in _range(_s, _t - 1):"]
-        part += _indent(
-            ["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after, "for _i in _range(_n):", *_indent(again)]
-        )
+        part += _indent(["_k = _places[_m]", "_j = _k - _s", *self.rows(), *rows, *after])
+        part += _indent([*self.early("_k + 1 < _t", self.after(), {}), "for _i in _range(_n):", *_indent(again)])
         each = ["_k = _places[_t - 1 - _m]", "_j = _k - _s", *self.rows(), *rows]
         each += ["_dz = _all_dz[_k*_dz_row, _a:_e]"] if step.fires else []
         each += [f"_dt_{s} = _all_dt_{s}[_k*_dt_row_{s}, _a:_e]" for s in self.kind.kept]
         each += [f"_g_{f} = _all_g_{f}[_k, _a:_e]" for f in fed]
+        coming = {"_all_dz": "_dz_row"} if step.fires else {}
+        coming |= {f"_all_dt_{s}": f"_dt_row_{s}" for s in self.kind.kept}
+        each += self.early("_k > _k0", {a: f"(_k - 1)*{row}" for a, row in coming.items()}, {})
         part += ["for _m in _range(_t - _s):", *_indent([*each, "for _i in _range(_n):", *_indent(back)])]
         block = [*self.slices(), *(f"_d_of_{s} = _all_d_{s}[_a:_e]" for s in states)]
         block += [f"_gc_{c} = _all_gc_{c}[_a:_e]" for c in wanted]
@@ -314,7 +356,7 @@ def print_layer(neuron: Neuron, kind: LayerKind) -> ClockSource:
         table=write_rows(neuron),
         slope=kind.slope,
     )
-    text += (_NARROW if real == "float32" else ARITHMETIC.rstrip() + "\n" + _WIDE) + _series(real)
+    text += (_NARROW if real == "float32" else ARITHMETIC.rstrip() + "\n" + _WIDE) + _series(real) + _EARLY
     text += f"\n_FLAGS = array({[1 << i for i in range(31)] + [-(1 << 31)]!r}, dtype=_int32)"
     text += "\n" + "\n".join(f"{name} = _real({x!r})" for x, name in writer.numbers.items())
     told = {name: _arguments(lines) for name, lines in functions}

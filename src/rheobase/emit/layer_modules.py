@@ -115,23 +115,12 @@ def layer_module(neuron: Neuron, kind: LayerKind) -> Any:
     return _once((neuron.rows, tuple(neuron.refractory.items()), neuron.name, kind), find)
 
 
-def _given(real: str) -> Any:
-    """Return what the module calls in compiled form: a float made by writing its exponent."""
+def _given(real: str) -> Callable[[], Mapping[str, Any]]:
+    """Return what finds what the module calls in compiled form."""
 
     def find() -> Mapping[str, Any]:
-        import numpy as np
+        from rheobase.emit.intrinsics import power_of_two, prefetch
 
-        from rheobase.emit.to_numba import jit
-
-        if real == "float32":
-
-            def two_to(k):  # type: ignore[no-untyped-def]
-                return np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
-        else:
-
-            def two_to(k):  # type: ignore[no-untyped-def]
-                return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
-
-        return {"_two_to": jit(two_to, inline=True)}
+        return {"_two_to": power_of_two(real), "_fetch": prefetch(False), "_claim": prefetch(True)}
 
     return find

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 
@@ -25,6 +25,7 @@ __all__ = [
     "ENTRY",
     "HEAD",
     "RAISED",
+    "Views",
     "key_of",
     "kinds_of",
     "link",
@@ -33,6 +34,7 @@ __all__ = [
     "packer",
     "read_object",
     "team_function",
+    "word_format",
     "write_object",
 ]
 
@@ -91,9 +93,18 @@ def kinds_of(key: tuple[Any, ...]) -> tuple[str, ...] | None:
     return tuple(kinds)
 
 
+def word_format(kinds: Sequence[str]) -> str:
+    """Return how `struct` writes arguments of the given kinds as words; an array is the number of its address.
+
+    >>> word_format(("i8", "f8", "f4[2]"))
+    '=qdq'
+    """
+    return "=" + "".join({"f8": "d", "u8": "Q"}.get(kind, "q") for kind in kinds)
+
+
 def packer(kinds: Sequence[str]) -> Callable[[Sequence[Any]], bytes]:
     """Return the function that writes arguments of the given kinds as words."""
-    pack = struct.Struct("=" + "".join({"f8": "d", "u8": "Q"}.get(kind, "q") for kind in kinds)).pack
+    pack = struct.Struct(word_format(kinds)).pack
     arrays = [i for i, kind in enumerate(kinds) if kind.endswith("]")]
     bools = [i for i, kind in enumerate(kinds) if kind == "b1"]
 
@@ -106,6 +117,37 @@ def packer(kinds: Sequence[str]) -> Callable[[Sequence[Any]], bytes]:
         return pack(*values)
 
     return words
+
+
+@final
+class Views:
+    """What an entry reads of NumPy arrays, without the arrays: shapes that stay, over memory that may move.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        One an array, in C order.
+
+    Examples
+    --------
+    >>> views = Views([(2, 3), (4,)])
+    >>> x, y = np.zeros((2, 3)), np.zeros(4)
+    >>> views.place([x.ctypes.data, y.ctypes.data])
+    >>> len(views.words)  # to stand where the address of an array is expected
+    2
+    """
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        self._lengths = [np.array(shape, dtype=np.int64) for shape in shapes]
+        self._fields = np.zeros((len(shapes), 3), dtype=np.int64)  # data, number of axes, address of the shape
+        self._fields[:, 1] = [len(shape) for shape in shapes]
+        self._fields[:, 2] = [x.ctypes.data for x in self._lengths]
+        self._data = self._fields[:, 0]
+        self.words = [self._fields.ctypes.data + 24 * i - HEAD for i in range(len(shapes))]
+
+    def place(self, data: Sequence[int]) -> None:
+        """Say where the numbers of each array begin."""
+        self._data[:] = data
 
 
 @lru_cache(maxsize=1)
@@ -259,6 +301,7 @@ def link(code: bytes) -> Callable[[bytes], int] | None:
 _TEAM: Final = """
 target triple = "{triple}"
 define void @rheobase_team(ptr %data) {{
+begin:
   %number = inttoptr i64 {number} to ptr
   %i = call i32 %number()
   %j = sext i32 %i to i64
@@ -266,10 +309,33 @@ define void @rheobase_team(ptr %data) {{
   %words = load ptr, ptr %place
   %address = load i64, ptr %words
   %entry = inttoptr i64 %address to ptr
-  %arguments = getelementptr i64, ptr %words, i64 2
-  %result = call i64 %entry(ptr %arguments)
   %out = getelementptr i64, ptr %words, i64 1
-  store i64 %result, ptr %out
+  %counterplace = getelementptr i64, ptr %words, i64 2
+  %counteraddress = load i64, ptr %counterplace
+  %counter = inttoptr i64 %counteraddress to ptr
+  %pieceplace = getelementptr i64, ptr %words, i64 3
+  %piece = load i64, ptr %pieceplace
+  %totalplace = getelementptr i64, ptr %words, i64 4
+  %total = load i64, ptr %totalplace
+  %arguments = getelementptr i64, ptr %words, i64 5
+  %last = getelementptr i64, ptr %words, i64 6
+  br label %next
+next:
+  %lo = atomicrmw add ptr %counter, i64 %piece monotonic
+  %more = icmp slt i64 %lo, %total
+  br i1 %more, label %work, label %end
+work:
+  %far = add i64 %lo, %piece
+  %over = icmp sgt i64 %far, %total
+  %hi = select i1 %over, i64 %total, i64 %far
+  store i64 %lo, ptr %arguments
+  store i64 %hi, ptr %last
+  %result = call i64 %entry(ptr %arguments)
+  %before = load i64, ptr %out
+  %both = or i64 %before, %result
+  store i64 %both, ptr %out
+  br label %next
+end:
   ret void
 }}
 """
@@ -279,8 +345,10 @@ define void @rheobase_team(ptr %data) {{
 def team_function(number: int) -> int:
     """Return the address of a function that every thread of an OpenMP team is given, with one list of words a thread.
 
-    A list begins with the address of what the thread shall call and a place for what that returns; `number` is the
-    address of ``omp_get_thread_num``.
+    A list begins with the address of what the thread shall call, a place for what that returns (all calls' bits), the
+    address of a counter, a number of neurons and that of all neurons; then come the arguments. Each thread takes the
+    next so many neurons, from the counter, into its first two arguments, until there are none: a thread that the system
+    takes its core from holds up only what it has taken. `number` is the address of ``omp_get_thread_num``.
     """
     binding = _binding()
     triple = binding.get_process_triple()

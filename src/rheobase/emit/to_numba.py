@@ -129,13 +129,13 @@ class Compiled:
                 _RUNNING.add(Path(self.function.__code__.co_filename).stem)
         return run
 
-    def machine_code(self, *arguments: Any) -> tuple[int, bytes] | None:
-        """Return the address of the machine code, and these arguments as the words it takes; None if there is none.
+    def machine_code(self, *arguments: Any) -> tuple[int, str] | None:
+        """Return the address of the machine code for arguments of these types, and how they are written as words.
 
-        For callers that start it on threads of their own; the arrays must outlive the call.
+        For callers that start it on threads of their own, with arrays that live long enough; None if there is none.
         """
         run = self._way(arguments)
-        return (run.address, run.words(arguments)) if hasattr(run, "address") else None
+        return (run.address, run.format) if hasattr(run, "address") else None
 
     @property
     def dispatcher(self) -> Any:
@@ -158,7 +158,7 @@ class Compiled:
             if entry is None or code is None:
                 return self._by_numba()
             native.write_object(path, code)
-        return _caller(entry, native.packer(kinds), self.function.__name__)
+        return _caller(entry, kinds, self.function.__name__)
 
     def _path(self, kinds: tuple[str, ...]) -> Path:
         source = Path(self.function.__code__.co_filename)
@@ -187,9 +187,9 @@ class Compiled:
         return lambda arguments: function(*arguments)
 
 
-def _caller(
-    entry: Callable[[bytes], int], words: Callable[[Sequence[Any]], bytes], name: str
-) -> Callable[[Sequence[Any]], int]:
+def _caller(entry: Callable[[bytes], int], kinds: tuple[str, ...], name: str) -> Callable[[Sequence[Any]], int]:
+    words = native.packer(kinds)
+
     def run(arguments: Sequence[Any]) -> int:
         count = entry(words(arguments))
         if count == native.RAISED:
@@ -197,7 +197,7 @@ def _caller(
         return count
 
     run.address = ctypes.cast(entry, ctypes.c_void_p).value  # type: ignore[attr-defined, arg-type]
-    run.words = words  # type: ignore[attr-defined]
+    run.format = native.word_format(kinds)  # type: ignore[attr-defined]
     return run
 
 
@@ -347,7 +347,8 @@ def _read_array(context: Any, build: Any, kind: Any, address: Any, load: Callabl
 def _circumstances() -> str:
     """Return all that compiled code depends on beside its own source: our text, Numba, LLVM, the processor."""
     here = Path(__file__).parent
-    ours = [here / "to_numba.py", here / "native.py", here.parent / "engines" / "noise.py", here.parent / "random.py"]
+    ours = [here / name for name in ("to_numba.py", "native.py", "intrinsics.py")]
+    ours += [here.parent / "engines" / "noise.py", here.parent / "random.py"]
     found = importlib.util.find_spec("numba")
     if found is None or found.origin is None:
         return "no numba"

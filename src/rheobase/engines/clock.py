@@ -7,7 +7,6 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -18,9 +17,10 @@ import numpy as np
 from rheobase.derive.additive import additive_ports
 from rheobase.derive.facts import StepFacts, step_facts
 from rheobase.derive.propagate import clamp_sets, propagators
+from rheobase.emit.intrinsics import power_of_two
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
-from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
+from rheobase.emit.to_numba import compiled_module, plain_module, waiting
 from rheobase.engines.blocks import BLOCK, Worker, sort_by_block
 from rheobase.engines.population import Population, line_up
 from rheobase.engines.result import Recording, Result
@@ -92,16 +92,6 @@ class Clock:
         run = ClockRun(population, self, recording, steps_until(until, self.dt))
         run.advance(run.total)
         return run.result()
-
-
-@lru_cache(maxsize=1)
-def power_of_two() -> Any:
-    """Return the compiled form of a loop's `_two_to`: a float with that exponent and nothing else."""
-
-    def two_to(k):  # type: ignore[no-untyped-def]
-        return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
-
-    return jit(two_to, inline=True)
 
 
 def steps_until(until: float, dt: float) -> int:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rheobase.emit.layer_modules import BITS, LayerKind, layer_module
+from rheobase.emit.layer_modules import BITS
 from rheobase.learn.memory import empty
 from rheobase.learn.plain import Job, Outcome
+from rheobase.learn.plan import Plan, Plans
 from rheobase.learn.state import State, watch
-from rheobase.learn.team import launch
+from rheobase.learn.team import Launch
 from rheobase.model.neuron import Neuron
 
 __all__ = ["reason_against", "run_fused"]
 
-_BLOCK: Final = 1024  # neurons whose states stay in the L1 cache
-_EVERY: Final = BITS  # steps between two states that are kept for the backward pass
+_WILD: Final = 3  # bits of a loop's answer: NaN came in, a state is not finite
 
 
 def reason_against(job: Job) -> str | None:
@@ -42,110 +39,32 @@ def linear_of(module: nn.Module) -> nn.Module:
     return module
 
 
-@final
-@dataclass(frozen=True)
-class _Plan:
-    """What the kernels of one call are given, by name."""
-
-    module: Any
-    kind: LayerKind
-    states: tuple[str, ...]
-    targets: tuple[str, ...]
-    fed: tuple[str, ...]
-    drawn: tuple[str, ...]
-    columns: tuple[str, ...]
-    scalars: Mapping[str, float]
-    recurrent_to: str | None
-    shape: tuple[int, ...]
-    every: int
-    fires: bool
-    first: int
-    dt: float
-
-    @property
-    def total(self) -> int:
-        return self.shape[0]
-
-    @property
-    def width(self) -> int:
-        return math.prod(self.shape[1:])
-
-    def call(self, name: str, arrays: Mapping[str, Any], k0: int, k1: int) -> int:
-        """Run one of the loops over all neurons; 1 if there was a NaN."""
-        own = {"_k0": k0, "_k1": k1, "_every": self.every, "_block": _BLOCK, "_first": self.first, "_dt": self.dt}
-        known = {**self.scalars, **own, **arrays}
-        wanted = self.module.ARGUMENTS[name]
-        function = getattr(self.module, name)
-        return launch(function, wanted, known, self.width, (k1 - k0) * len(self.states))
-
-
-def run_fused(neuron: Neuron, job: Job, store: str) -> Outcome:
+def run_fused(neuron: Neuron, job: Job, store: str, plans: Plans) -> Outcome:
     """Return spikes, traces and the new state by the compiled loops."""
     m = job.module
-    like = next(iter(job.fed.values()))
     dtype = next(iter(job.state.values.values())).dtype
-    fed_names = (*m.PORTS, *m.INPUTS)
-    fed = {f: job.fed[f].to(dtype) for f in fed_names}
+    fed = {f: job.fed[f].to(dtype) for f in (*m.PORTS, *m.INPUTS)}
     weight = None
     if job.recurrent is not None:
         linear = linear_of(job.recurrent)
         weight = linear.weight.to(dtype)
         if linear.bias is not None:
-            fed[job.recurrent_to] = fed[job.recurrent_to] + linear.bias.to(dtype).reshape(like.shape[2:])
-    constants = {c: job.constants[c] for c in (*m.CONSTANTS, *(f"_steps_{t}" for t in m.TARGETS))}
-    tensors: dict[str, Tensor] = {}
-    scalars: dict[str, float] = {"_per_scale": 1.0 / job.scale}
-    scalars |= {f"_h_{n}": x for n, x in job.gradient.values.items()}
-    for c, x in constants.items():
-        if isinstance(x, Tensor) and (x.dim() or x.requires_grad):
-            tensors[c] = x
-        else:
-            scalars[c] = int(x) if c.startswith("_steps_") else float(x)
-    columns = frozenset(c for c, x in tensors.items() if x.dim())
-    training = torch.is_grad_enabled() and any(
-        x.requires_grad
-        for x in [*fed.values(), *job.state.values.values(), *tensors.values(), *_some(weight, job.state.z)]
-    )
-    wanted = {f for f, x in fed.items() if x.requires_grad} | {c for c, x in tensors.items() if x.requires_grad}
-    if weight is not None:
-        wanted.add(job.recurrent_to)
-    for c, x in tensors.items():
-        if not x.dim():
-            scalars[c] = float(x.detach())
-    kind = LayerKind(
-        fed_names,
-        m.METHOD,
-        columns,
-        frozenset(wanted) if training else frozenset(),
-        job.kept,
-        "1" if m.CHANCE else job.gradient.text,
-        () if m.CHANCE else tuple(job.gradient.values),
-        job.detach_reset,
-        "float64" if dtype == torch.float64 else "float32",
-    )
-    plan = _Plan(
-        layer_module(neuron, kind),
-        kind,
-        m.STATES,
-        m.TARGETS,
-        fed_names,
-        m.DRAWN,
-        tuple(tensors),
-        scalars,
-        job.recurrent_to if weight is not None else None,
-        tuple(like.shape),
-        1 if store == "states" or weight is not None else _EVERY,
-        bool(m.FIRES),
-        job.state.step,
-        job.dt,
-    )
+            like = fed[job.recurrent_to]
+            fed[job.recurrent_to] = like + linear.bias.to(dtype).reshape(like.shape[2:])
+    numbers, tensors, pattern = plans.sort(job.constants, m)
+    values = [job.state.values[s] for s in m.STATES]
+    more = [] if weight is None else [weight, job.state.z]
+    parts = [*fed.values(), *values, *tensors.values(), *more]
+    training = torch.is_grad_enabled() and any([x.requires_grad for x in parts])
+    wanted = tuple([x.requires_grad for x in fed.values()]) if training else None
+    plan = plans.find(neuron, job, store, tuple(tensors), (pattern, wanted, dtype, weight is not None))
     left = [job.state.left[t] for t in m.TARGETS]
-    parts = [*fed.values(), *(job.state.values[s] for s in m.STATES), *tensors.values()]
-    parts += _some(weight, job.state.z)
+    numbers = {**plan.numbers, **numbers, "_first": job.state.step}
+    flags: list[int] = []
     if training:
-        out = _Fused.apply(plan, left, *parts)
+        out = _Fused.apply(plan, numbers, flags, left, job.fresh, *parts)
     else:
-        out = _forward(plan, left, [x.detach() for x in parts], keeping=False)[0]
+        out = _forward(plan, numbers, flags, left, job.fresh, parts, keeping=False)[0]
     z, traces, states, last, counters = _split_outputs(plan, out)
     end = State(
         MappingProxyType(dict(zip(m.STATES, states, strict=True))),
@@ -154,14 +73,14 @@ def run_fused(neuron: Neuron, job: Job, store: str) -> Outcome:
         job.state.step + plan.total,
         job.state.layout,
     )
-    return Outcome(z, dict(zip(job.kept, traces, strict=True)), end)
+    return Outcome(z, dict(zip(job.kept, traces, strict=True)), end, sound=not flags[0] & _WILD)
 
 
 def _some(*tensors: Tensor | None) -> list[Tensor]:
     return [x for x in tensors if x is not None]
 
 
-def _split_outputs(plan: _Plan, out: Sequence[Tensor]) -> tuple[Any, list[Tensor], list[Tensor], Any, list[Tensor]]:
+def _split_outputs(plan: Plan, out: Sequence[Tensor]) -> tuple[Any, list[Tensor], list[Tensor], Any, list[Tensor]]:
     rest = list(out)
     z = rest.pop(0) if plan.fires else None
     traces = [rest.pop(0) for _ in plan.kind.kept]
@@ -170,26 +89,20 @@ def _split_outputs(plan: _Plan, out: Sequence[Tensor]) -> tuple[Any, list[Tensor
     return z, traces, states, last, rest
 
 
-def _flat(x: Tensor, rows: int) -> np.ndarray:
-    """Return the memory of a tensor [time, ...] as rows."""
-    return np.asarray(x.detach().numpy()).reshape(rows, -1)
-
-
-def _column(x: Tensor, plan: _Plan) -> np.ndarray:
+def _column(x: Tensor, plan: Plan) -> Tensor:
     """Return a constant that differs between neurons for every neuron of every sample."""
-    whole = x.detach().expand(plan.shape[1:]).reshape(-1)
+    whole = x.detach().expand(plan.shape[1:])
     if whole.dtype != torch.int32:
         whole = whole.to(torch.float64 if plan.kind.real == "float64" else torch.float32)
-    return np.ascontiguousarray(whole.numpy())
+    return whole.contiguous()
 
 
 def _shared_arrays(
-    plan: _Plan, fed: Sequence[Tensor], constants: Sequence[Tensor], drawn: Sequence[Tensor]
+    plan: Plan, fed: Sequence[Tensor], constants: Sequence[Tensor], drawn: Sequence[Tensor]
 ) -> dict[str, Any]:
     """Return what both loops take."""
-    t = plan.total
-    arrays: dict[str, Any] = {f"_all_in_{f}": _flat(x, t) for f, x in zip(plan.fed, fed, strict=True)}
-    arrays |= {f"_all_in{d}": _flat(x, t) for d, x in zip(plan.drawn, drawn, strict=True)}
+    arrays: dict[str, Any] = {f"_all_in_{f}": x for f, x in zip(plan.fed, fed, strict=True)}
+    arrays |= {f"_all_in{d}": x for d, x in zip(plan.drawn, drawn, strict=True)}
     for name, x in zip(plan.columns, constants, strict=True):
         if x.dim():
             arrays[f"_all{name}" if name.startswith("_steps_") else f"_all_of_{name}"] = _column(x, plan)
@@ -197,15 +110,24 @@ def _shared_arrays(
 
 
 def _forward(
-    plan: _Plan, left: Sequence[Tensor], parts: Sequence[Tensor], keeping: bool
+    plan: Plan,
+    numbers: Mapping[str, Any],
+    flags: list[int],
+    left: Sequence[Tensor],
+    fresh: bool,
+    parts: Sequence[Tensor],
+    keeping: bool,
 ) -> tuple[list[Tensor], dict[str, list[Tensor]]]:
-    """Return the outputs, and what the backward loop needs."""
+    """Return the outputs, and what the backward loop needs; `fresh`: nobody else has the state."""
     n, dtype = len(plan.fed), parts[0].dtype
     fed = [x.contiguous() for x in parts[:n]]
-    states = [empty(plan.shape[1:], dtype).copy_(x) for x in parts[n : n + len(plan.states)]]
+    states = [
+        x.detach() if fresh and x.is_contiguous() else empty(plan.shape[1:], dtype).copy_(x)
+        for x in parts[n : n + len(plan.states)]
+    ]
     constants = parts[n + len(states) : n + len(states) + len(plan.columns)]
     rest = parts[n + len(states) + len(constants) :]
-    counters = [x.clone(memory_format=torch.contiguous_format) for x in left]
+    counters = [x if fresh else x.clone(memory_format=torch.contiguous_format) for x in left]
     drawn = [_draw(d, plan, dtype) for d in plan.drawn]
     z = empty(plan.shape, dtype) if plan.fires else None
     traces = [empty(plan.shape, dtype) for _ in plan.kind.kept]
@@ -219,33 +141,43 @@ def _forward(
         at = plan.fed.index(plan.recurrent_to)
         given, total = fed[at], empty(plan.shape, dtype)
         fed[at] = total
-    arrays = _shared_arrays(plan, fed, constants, drawn)
-    arrays |= {f"_keep_{s}": x.numpy() for s, x in zip(plan.states, keep, strict=True)}
-    arrays |= {f"_keep_left_{t}": x.numpy() for t, x in zip(plan.targets, keep_left, strict=True)}
-    arrays |= {f"_all_at_{s}": x.numpy().reshape(-1) for s, x in zip(plan.states, states, strict=True)}
-    arrays |= {f"_all_left_{t}": x.numpy().reshape(-1) for t, x in zip(plan.targets, counters, strict=True)}
-    arrays |= {f"_trace_{s}": _flat(x, plan.total) for s, x in zip(plan.kind.kept, traces, strict=True)}
+    arrays = {**numbers, **_shared_arrays(plan, fed, constants, drawn)}
+    for s, x, kept in zip(plan.states, states, keep, strict=True):
+        arrays[f"_all_at_{s}"], arrays[f"_keep_{s}"] = x, kept
+    for t, x, kept in zip(plan.targets, counters, keep_left, strict=True):
+        arrays[f"_all_left_{t}"], arrays[f"_keep_left_{t}"] = x, kept
+    for s, x in zip(plan.kind.kept, traces, strict=True):
+        arrays[f"_trace_{s}"] = x
     if z is not None:
-        arrays |= {"_all_z": _flat(z, plan.total), "_all_word": bits.numpy()}
+        arrays["_all_z"], arrays["_all_word"] = z, bits
     name = "forward" if keeping else "run"
+    run = plan.launch(name, arrays)
     if total is None:
-        plan.call(name, arrays, 0, plan.total)
+        flags.append(run(0, plan.total))
     else:
         assert z is not None
-        weight, before = rest
-        batch = plan.shape[1]
-        rows, given_rows, z_rows = (x.reshape(plan.total, batch, -1) for x in (total, given, z))
-        before, across = before.reshape(batch, -1), weight.t()
-        for k in range(plan.total):
-            torch.addmm(given_rows[k], before, across, out=rows[k])
-            plan.call(name, arrays, k, k + 1)
-            before = z_rows[k]
+        flags.append(_forward_recurrent(plan, run, (given, total, z), rest))
+    plan.release(name, run)
     last = [z[-1].clone()] if total is not None and z is not None else []
     out = [*_some(z), *traces, *states, *last, *counters]
     return out, {"fed": fed, "drawn": drawn, "keep": keep, "keep_left": keep_left, "bits": [bits]}
 
 
-def _draw(name: str, plan: _Plan, dtype: torch.dtype) -> Tensor:
+def _forward_recurrent(plan: Plan, run: Launch, sequences: Sequence[Tensor], rest: Sequence[Tensor]) -> int:
+    """Go step by step, as each step's spikes arrive in the next, through the weights."""
+    weight, before = rest
+    batch, nan, found = plan.shape[1], 0, 0
+    given, total, z = (x.reshape(plan.total, batch, -1).unbind(0) for x in sequences)
+    before, across = before.reshape(batch, -1), weight.t()
+    for k in range(plan.total):
+        torch.addmm(given[k], before, across, out=total[k])
+        found = run(k, k + 1)
+        nan |= found & 1
+        before = z[k]
+    return found | nan
+
+
+def _draw(name: str, plan: Plan, dtype: torch.dtype) -> Tensor:
     return (torch.rand if name == "_u" else torch.randn)(plan.shape, dtype=dtype)
 
 
@@ -254,15 +186,23 @@ class _Fused(torch.autograd.Function):
     """The kernels as one operation of autograd."""
 
     @staticmethod
-    def forward(ctx: Any, plan: _Plan, left: Sequence[Tensor], *parts: Tensor) -> tuple[Tensor, ...]:
-        out, kept = _forward(plan, left, [x.detach() for x in parts], keeping=True)
+    def forward(
+        ctx: Any,
+        plan: Plan,
+        numbers: Mapping[str, Any],
+        flags: list[int],
+        left: Sequence[Tensor],
+        fresh: bool,
+        *parts: Tensor,
+    ) -> tuple[Tensor, ...]:
+        out, kept = _forward(plan, numbers, flags, left, fresh, parts, keeping=True)
         n = len(plan.fed) + len(plan.states)
         constants = parts[n : n + len(plan.columns)]
         rest = parts[n + len(plan.columns) :]
         z = [out[0]] if plan.recurrent_to is not None else []
         groups = [*kept.values(), list(constants), list(rest), z]
         ctx.save_for_backward(*(x for group in groups for x in group))
-        ctx.plan, ctx.sizes = plan, [len(group) for group in groups]
+        ctx.plan, ctx.numbers, ctx.sizes = plan, numbers, [len(group) for group in groups]
         if plan.targets:
             ctx.mark_non_differentiable(*out[-len(plan.targets) :])
         ctx.set_materialize_grads(False)
@@ -271,27 +211,27 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
-        plan: _Plan = ctx.plan
+        plan: Plan = ctx.plan
         saved, groups = list(watch(ctx)), []
         for size in ctx.sizes:
             groups.append(saved[:size])
             saved = saved[size:]
         fed, drawn, keep, keep_left, (bits,), constants, rest, z = groups
-        arrays = _shared_arrays(plan, fed, constants, drawn)
-        return (None, None, *_backward(plan, arrays, keep, keep_left, bits, constants, rest, z, gradients))
+        arrays = {**ctx.numbers, **_shared_arrays(plan, fed, constants, drawn)}
+        return (*[None] * 5, *_backward(plan, arrays, keep, keep_left, bits, constants, rest, z, gradients))
 
 
-def _incoming(g: Tensor | None, plan: _Plan, dtype: torch.dtype) -> tuple[np.ndarray, int]:
-    """Return a gradient [time, ...] as rows, and 1; one row for all times, and 0, where it is the same at all."""
+def _incoming(g: Tensor | None, plan: Plan, dtype: torch.dtype) -> tuple[Tensor, int]:
+    """Return a gradient [time, ...], and 1; one row for all times, and 0, where it is the same at all."""
     if g is None:
-        return np.zeros((1, plan.width), dtype=plan.kind.real), 0
+        return torch.zeros((1, plan.width), dtype=dtype), 0
     if g.stride(0) == 0 and plan.total > 1:
-        return _flat(g[:1].to(dtype).contiguous(), 1), 0
-    return _flat(g.to(dtype).contiguous(), plan.total), 1
+        return g[:1].to(dtype).contiguous(), 0
+    return g.to(dtype).contiguous(), 1
 
 
 def _backward(
-    plan: _Plan,
+    plan: Plan,
     arrays: dict[str, Any],
     keep: Sequence[Tensor],
     keep_left: Sequence[Tensor],
@@ -302,7 +242,7 @@ def _backward(
     gradients: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     dtype = keep[0].dtype
-    arrays["_places"] = np.arange(plan.total)
+    arrays["_places"] = plan.places
     dz, d_traces, d_states, d_last, _ = _split_outputs(plan, gradients)
     ends = [
         torch.zeros(plan.shape[1:], dtype=dtype)
@@ -312,20 +252,25 @@ def _backward(
     ]
     g_fed = {f: empty(plan.shape, dtype) for f in plan.module.FED}
     g_constants = {c: torch.zeros(plan.width, dtype=dtype) for c in plan.module.WANTED}
-    arrays |= {f"_keep_{s}": x.numpy() for s, x in zip(plan.states, keep, strict=True)}
-    arrays |= {f"_keep_left_{t}": x.numpy() for t, x in zip(plan.targets, keep_left, strict=True)}
-    arrays |= {f"_all_d_{s}": x.numpy().reshape(-1) for s, x in zip(plan.states, ends, strict=True)}
-    arrays |= {f"_all_g_{f}": _flat(x, plan.total) for f, x in g_fed.items()}
-    arrays |= {f"_all_gc_{c}": x.numpy() for c, x in g_constants.items()}
+    for s, x, kept in zip(plan.states, ends, keep, strict=True):
+        arrays[f"_all_d_{s}"], arrays[f"_keep_{s}"] = x, kept
+    for t, x in zip(plan.targets, keep_left, strict=True):
+        arrays[f"_keep_left_{t}"] = x
+    for f, x in g_fed.items():
+        arrays[f"_all_g_{f}"] = x
+    for c, x in g_constants.items():
+        arrays[f"_all_gc_{c}"] = x
     for s, d in zip(plan.kind.kept, d_traces, strict=True):
         arrays[f"_all_dt_{s}"], arrays[f"_dt_row_{s}"] = _incoming(d, plan, dtype)
     if plan.fires:
-        arrays["_all_word"] = bits.numpy()
+        arrays["_all_word"] = bits
     g_rest: list[Tensor | None] = []
     if plan.recurrent_to is None:
         if plan.fires:
             arrays["_all_dz"], arrays["_dz_row"] = _incoming(dz, plan, dtype)
-        plan.call("backward", arrays, 0, plan.total)
+        run = plan.launch("backward", arrays)
+        run(0, plan.total)
+        plan.release("backward", run)
     else:
         g_rest = _backward_recurrent(plan, arrays, g_fed[plan.recurrent_to], rest, z[0], dz, d_last)
     out: list[Tensor | None] = [g_fed.get(f) for f in plan.fed]
@@ -342,7 +287,7 @@ def _backward(
 
 
 def _backward_recurrent(
-    plan: _Plan,
+    plan: Plan,
     arrays: dict[str, Any],
     g_arriving: Tensor,
     rest: Sequence[Tensor],
@@ -353,21 +298,27 @@ def _backward_recurrent(
     """Go back step by step; a spike's gradient comes from outside and from the step after, through the weights."""
     weight, before = rest
     batch, total = plan.shape[1], plan.total
-    rows, z_rows = (x.reshape(total, batch, -1) for x in (g_arriving, z))
-    given = None if dz is None else dz.reshape(total, batch, -1).to(weight.dtype)
-    sent = torch.zeros_like(z_rows[0])
-    arrays["_all_dz"], arrays["_dz_row"] = sent.numpy().reshape(1, -1), 0
+    whole, z_whole = (x.reshape(total, batch, -1) for x in (g_arriving, z))
+    rows = whole.unbind(0)
+    given = None if dz is None else dz.reshape(total, batch, -1).to(weight.dtype).unbind(0)
+    sent = torch.zeros_like(rows[0])
+    arrays["_all_dz"], arrays["_dz_row"] = sent, 0
+    run = plan.launch("backward", arrays)
     for k in range(total - 1, -1, -1):
-        if k < total - 1:
+        if k == total - 1:
+            if d_last is not None:
+                sent.copy_(d_last.reshape(batch, -1))
+            if given is not None:
+                sent += given[k]
+        elif given is None:
             torch.mm(rows[k + 1], weight, out=sent)
-        elif d_last is not None:
-            sent.copy_(d_last.reshape(batch, -1))
-        if given is not None:
-            sent += given[k]
-        plan.call("backward", arrays, k, k + 1)
-    n = z_rows.shape[-1]
+        else:
+            torch.addmm(given[k], rows[k + 1], weight, out=sent)
+        run(k, k + 1)
+    plan.release("backward", run)
+    n = z_whole.shape[-1]
     first = before.reshape(batch, n)
     g_weight = rows[0].t() @ first
     if total > 1:
-        g_weight += rows[1:].reshape(-1, n).t() @ z_rows[:-1].reshape(-1, n)
+        g_weight.addmm_(whole[1:].reshape(-1, n).t(), z_whole[:-1].reshape(-1, n))
     return [g_weight, (rows[0] @ weight).reshape(before.shape)]

@@ -26,6 +26,7 @@ from rheobase.learn.check import check_fed, check_state, read_fed, read_size
 from rheobase.learn.fused import reason_against, run_fused
 from rheobase.learn.parameters import Values, check_train
 from rheobase.learn.plain import Job, Outcome, run_plain
+from rheobase.learn.plan import Plans
 from rheobase.learn.read import parse_read
 from rheobase.learn.state import State
 from rheobase.learn.surrogate import Surrogate
@@ -149,6 +150,7 @@ class Layer(nn.Module):
         self.recurrent_to = check_recurrent_to(neuron, recurrent, recurrent_to, self.to_port)
         self.recurrent = make_recurrent(recurrent, self.shape, bool(first.FIRES), neuron.name)
         self.scale = read_scale(scale, self.values, neuron)
+        self._plans = Plans()
 
     def _default_fed(self) -> tuple[str, ...]:
         return (self.to_port,) if self.to_port is not None else (*self._neuron.ports, *self._open_inputs())
@@ -236,18 +238,24 @@ class Layer(nn.Module):
             )
         if self.shape is not None and shape != self.shape:
             raise InputError(f"start(neurons={shape}) does not fit the layer's size {self.shape}")
-        whole = (int(batch), *shape)
-        kind = {"dtype": dtype or torch.get_default_dtype(), "device": device}
-        values = {}
+        return self._fresh((int(batch), *shape), dtype or torch.get_default_dtype(), device)
+
+    def _fresh(self, whole: tuple[int, ...], dtype: torch.dtype, device: torch.device | str | None) -> State:
+        values, known = {}, self.values
         for s in self._neuron.states:
-            x = self.values.value(s)
-            values[s] = x.to(**kind).expand(whole) if isinstance(x, Tensor) else torch.full(whole, x, **kind)
+            x = known.value(s)
+            # its own memory, since the loop writes into it
+            values[s] = (
+                x.to(dtype=dtype, device=device).expand(whole).clone()
+                if isinstance(x, Tensor)
+                else torch.full(whole, x, dtype=dtype, device=device)
+            )
         left = {t: torch.zeros(whole, dtype=torch.int32, device=device) for t in self._neuron.refractory}
-        z = torch.zeros(whole, **kind) if self.recurrent is not None else None
-        return State(MappingProxyType(values), MappingProxyType(left), z, 0, self._layout(shape))
+        z = torch.zeros(whole, dtype=dtype, device=device) if self.recurrent_to is not None else None
+        return State(MappingProxyType(values), MappingProxyType(left), z, 0, self._layout(whole[1:]))
 
     def _layout(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
-        return (self._neuron.states, tuple(self._neuron.refractory), self.recurrent is not None, shape, self.dt)
+        return (self._neuron.states, tuple(self._neuron.refractory), self.recurrent_to is not None, shape, self.dt)
 
     def _turn(self, x: Tensor) -> Tensor:
         return x.transpose(0, 1) if self.batch_first else x
@@ -260,24 +268,25 @@ class Layer(nn.Module):
         wide = torch.float64 if like.dtype == torch.float64 else torch.float32
         if self.recurrent_to is not None and self.recurrent_to not in fed:
             fed[self.recurrent_to] = torch.zeros_like(like)
+        fresh = state is None
         if state is None:
-            state = self.start(like.shape[1], tuple(like.shape[2:]), dtype=wide, device=like.device)
+            state = self._fresh(tuple(like.shape[1:]), wide, like.device)
         else:
             check_state(state, self._layout(tuple(like.shape[2:])), like)
             state = state.to(wide)
         if torch.compiler.is_compiling():  # one break of the graph, instead of tracing through our own compiler
-            return _untraced(self, fed, state, kept)
-        return self._compute(fed, state, kept)
+            return _untraced(self, fed, state, kept, fresh)
+        return self._compute(fed, state, kept, fresh)
 
-    def _compute(self, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
+    def _compute(self, fed: dict[str, Tensor], state: State, kept: tuple[str, ...], fresh: bool) -> Outcome:
         like = next(iter(fed.values()))
         wide = next(iter(state.values.values())).dtype
         names = tuple(sorted(fed))
-        module = step_module(self._neuron, names, self.method)
-        self.values.check()
+        module, values = step_module(self._neuron, names, self.method), self.values
+        values.check()
         job = Job(
             module,
-            self.values.constants(module, names),
+            values.constants(module, names),
             self.gradient,
             self.scale,
             self.detach_reset,
@@ -287,6 +296,7 @@ class Layer(nn.Module):
             self.recurrent,
             self.recurrent_to or "",
             kept,
+            fresh and not any([x.requires_grad for x in state.values.values()]),
         )
         done = self._start_job(job)
         if like.dtype == wide:
@@ -298,8 +308,9 @@ class Layer(nn.Module):
         against = "backend='torch'" if self.backend == "torch" else reason_against(job)
         if against is not None and self.backend == "numba":
             raise InputError(f"backend='numba' cannot run this layer: {against}; use backend='auto'")
-        done = run_plain(job) if against is not None else run_fused(self._neuron, job, self.store)
-        _check_finite(job, done)
+        done = run_plain(job) if against is not None else run_fused(self._neuron, job, self.store, self._plans)
+        if not done.sound:
+            _check_finite(job, done)
         return done
 
     # ------------------------------------------------------------------------------------ what it is
@@ -342,8 +353,8 @@ class Layer(nn.Module):
         return ", ".join(parts)
 
 
-def _untraced(layer: Layer, fed: dict[str, Tensor], state: State, kept: tuple[str, ...]) -> Outcome:
-    return torch.compiler.disable(Layer._compute)(layer, fed, state, kept)
+def _untraced(layer: Layer, fed: dict[str, Tensor], state: State, kept: tuple[str, ...], fresh: bool) -> Outcome:
+    return torch.compiler.disable(Layer._compute)(layer, fed, state, kept, fresh)
 
 
 # as torch.compiler.disable marks a function; as a decorator it would import torch's compiler, which takes a second
@@ -352,15 +363,17 @@ _untraced._torchdynamo_disable_msg = "a layer's time loop is compiled by rheobas
 
 
 def _check_finite(job: Job, done: Outcome) -> None:
-    for name, x in done.state.values.items():
-        if not bool(torch.isfinite(x).all()):
-            for fed, given in job.fed.items():
-                if not bool(torch.isfinite(given).all()):
-                    at = [int(i) for i in (~torch.isfinite(given)).nonzero()[0]]
-                    raise InputError(
-                        f"what is given to '{fed}' is NaN or infinite at time {at[0]}, batch {at[1]}, neuron {at[2:]};"
-                        " look for a division by zero or an overflow (float16 ends at 65504) before this layer"
-                    )
+    """Raise where NaN came in, or a state overflowed; `done.sound` is False where the loops have seen one of them."""
+    lost = [name for name, x in done.state.values.items() if not bool(torch.isfinite(x).all())]
+    for fed, given in job.fed.items():
+        wrong = ~torch.isfinite(given) if lost else torch.isnan(given)
+        if bool(wrong.any()):
+            at = [int(i) for i in wrong.nonzero()[0]]
             raise InputError(
-                f"{name} overflowed: choose a smaller dt, another method (now '{job.module.METHOD}') or smaller weights"
+                f"what is given to '{fed}' is NaN or infinite at time {at[0]}, batch {at[1]}, neuron {at[2:]}; look for"
+                " a division by zero or an overflow (float16 ends at 65504) before this layer"
             )
+    if lost:
+        raise InputError(
+            f"{lost[0]} overflowed: choose a smaller dt, another method (now '{job.module.METHOD}') or smaller weights"
+        )

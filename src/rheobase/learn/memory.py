@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import mmap
 import threading
-import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final, final
@@ -22,6 +21,7 @@ __all__ = ["empty", "forget", "idle_bytes"]
 
 _SMALL: Final = 1 << 18  # bytes; below, torch's own memory is as quick
 _HUGE: Final = 1 << 21  # bytes of a large page
+_LINE: Final = 64  # bytes of a cache line: a vector that lies across two takes twice as long
 _MOST: Final = 1 << 31  # idle bytes that are kept
 _LOCK: Final = threading.RLock()
 _idle: dict[int, list[Any]] = {}
@@ -30,7 +30,13 @@ _kinds: Final = {torch.float32: np.float32, torch.float64: np.float64, torch.int
 
 @final
 class _Loan(np.ndarray):
-    """An array that tells when the last tensor over it is gone."""
+    """An array over a block, which goes back when the last tensor over the array is gone."""
+
+    block: Any = None  # a view of the array has none
+
+    def __del__(self) -> None:
+        if self.block is not None and _give_back is not None:  # None while the interpreter ends
+            _give_back(self.block)
 
 
 def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
@@ -44,37 +50,37 @@ def empty(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
     >>> empty((1000, 1000), torch.float32).data_ptr() == place
     True
     """
-    kind = _kinds[dtype]
-    size = math.prod(shape) * np.dtype(kind).itemsize
+    size = math.prod(shape) * dtype.itemsize
     if size < _SMALL:
-        return torch.empty(tuple(shape), dtype=dtype)
+        return torch.empty(shape, dtype=dtype)
     room = -(-size // _HUGE) * _HUGE if size >= _HUGE else 1 << (size - 1).bit_length()
     with _LOCK:
         free = _idle.get(room)
         block = free.pop() if free else None
     if block is None:
         block = _new_block(room)
-    loan = np.frombuffer(block, dtype=kind, count=math.prod(shape)).reshape(tuple(shape)).view(_Loan)
-    weakref.finalize(loan, _give_back, room, block).atexit = False
+    loan = _Loan(tuple(shape), _kinds[dtype], block)
+    loan.block = block
     return torch.from_numpy(loan)
 
 
 def _new_block(room: int) -> Any:
     """Return fresh memory, in large pages where the system has them."""
     if room < _HUGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return np.empty(room, dtype=np.uint8)
-    whole = mmap.mmap(-1, room + _HUGE)
-    with suppress(OSError):
-        whole.madvise(mmap.MADV_HUGEPAGE)
-    flat = np.frombuffer(whole, dtype=np.uint8)
-    begin = -flat.ctypes.data % _HUGE
+        flat, step = np.empty(room + _LINE, dtype=np.uint8), _LINE
+    else:
+        whole, step = mmap.mmap(-1, room + _HUGE), _HUGE
+        with suppress(OSError):
+            whole.madvise(mmap.MADV_HUGEPAGE)
+        flat = np.frombuffer(whole, dtype=np.uint8)
+    begin = -flat.ctypes.data % step
     return flat[begin : begin + room]
 
 
-def _give_back(room: int, block: Any) -> None:
+def _give_back(block: Any) -> None:
     with _LOCK:
-        if idle_bytes() + room <= _MOST:
-            _idle.setdefault(room, []).append(block)
+        if idle_bytes() + block.size <= _MOST:
+            _idle.setdefault(block.size, []).append(block)
 
 
 def idle_bytes() -> int:

@@ -24,7 +24,8 @@ class Job:
     """All that a time loop needs.
 
     `fed` holds for each port or input what comes at every step, ``[time, batch, *neurons]``; `constants` what does not
-    change (see `rheobase.learn.parameters.Values.constants`); `kept` are the states whose trace is wanted.
+    change (see `rheobase.learn.parameters.Values.constants`); `kept` are the states whose trace is wanted; `fresh` says
+    that the state was made for this call and that no gradient of it is wanted.
     """
 
     module: ModuleType
@@ -38,16 +39,21 @@ class Job:
     recurrent: nn.Module | None
     recurrent_to: str
     kept: tuple[str, ...]
+    fresh: bool
 
 
 @final
 @dataclass(frozen=True)
 class Outcome:
-    """Spikes and traces, ``[time, batch, *neurons]``, and the state after the last step."""
+    """Spikes and traces, ``[time, batch, *neurons]``, and the state after the last step.
+
+    `sound` says whether no NaN came in and all states are finite; None where nobody has looked.
+    """
 
     z: Tensor | None
     traces: Mapping[str, Tensor]
     state: State
+    sound: bool | None = None
 
 
 @final

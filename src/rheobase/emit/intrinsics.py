@@ -1,0 +1,56 @@
+"""What generated loops call that Python has no word for; in plain Python their modules' own functions stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rheobase.emit.to_numba import jit
+
+__all__ = ["power_of_two", "prefetch"]
+
+
+@lru_cache(maxsize=2)
+def power_of_two(real: str = "float64") -> Any:
+    """Return ``_two_to(k)`` compiled: a float with that exponent and nothing else, by writing its bits."""
+    if real == "float32":
+
+        def two_to(k):  # type: ignore[no-untyped-def]
+            return np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
+    else:
+
+        def two_to(k):  # type: ignore[no-untyped-def]
+            return np.int64((np.int64(np.int32(k)) + 1023) << 52).view(np.float64)
+
+    return jit(two_to, inline=True)
+
+
+@lru_cache(maxsize=2)
+def prefetch(write: bool) -> Callable[..., Any]:
+    """Return ``_fetch(rows, k, i)`` or, to be written, ``_claim(rows, k, i)``: asks for a cache line early.
+
+    The processor does so by itself along a row, but not from one row to the next, which lies elsewhere in memory.
+    """
+    from llvmlite import ir
+    from numba.core import types
+    from numba.core.cgutils import get_item_pointer, get_or_insert_function
+    from numba.extending import intrinsic
+
+    @intrinsic
+    def touch(context, rows, k, i):  # type: ignore[no-untyped-def]
+        def generate(target, build, signature, arguments):  # type: ignore[no-untyped-def]
+            kind = signature.args[0]
+            array = target.make_array(kind)(target, build, arguments[0])
+            pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+            place = build.bitcast(get_item_pointer(target, build, kind, array, arguments[1:]), pointer)
+            shape = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+            function = get_or_insert_function(build.module, shape, "llvm.prefetch.p0i8")
+            build.call(function, [place, number(int(write)), number(3), number(1)])
+            return target.get_dummy_value()
+
+        return types.none(rows, types.intp, types.intp), generate
+
+    return touch
