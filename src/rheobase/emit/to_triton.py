@@ -183,12 +183,12 @@ class _Writer:
         """Return the arguments that both kernels take, in order."""
         step = self.step
         out = ["_numbers", *(f"_of_{c}" for c in self.own), *(f"_steps_{t}" for t in step.targets)]
-        out += [f"_in_{f}" for f in step.fed] + [f"_in{d}" for d in step.drawn] + (["_times"] if self.timed else [])
+        out += [f"_in_{f}" for f in step.fed] + [f"_drawn{d}" for d in step.drawn] + (["_times"] if self.timed else [])
         return out + ["_bits"] * step.fires
 
     def kept(self) -> list[str]:
         """Return the arguments in which states are kept for the way back."""
-        return [*(f"_keep_{s}" for s in self.step.states), *(f"_keep_left_{t}" for t in self.step.targets)]
+        return [*(f"_keep_{s}" for s in self.step.states), *(f"_keepleft_{t}" for t in self.step.targets)]
 
     def begin(self) -> list[str]:
         """Return the lines that fetch what does not change in time."""
@@ -206,7 +206,7 @@ class _Writer:
         step = self.step
         lines = ["_row = _k*_wide + _i", f"_bit = _k & {BITS - 1}"]
         lines += [f"_x_{f} = {self.load(f'_in_{f}', '_row')}" for f in step.fed]
-        lines += [f"{d} = {self.load(f'_in{d}', '_row')}" for d in step.drawn]
+        lines += [f"{d} = {self.load(f'_drawn{d}', '_row')}" for d in step.drawn]
         return lines + ["t = _tl.load(_times + _k)", "_after = _tl.load(_times + _k + 1)"] * self.timed
 
     def onwards(self) -> list[str]:
@@ -222,8 +222,9 @@ class _Writer:
         """Return the lines that load or store the states and refractory steps."""
         lines = []
         for name in (*self.step.states, *(f"_left_{t}" for t in self.step.targets)):
-            pointer = prefix + name.lstrip("_") if name.startswith("_left_") else prefix + name
-            zero = "0" if name.startswith("_left_") else "0.0"
+            counter = name.startswith("_left_")
+            pointer = prefix.rstrip("_") + name[1:] if counter else prefix + name
+            zero = "0" if counter else "0.0"
             lines.append(f"{name} = {self.load(pointer, at, zero)}" if how == "load" else self.store(pointer, at, name))
         return lines
 
@@ -233,8 +234,8 @@ class _Writer:
         """Return the arguments and the lines of a kernel that goes through all steps."""
         step, states, targets = self.step, self.step.states, self.step.targets
         arguments = [a for a in self.common() if keeping or a != "_bits"]
-        arguments += [f"_start_{s}" for s in states] + [f"_start_left_{t}" for t in targets]
-        arguments += [f"_final_{s}" for s in states] + [f"_final_left_{t}" for t in targets]
+        arguments += [f"_start_{s}" for s in states] + [f"_startleft_{t}" for t in targets]
+        arguments += [f"_final_{s}" for s in states] + [f"_finalleft_{t}" for t in targets]
         arguments += ["_z"] * step.fires + [f"_trace_{s}" for s in self.kind.kept] + ["_flags"]
         arguments += self.kept() * keeping
         each = self.arriving()
@@ -265,32 +266,32 @@ class _Writer:
         fed = [f for f in step.fed if f in self.kind.wanted]
         wanted = [c for c in step.constants if c in self.kind.wanted]
         arguments = [*self.common(), *self.kept(), *(f"_was_{s}" for s in states)]
-        arguments += [f"_was_left_{t}" for t in step.targets] + [f"_dend_{s}" for s in states]
-        arguments += ["_dz", "_dz_row"] * step.fires + [x for s in self.kind.kept for x in (f"_dt_{s}", f"_dt_row_{s}")]
+        arguments += [f"_wasleft_{t}" for t in step.targets] + [f"_dend_{s}" for s in states]
+        arguments += ["_dz", "_dzrow"] * step.fires + [x for s in self.kind.kept for x in (f"_dt_{s}", f"_dtrow_{s}")]
         arguments += [f"_dstart_{s}" for s in states] + [f"_g_{f}" for f in fed] + [f"_gc_{c}" for c in wanted]
         kept = [*self.move("store", "_was_", "(_k - _from)*_wide + _i")]
         again = [*self.arriving(), *kept, *(self.line(s, known=True) for s in step.statements), *self.onwards()]
         back = ["_k = _to - 1 - _m", *self.arriving(), *self.move("load", "_was_", "(_k - _from)*_wide + _i")]
         back += [self.line(s, known=True) for s in step.statements]
         for s in states:
-            more = f" + {self.load(f'_dt_{s}', f'_k*_dt_row_{s}*_wide + _i')}" if s in self.kind.kept else ""
-            back.append(f"_d_{s} = _d_of_{s}{more}")
-        back += [f"{SENT} = {self.load('_dz', '_k*_dz_row*_wide + _i')}"] * step.fires
+            more = f" + {self.load(f'_dt_{s}', f'_k*_dtrow_{s}*_wide + _i')}" if s in self.kind.kept else ""
+            back.append(f"_d_{s} = _dof_{s}{more}")
+        back += [f"{SENT} = {self.load('_dz', '_k*_dzrow*_wide + _i')}"] * step.fires
         back += [f"{n} = {self.text(e)}" for n, e in a.statements]
         back += [self.store(f"_g_{f}", "_row", self.block(self.text(a.fed[f]))) for f in fed]
         back += [f"_sum_{c} = _sum_{c} + ({self.text(a.constants[c])})" for c in wanted]
         back += [f"_e_{s} = {self.block(self.text(a.states[s]))}" for s in states]
-        back += [f"_d_of_{s} = _e_{s}" for s in states]
+        back += [f"_dof_{s} = _e_{s}" for s in states]
         part = ["_from = (_parts - 1 - _p)*_EVERY", "_to = _tl.minimum(_from + _EVERY, _total)"]
         part += [f"_word = {self.load('_bits', f'(_from >> {SHIFT})*_wide + _i', '0')}"] * step.fires
         part += self.move("load", "_keep_", "(_from // _EVERY)*_wide + _i")
         part += ["for _k in _tl.range(_from, _to):", *_indent(again)]
         # what one thread has written another may read: loads and stores need not be shared out alike
         part += ["_tl.debug_barrier()", "for _m in _tl.range(0, _to - _from):", *_indent(back), "_tl.debug_barrier()"]
-        lines = [*self.begin(), *(f"_d_of_{s} = {self.load(f'_dend_{s}', '_i')}" for s in states)]
+        lines = [*self.begin(), *(f"_dof_{s} = {self.load(f'_dend_{s}', '_i')}" for s in states)]
         lines += [f"_sum_{c} = _tl.zeros([_BLOCK], {self.type})" for c in wanted]
         lines += ["_parts = (_total + _EVERY - 1) // _EVERY", "for _p in _tl.range(0, _parts):", *_indent(part)]
-        lines += [self.store(f"_dstart_{s}", "_i", f"_d_of_{s}") for s in states]
+        lines += [self.store(f"_dstart_{s}", "_i", f"_dof_{s}") for s in states]
         return arguments, [*lines, *(self.store(f"_gc_{c}", "_i", f"_sum_{c}") for c in wanted)]
 
     def function(self, name: str, arguments: list[str], lines: list[str], doc: str) -> list[str]:

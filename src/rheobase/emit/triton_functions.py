@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FUNCTIONS", "print_functions"]
+__all__ = ["FUNCTIONS", "print_functions", "print_probe"]
 
 #: How the functions of the rows are called in a kernel.
 FUNCTIONS: Final = {
@@ -26,10 +26,15 @@ FUNCTIONS: Final = {
 
 # exprel near 0 as (u - 1)/log(u) with u = exp(x): errors of u cancel. Higham (2002) Accuracy and Stability of
 # Numerical Algorithms, 2nd ed., section 1.14.1.
-_TEXT: Final = '''
+_IMPORTS: Final = """
 import triton as _triton
 import triton.language as _tl
 from triton.language import constexpr
+"""
+
+_TEXT: Final = (
+    _IMPORTS
+    + '''
 
 
 @_triton.jit
@@ -120,6 +125,20 @@ def _atan(x):
     angle = 4.0*y*({angle})
     return _sign(x)*_tl.where(turned, {quarter} - angle, angle)
 '''
+)
+
+_PROBE: Final = (
+    '"""Whether Triton compiles and runs anything here."""\n'
+    + _IMPORTS
+    + '''
+
+@_triton.jit
+def probe(_x, _BLOCK: constexpr):
+    """Write 1, 2, 3..."""
+    _i = _tl.arange(0, _BLOCK)
+    _tl.store(_x + _i, _i + 1)
+'''
+)
 
 
 def _horner(terms: list[float], x: str) -> str:
@@ -141,3 +160,8 @@ def print_functions(real: str) -> str:
         terms.append(n / factorial)
     angles = [(-1.0) ** n / (2 * n + 1) for n in range(5 if real == "float32" else 12)]
     return _TEXT.format(series=_horner(terms, "y"), angle=_horner(angles, "s"), quarter=repr(1.5707963267948966))
+
+
+def print_probe() -> str:
+    """Return a module with the smallest kernel, ``probe(x, _BLOCK)``, by which it is known whether any runs."""
+    return _PROBE

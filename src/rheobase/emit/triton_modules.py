@@ -7,9 +7,10 @@ from typing import Any, Final
 from rheobase.emit.layer_modules import LayerKind
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import load_module, write_module
+from rheobase.emit.triton_functions import print_probe
 from rheobase.model.neuron import Neuron
 
-__all__ = ["triton_module"]
+__all__ = ["probe_module", "triton_module"]
 
 _MOST: Final = 256
 _known: Final[dict[Any, Any]] = {}
@@ -33,8 +34,17 @@ def triton_module(neuron: Neuron, kind: LayerKind, interpreted: bool = False) ->
 
         return print_triton(neuron, kind)
 
-    path = write_module("triton", find_loop("triton", neuron, about, build).text)
+    source = find_loop("triton", neuron, about, build)
     if len(_known) >= _MOST:
         _known.clear()
-    _known[key] = load_module(path, "interpreted" if interpreted else "triton")
+    _known[key] = load_module(write_module("triton", source.text), _flavour(interpreted))
     return _known[key]
+
+
+def probe_module(interpreted: bool = False) -> Any:
+    """Return the module of the smallest kernel (see `rheobase.emit.triton_functions.print_probe`)."""
+    return load_module(write_module("probe", print_probe()), _flavour(interpreted))
+
+
+def _flavour(interpreted: bool) -> str:
+    return "interpreted" if interpreted else "triton"

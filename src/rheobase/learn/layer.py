@@ -36,6 +36,7 @@ from rheobase.model.neuron import Neuron
 
 __all__ = ["Layer"]
 
+
 @final
 class Layer(nn.Module):
     """A layer of neurons: spikes or currents in, spikes out, any four-row neuron.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Any, Final, final
@@ -14,12 +17,12 @@ import torch
 from torch import Tensor
 
 from rheobase.emit.layer_modules import BITS, LayerKind
-from rheobase.emit.triton_modules import triton_module
+from rheobase.emit.triton_modules import probe_module, triton_module
 from rheobase.learn.plain import Job, Outcome
 from rheobase.learn.state import State, watch
 from rheobase.model.neuron import Neuron
 
-__all__ = ["reason_against_triton", "run_triton"]
+__all__ = ["fault_of_triton", "interpreting", "reason_against_triton", "run_triton"]
 
 _BLOCK: Final = 128  # neurons of a program: one a thread of four warps
 
@@ -31,17 +34,45 @@ def reason_against_triton(job: Job) -> str | None:
         return "a recurrent layer multiplies by its weights between two steps, and the kernel holds all steps"
     if like.device.type not in ("cuda", "cpu"):
         return f"the tensors are on {like.device}"
-    if find_spec("triton") is None:
-        return "Triton is not installed (pip install triton; PyTorch for CUDA brings it)"
-    if like.device.type == "cpu" and not _interpreting():
-        return "the tensors are on cpu, where only Triton's interpreter runs, to test (TRITON_INTERPRET=1)"
+    if not _installed():
+        return "Triton is not installed; pip install 'rheobase[triton]', or PyTorch for CUDA, which brings it"
+    if like.device.type == "cpu" and not interpreting():
+        return "the tensors are on cpu, where only Triton's interpreter runs, for tests (TRITON_INTERPRET=1)"
     return None
 
 
-def _interpreting() -> bool:
-    from triton import knobs
+@lru_cache(maxsize=1)
+def _installed() -> bool:
+    return find_spec("triton") is not None
 
-    return bool(knobs.runtime.interpret)
+
+def interpreting() -> bool:
+    """Return whether Triton's kernels run in its interpreter, as ``TRITON_INTERPRET=1`` asks for."""
+    return os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "on", "yes", "y")
+
+
+@lru_cache(maxsize=64)
+def fault_of_triton(device: torch.device) -> str | None:
+    """Return what goes wrong where Triton runs the smallest kernel on a device, None if nothing does.
+
+    A missing C compiler, a driver that is too old, a card that is: each raises something else.
+    """
+    try:
+        x = torch.zeros(_BLOCK, dtype=torch.int32, device=device)
+        with _on(device):
+            probe_module(interpreting()).probe[(1,)](x, _BLOCK=_BLOCK)
+        if int(x.sum()) == _BLOCK * (_BLOCK + 1) // 2:
+            return None
+        error = "its smallest kernel computes something wrong"
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised}".strip().splitlines()[0]
+    return f"Triton does not run on {device}: {error:.300}"
+
+
+def _on(device: torch.device) -> AbstractContextManager[Any]:
+    if device.type == "cuda":
+        return torch.cuda.device(device)
+    return np.errstate(all="ignore")  # the interpreter's NumPy warns of what overflows where nobody looks
 
 
 @final
@@ -81,9 +112,7 @@ class _Call:
         # a product and a sum rounded at once, as a GPU likes to, would let it fire at other steps than a CPU
         options = {"num_warps": _BLOCK // 32, "enable_fp_fusion": False}
         grid = (-(-self.width // _BLOCK),)
-        # the interpreter computes with NumPy, which warns of what overflows in places that nobody looks at
-        here = torch.cuda.device(self.device) if self.device.type == "cuda" else np.errstate(all="ignore")
-        with here:
+        with _on(self.device):
             getattr(self.module, name)[grid](*given, self.width, self.total, **every, _BLOCK=_BLOCK, **options)
 
 
@@ -109,7 +138,7 @@ def run_triton(neuron: Neuron, job: Job, store: str) -> Outcome:
         job.detach_reset,
         "float64" if dtype == torch.float64 else "float32",
     )
-    module = triton_module(neuron, kind, interpreted=device.type == "cpu")
+    module = triton_module(neuron, kind, interpreted=interpreting())
     call = _Call(
         module, kind, m.STATES, m.TARGETS, tuple(fed), m.DRAWN, tuple(tensors), tuple(like.shape),
         1 if store == "states" else BITS, bool(m.FIRES), dtype, device, _shared(module, job, constants, dtype, device),
@@ -166,7 +195,7 @@ def _given(
 ) -> dict[str, Tensor]:
     """Return what both kernels take."""
     arrays = {**call.shared, **{f"_in_{f}": x for f, x in zip(call.fed, fed, strict=True)}}
-    arrays |= {f"_in{d}": x for d, x in zip(call.drawn, drawn, strict=True)}
+    arrays |= {f"_drawn{d}": x for d, x in zip(call.drawn, drawn, strict=True)}
     for name, x in zip(call.columns, constants, strict=True):
         if x.dim():
             whole = x.detach().expand(call.shape[1:])
@@ -204,8 +233,8 @@ def _forward(
         arrays |= {f"_start_{s}": states[j].contiguous(), f"_final_{s}": ends[j]}
         arrays |= {f"_keep_{s}": keep[j]} if keeping else {}
     for j, t in enumerate(call.targets):
-        arrays |= {f"_start_left_{t}": left[j].contiguous(), f"_final_left_{t}": counters[j]}
-        arrays |= {f"_keep_left_{t}": keep_left[j]} if keeping else {}
+        arrays |= {f"_startleft_{t}": left[j].contiguous(), f"_finalleft_{t}": counters[j]}
+        arrays |= {f"_keepleft_{t}": keep_left[j]} if keeping else {}
     call.launch("forward" if keeping else "run", arrays)
     found.append(flags)
     return [*z, *traces, *ends, *counters], [fed, list(constants), drawn, keep, keep_left, bits]
@@ -257,16 +286,16 @@ def _backward(
     per_neuron, rows = call.shape[1:], min(call.every, call.total)
     if call.fires:
         arrays["_bits"] = bits[0]
-        arrays["_dz"], arrays["_dz_row"] = _incoming(dz, call)
+        arrays["_dz"], arrays["_dzrow"] = _incoming(dz, call)
     for s, d in zip(call.kind.kept, d_traces, strict=True):
-        arrays[f"_dt_{s}"], arrays[f"_dt_row_{s}"] = _incoming(d, call)
+        arrays[f"_dt_{s}"], arrays[f"_dtrow_{s}"] = _incoming(d, call)
     starts = [call.empty(*per_neuron) for _ in call.states]
     for s, kept, d, start in zip(call.states, keep, d_states, starts, strict=True):
         end = torch.zeros(per_neuron, dtype=call.dtype, device=call.device) if d is None else d.to(call.dtype)
         arrays |= {f"_keep_{s}": kept, f"_was_{s}": call.empty(rows, call.width)}
         arrays |= {f"_dend_{s}": end.contiguous(), f"_dstart_{s}": start}
     for t, kept in zip(call.targets, keep_left, strict=True):
-        arrays |= {f"_keep_left_{t}": kept, f"_was_left_{t}": call.empty(rows, call.width, dtype=torch.int32)}
+        arrays |= {f"_keepleft_{t}": kept, f"_wasleft_{t}": call.empty(rows, call.width, dtype=torch.int32)}
     g_fed = {f: call.empty(*call.shape) for f in call.module.FED}
     g_constants = {c: call.empty(*per_neuron) for c in call.module.WANTED}
     arrays |= {f"_g_{f}": x for f, x in g_fed.items()} | {f"_gc_{c}": x for c, x in g_constants.items()}
