@@ -23,7 +23,7 @@ from rheobase.model.neuron import Neuron
 
 __all__ = ["print_triton"]
 
-_HEADER: Final = '''"""Training loop of {name} for a GPU, method '{method}', {real}, written by rheobase from these rows:
+_HEADER: Final = '''"""Training loop of {name} for GPUs, method '{method}', {real}, written by rheobase from these rows:
 
 {table}
 
@@ -252,8 +252,8 @@ class _Writer:
             each += [f"_word = _tl.where(_bit == 0, 0, _word) | (_tl.where({FIRED} > 0, 1, 0) << _bit)"]
             last = f"if (_bit == {BITS - 1}) | (_k == _total - 1):"
             each += [last, *_indent([self.store("_bits", f"(_k >> {SHIFT})*_wide + _i", "_word")])]
-        lines = [*self.begin(), *self.move("load", "_start_", "_i"), "_bad = _tl.zeros([_BLOCK], _tl.int32)"]
-        lines += ["_word = _tl.zeros([_BLOCK], _tl.int32)"] * (step.fires and keeping)
+        lines = [*self.begin(), *self.move("load", "_start_", "_i"), "_bad = _tl.full([_BLOCK], 0, _tl.int32)"]
+        lines += ["_word = _tl.full([_BLOCK], 0, _tl.int32)"] * (step.fires and keeping)
         lines += ["for _k in _tl.range(0, _total):", *_indent(each)]
         lines += self.move("store", "_final_", "_i")
         # of what is infinite or NaN the difference from itself is not 0
@@ -289,7 +289,7 @@ class _Writer:
         # what one thread has written another may read: loads and stores need not be shared out alike
         part += ["_tl.debug_barrier()", "for _m in _tl.range(0, _to - _from):", *_indent(back), "_tl.debug_barrier()"]
         lines = [*self.begin(), *(f"_dof_{s} = {self.load(f'_dend_{s}', '_i')}" for s in states)]
-        lines += [f"_sum_{c} = _tl.zeros([_BLOCK], {self.type})" for c in wanted]
+        lines += [f"_sum_{c} = _tl.full([_BLOCK], 0, {self.type})" for c in wanted]
         lines += ["_parts = (_total + _EVERY - 1) // _EVERY", "for _p in _tl.range(0, _parts):", *_indent(part)]
         lines += [self.store(f"_dstart_{s}", "_i", f"_dof_{s}") for s in states]
         return arguments, [*lines, *(self.store(f"_gc_{c}", "_i", f"_sum_{c}") for c in wanted)]

@@ -1,4 +1,4 @@
-"""Which of three ways a layer's time loop runs: compiled for a CPU, compiled for a GPU, or as plain torch operations."""
+"""Which of three ways a layer's time loop runs: compiled for a CPU, for a GPU, or as plain torch operations."""
 
 from __future__ import annotations
 
