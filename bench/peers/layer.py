@@ -1,9 +1,12 @@
-"""One layer, forward and backward, in one process.  usage: layer.py VARIANT CONFIG [THREADS]; prints one line of JSON.
+"""One layer, forward and backward, in one process.  usage: layer.py VARIANT CONFIG [THREADS]
+
+Warms up and prints a line of JSON; then measures once and prints another for each line of its standard input.
 
 The same equation everywhere it can be said: v <- 0.9 v + x, a spike at v >= 1, v <- v - 1; slope of a spike by arctan.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -16,7 +19,9 @@ T, B, N, KIND = {
     "D": (100, 128, 512, "linear"),
     "E": (100, 128, 512, "recurrent"),
 }[CONFIG]
-BETA, BUDGET = 0.9, 5.0
+BETA = 0.9
+SOME = 10  # steps of the first call
+SLICE, SLOW = 0.6, 3.0  # seconds of one measurement; a call that takes longer is warmed up once only
 
 
 def memory(key):
@@ -24,30 +29,45 @@ def memory(key):
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith(key))
 
 
-def report(run, base):
-    """Print times (ms) and peak memory (MB) of repeated calls, after two that compile and warm up."""
-    begin = time.perf_counter()
-    run()
-    first = time.perf_counter() - begin
-    begin = time.perf_counter()
-    run()
-    one = time.perf_counter() - begin
+def warm_up(run):
+    """Call until what is compiled is compiled: the last two calls took about as long; return the first's time."""
+    times = []
+    while len(times) < 2 or (len(times) < 12 and times[-1] < 0.8 * times[-2]):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+        if times[-1] > SLOW and len(times) == 1 and VARIANT not in ("compiled", "snntorch", "spyx"):
+            break
+    return times[0]
+
+
+def report(run, small):
+    """Answer each line of standard input by the times (ms) of a few calls and the peak of memory (MB) above `small`.
+
+    `small` is called before, on the first steps only: what importing and compiling take is not counted.
+    """
+    small()
+    base = memory("VmRSS")
+    first = warm_up(run)
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")  # forget the peak so far
     except OSError:
         pass
-    times, cpu = [], []
-    for _ in range(max(3, min(25, int(BUDGET / one)))):
-        begin, busy = time.perf_counter(), time.process_time()
-        run()
-        times.append(time.perf_counter() - begin)
-        cpu.append(time.process_time() - busy)
-    out = {"ms": sorted(times)[len(times) // 2] * 1e3, "best": min(times) * 1e3, "cpu": min(cpu) * 1e3}
-    print(json.dumps({**out, "MB": memory("VmHWM") - base, "first": first}))
+    print(json.dumps({"first": first}), flush=True)
+    for _ in sys.stdin:
+        times, cpu, begin = [], [], time.perf_counter()
+        while not times or (time.perf_counter() - begin < SLICE and len(times) < 50):
+            start, busy = time.perf_counter(), time.process_time()
+            run()
+            times.append(1e3 * (time.perf_counter() - start))
+            cpu.append(1e3 * (time.process_time() - busy))
+        print(json.dumps({"ms": times, "cpu": cpu, "MB": memory("VmHWM") - base}), flush=True)
 
 
 def spyx():
+    if hasattr(os, "sched_setaffinity"):  # JAX takes a thread for each core that it may use
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -60,7 +80,6 @@ def spyx():
     x = jnp.asarray(x, dtype=jnp.float32)
     g = jnp.asarray(rng.standard_normal((T, B, N)), dtype=jnp.float32)
     w = jnp.asarray(rng.standard_normal((N, N)) * 0.06 + 0.002, dtype=jnp.float32)
-    base = memory("VmRSS")
     kind = snn.RLIF if KIND == "recurrent" else snn.LIF
     split, rest = nnx.split(kind((N,), beta=BETA, threshold=1.0, activation=axn.arctan(), rngs=nnx.Rngs(0)))
 
@@ -69,11 +88,11 @@ def spyx():
         return jax.lax.scan(lambda v, xt: cell(xt, v)[::-1], cell.initial_state(B), x)[1]
 
     def loss(x, w, rest):
-        return (layer(x if KIND == "layer" else x @ w.T, rest) * g).sum()
+        return (layer(x if KIND == "layer" else x @ w.T, rest) * g[: len(x)]).sum()
 
     wanted = {"layer": (0,), "linear": (1,), "recurrent": (1, 2)}[KIND]
     step = jax.jit(jax.grad(loss, argnums=wanted))
-    report(lambda: jax.block_until_ready(step(x, w, rest)), base)
+    report(*(lambda x=x: jax.block_until_ready(step(x, w, rest)) for x in (x, x[:SOME])))
 
 
 if VARIANT == "spyx":
@@ -92,7 +111,6 @@ with torch.no_grad():
     linear.weight.copy_(torch.randn(N, N) * 0.06 + 0.002)
     back.weight.copy_(torch.randn(N, N) * 0.03)
 x.requires_grad_(KIND == "layer")
-BASE = memory("VmRSS")
 
 
 def floor():
@@ -120,7 +138,7 @@ def floor():
                 made.append(turned.T @ turned)
             made.append(turned.T @ flat)
 
-    report(run, BASE)
+    report(run, run)
 
 
 class ATan(torch.autograd.Function):
@@ -268,11 +286,11 @@ if VARIANT == "floor":
 layer = make()
 
 
-def run():
+def run(x=x, g=g):
     x.grad = None
     linear.zero_grad(set_to_none=True)
     back.zero_grad(set_to_none=True)
     layer(x if KIND == "layer" else linear(x)).backward(g)
 
 
-report(run, BASE)
+report(run, lambda: run(x[:SOME].detach().requires_grad_(KIND == "layer"), g[:SOME]))

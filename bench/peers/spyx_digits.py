@@ -1,4 +1,4 @@
-"""The digits of bench/digits.py in Spyx; prints accuracies and milliseconds of each epoch as JSON.
+"""The digits of bench/digits.py in Spyx; prints accuracies and the times of each epoch as JSON.
 
     python spyx_digits.py spyx rate|latency SEEDS THREADS
 
@@ -54,7 +54,7 @@ def main():
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
     xa, xb, ya, yb = train_test_split(x, y, test_size=0.25, random_state=0, stratify=y)
-    accuracy, epochs = [], []
+    accuracy, epochs, busy = [], [], []
     for seed in range(seeds):
         rng, rngs = np.random.default_rng(seed), nnx.Rngs(seed)
         net = snn.Sequential(
@@ -62,20 +62,22 @@ def main():
             nnx.Linear(128, 10, rngs=rngs), snn.LIF((10,), beta=0.9, rngs=rngs),
         )  # fmt: skip
         optimiser = nnx.Optimizer(net, optax.adam(2e-3), wrt=nnx.Param)
-        updates, spent = len(xa) // BATCH, []
+        updates, spent, cpu = len(xa) // BATCH, [], []
         for _ in range(EPOCHS):
             # batches of one size: each size would be compiled by itself
             order = rng.permutation(len(xa))[: updates * BATCH].reshape(updates, BATCH)
             batches = [(jnp.asarray(encode(xa[i], code, rng)), jnp.asarray(ya[i])) for i in order]
-            begin = time.perf_counter()
+            begin, start = time.perf_counter(), time.process_time()
             for z, target in batches:
                 value = update(net, optimiser, z, target)
             jax.block_until_ready(value)
             spent.append(1000 * (time.perf_counter() - begin))
+            cpu.append(1000 * (time.process_time() - start))
         z, _ = snn.run(net, jnp.asarray(encode(xb, code, np.random.default_rng(99))))
         accuracy.append(100 * float((np.asarray(z.sum(0)).argmax(1) == yb).mean()))
         epochs.append(spent)
-    print(json.dumps({"accuracy": accuracy, "epochs": epochs}))
+        busy.append(cpu)
+    print(json.dumps({"accuracy": accuracy, "epochs": epochs, "cpu": busy}))
 
 
 if __name__ == "__main__":

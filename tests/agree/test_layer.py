@@ -149,11 +149,23 @@ def test_traces_and_many_kept_states(printed):
     assert_close(*out, 1e-12)
 
 
-def test_compiled_in_single_and_double_precision():
-    model = (rb.ALIF(), "spikes", 1.2, ("tau", "delta"))
+def compiled_equals_reference(i, **more):
+    neuron, to, size, train = MODELS[i]
+    about = {"gradient": SURROGATES[i % len(SURROGATES)], "detach_reset": i % 5 == 4, "seed": i, **more}
     for dtype, rtol in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-        a, b = (gradients(*model, T=70, backend=backend, dtype=dtype) for backend in ("torch", "numba"))
+        a, b = (gradients(neuron, to, size, train, backend=n, dtype=dtype, **about) for n in ("torch", "numba"))
         assert_close(a, b, rtol)
+
+
+@pytest.mark.parametrize("i", [5, 19], ids=lambda i: MODELS[i][0].name)
+def test_compiled_in_single_and_double_precision(i):
+    compiled_equals_reference(i, T=70)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(len(MODELS)), ids=lambda i: MODELS[i][0].name)
+def test_every_model_compiled(i):
+    compiled_equals_reference(i, store="states" if i % 3 == 2 else "bits")
 
 
 @cache

@@ -76,7 +76,7 @@ def transpose_jump(neuron: Neuron, jumps: Sequence[Jump], trained: Sequence[str]
 
 
 def _slopes(entries: Sequence[tuple[int, int, Any]], p: Any) -> list[list[Any]]:
-    found = [(i, j, _clean(sympy.diff(e, p))) for i, j, e in entries if p in sympy.sympify(e).free_symbols]
+    found = [(i, j, _clean(sympy.diff(e, p))) for i, j, e in entries if p in sympy.sympify(e, strict=True).free_symbols]
     return [[i, j, write_expression(e)] for i, j, e in found if e != 0]
 
 

@@ -212,7 +212,7 @@ class _Builder:
             kept = {f"_new_{s}" for s in c}
             for name, value in self.step.branches[c]:
                 if name not in kept:
-                    renamed[symbol(name)] = self.add(name + tail, sympy.sympify(value).subs(renamed))
+                    renamed[symbol(name)] = self.add(name + tail, sympy.sympify(value, strict=True).subs(renamed))
             ends[c] = {s: symbol(s) if s in c else renamed[symbol(f"_new_{s}")] for s in self.neuron.states}
         for s in self.neuron.states:
             value = ends[sets[0]][s]
@@ -332,9 +332,9 @@ def _hoist(
     out: list[Statement] = []
     known: dict[Any, Any] = {}  # statements that turned out constant
     for s in statements:
-        value = walk(sympy.sympify(s.value).subs(known))
+        value = walk(sympy.sympify(s.value, strict=True).subs(known))
         condition, otherwise = (
-            None if e is None else walk(sympy.sympify(e).subs(known)) for e in (s.condition, s.otherwise)
+            None if e is None else walk(sympy.sympify(e, strict=True).subs(known)) for e in (s.condition, s.otherwise)
         )
         if condition is None and otherwise is None and (value.is_number or value.is_Symbol):
             known[symbol(s.name)] = value

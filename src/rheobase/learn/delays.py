@@ -22,7 +22,9 @@ class Delays(nn.Module):
 
     A delay that lies between steps is spread over the steps around it by a kernel, through which its gradient passes:
     a Gaussian of width `sigma` steps, to be narrowed while training goes on, or a triangle, linear interpolation
-    between the two nearest steps. In evaluation (``net.eval()``) delays are rounded to whole steps, as the paper does.
+    between the two nearest steps. In evaluation (``net.eval()``) delays are rounded to whole steps, as the paper does:
+    the output changes by that, so narrow `sigma` to about half a step, and let the last epochs run in ``eval()``, where
+    the weights still learn and settle on the rounded delays (which then stand still).
 
     Parameters
     ----------

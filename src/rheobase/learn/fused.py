@@ -64,7 +64,7 @@ def run_fused(neuron: Neuron, job: Job, store: str, plans: Plans) -> Outcome:
     if training:
         out = _Fused.apply(plan, numbers, flags, left, job.fresh, *parts)
     else:
-        out = _forward(plan, numbers, flags, left, job.fresh, [x.detach() for x in parts], keeping=False)[0]
+        out = _forward(plan, numbers, flags, left, job.fresh, parts, keeping=False)[0]
     z, traces, states, last, counters = _split_outputs(plan, out)
     end = State(
         MappingProxyType(dict(zip(m.STATES, states, strict=True))),
@@ -122,7 +122,7 @@ def _forward(
     n, dtype = len(plan.fed), parts[0].dtype
     fed = [x.contiguous() for x in parts[:n]]
     states = [
-        x if fresh and x.is_contiguous() else empty(plan.shape[1:], dtype).copy_(x)
+        x.detach() if fresh and x.is_contiguous() else empty(plan.shape[1:], dtype).copy_(x)
         for x in parts[n : n + len(plan.states)]
     ]
     constants = parts[n + len(states) : n + len(states) + len(plan.columns)]
@@ -195,7 +195,7 @@ class _Fused(torch.autograd.Function):
         fresh: bool,
         *parts: Tensor,
     ) -> tuple[Tensor, ...]:
-        out, kept = _forward(plan, numbers, flags, left, fresh, [x.detach() for x in parts], keeping=True)
+        out, kept = _forward(plan, numbers, flags, left, fresh, parts, keeping=True)
         n = len(plan.fed) + len(plan.states)
         constants = parts[n : n + len(plan.columns)]
         rest = parts[n + len(plan.columns) :]

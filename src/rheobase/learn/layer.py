@@ -239,19 +239,24 @@ class Layer(nn.Module):
             )
         if self.shape is not None and shape != self.shape:
             raise InputError(f"start(neurons={shape}) does not fit the layer's size {self.shape}")
-        whole = (int(batch), *shape)
-        kind = {"dtype": dtype or torch.get_default_dtype(), "device": device}
-        values = {}
+        return self._fresh((int(batch), *shape), dtype or torch.get_default_dtype(), device)
+
+    def _fresh(self, whole: tuple[int, ...], dtype: torch.dtype, device: torch.device | str | None) -> State:
+        values, known = {}, self.values
         for s in self._neuron.states:
-            x = self.values.value(s)
+            x = known.value(s)
             # its own memory, since the loop writes into it
-            values[s] = x.to(**kind).expand(whole).clone() if isinstance(x, Tensor) else torch.full(whole, x, **kind)
+            values[s] = (
+                x.to(dtype=dtype, device=device).expand(whole).clone()
+                if isinstance(x, Tensor)
+                else torch.full(whole, x, dtype=dtype, device=device)
+            )
         left = {t: torch.zeros(whole, dtype=torch.int32, device=device) for t in self._neuron.refractory}
-        z = torch.zeros(whole, **kind) if self.recurrent is not None else None
-        return State(MappingProxyType(values), MappingProxyType(left), z, 0, self._layout(shape))
+        z = torch.zeros(whole, dtype=dtype, device=device) if self.recurrent_to is not None else None
+        return State(MappingProxyType(values), MappingProxyType(left), z, 0, self._layout(whole[1:]))
 
     def _layout(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
-        return (self._neuron.states, tuple(self._neuron.refractory), self.recurrent is not None, shape, self.dt)
+        return (self._neuron.states, tuple(self._neuron.refractory), self.recurrent_to is not None, shape, self.dt)
 
     def _turn(self, x: Tensor) -> Tensor:
         return x.transpose(0, 1) if self.batch_first else x
@@ -266,7 +271,7 @@ class Layer(nn.Module):
             fed[self.recurrent_to] = torch.zeros_like(like)
         fresh = state is None
         if state is None:
-            state = self.start(like.shape[1], tuple(like.shape[2:]), dtype=wide, device=like.device)
+            state = self._fresh(tuple(like.shape[1:]), wide, like.device)
         else:
             check_state(state, self._layout(tuple(like.shape[2:])), like)
             state = state.to(wide)
@@ -278,11 +283,11 @@ class Layer(nn.Module):
         like = next(iter(fed.values()))
         wide = next(iter(state.values.values())).dtype
         names = tuple(sorted(fed))
-        module = step_module(self._neuron, names, self.method)
-        self.values.check()
+        module, values = step_module(self._neuron, names, self.method), self.values
+        values.check()
         job = Job(
             module,
-            self.values.constants(module, names),
+            values.constants(module, names),
             self.gradient,
             self.scale,
             self.detach_reset,

@@ -13,8 +13,17 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812  (torch's own custom)
 
 from rheobase.errors import InputError, nearest
-from rheobase.learn.filters import leaky_sum
-from rheobase.learn.trains import read_dt, read_rate, read_targets, read_time, read_trace, read_train
+from rheobase.learn.distance import van_rossum
+from rheobase.learn.trains import (
+    read_dt,
+    read_rate,
+    read_reduction,
+    read_targets,
+    read_time,
+    read_trace,
+    read_train,
+    reduce,
+)
 
 __all__ = [
     "first_spike",
@@ -63,7 +72,7 @@ def rate(z: Tensor, target: Any, *, scale: float = 1.0, reduction: str = "mean")
     """
     z = read_train(z)
     target = _classes(z, target)
-    return F.cross_entropy(z.flatten(2).sum(0) * scale, target, reduction=_reduction(reduction))
+    return F.cross_entropy(z.flatten(2).sum(0) * scale, target, reduction=read_reduction(reduction))
 
 
 def rate_error(
@@ -105,7 +114,7 @@ def rate_error(
         if high <= low:
             raise InputError(f"right = {right!r} must be above wrong = {wrong!r}")
         wanted = low + (high - low) * hit
-    return _reduce((z.mean(0) - wanted).square().mean(1), reduction)
+    return reduce((z.mean(0) - wanted).square().mean(1), reduction)
 
 
 def first_spike_time(z: Tensor, dt: Any, *, silent: Any = None) -> Tensor:
@@ -191,59 +200,7 @@ def first_spike(
         own = times.gather(1, target[:, None])[:, 0]
         # against the trial's length the exponential would overflow: clamp there
         loss = loss + early * torch.expm1((own if reference is None else own.clamp(max=reference)) / scale)
-    return _reduce(loss, reduction)
-
-
-def van_rossum(
-    z: Tensor,
-    target: Tensor,
-    *,
-    tau: Any,
-    dt: Any = None,
-    reduction: str = "mean",
-) -> Tensor:
-    r"""Return the van Rossum distance between spike trains, squared, summed over neurons.
-
-    .. math:: D^2 = \frac{1}{\tau} \int_0^\infty [f(t) - g(t)]^2\, dt, \qquad
-        f(t) = \sum_i H(t - t_i)\, e^{-(t - t_i)/\tau}
-
-    The integral is exact, the tail after the last spike included: between spikes both traces decay by one exponential.
-    One spike against none is 1/2, so is, nearly, a spike far from its partner, twice.
-
-    Parameters
-    ----------
-    z, target : Tensor [time, batch, n], or spike times [batch, n, spikes] in ms
-        On a grid with `dt`; otherwise times, padded with infinity (or NaN), sorted or not. Gradients reach the times.
-    tau : time
-        Short: coincidences are counted; long: numbers of spikes.
-
-    References
-    ----------
-    van Rossum, Neural Computation 13, 751 (2001); by filters in a time that grows with spikes, not with their pairs:
-    Houghton & Kreuz, Network 23, 48 (2012).
-
-    Examples
-    --------
-    >>> a, b = torch.tensor([[[10.0]]]), torch.tensor([[[torch.inf]]])
-    >>> float(van_rossum(a, b, tau="5 ms"))
-    0.5
-    >>> round(float(van_rossum(a, a + 5, tau="5 ms")), 6)  # 1 - exp(-1)
-    0.632121
-    """
-    scale = read_time(tau, "tau")
-    if dt is not None:
-        z, target = read_train(z).flatten(2), read_train(target, "target").flatten(2)
-        if z.shape != target.shape:
-            raise InputError(f"target has shape {tuple(target.shape)}, z {tuple(z.shape)}; they must be the same")
-        return _reduce(_distance_on_grid(z - target.to(z.dtype), read_dt(dt) / scale).sum(1), reduction)
-    for train, name in ((z, "z"), (target, "target")):
-        if not isinstance(train, Tensor) or train.ndim != 3 or not train.is_floating_point():
-            raise InputError(f"{name} must be spike times [batch, n, spikes], padded with inf; or give dt= for a grid")
-        if bool((train == -torch.inf).any()):
-            raise InputError(f"{name} holds a spike at -infinity; padding is +infinity")
-    if z.shape[:2] != target.shape[:2]:
-        raise InputError(f"target is for {tuple(target.shape[:2])} trains, z for {tuple(z.shape[:2])}")
-    return _reduce(_distance_of_times(z / scale, target.to(z.dtype) / scale).sum(1), reduction)
+    return reduce(loss, reduction)
 
 
 def max_v(v: Tensor, target: Any, *, scale: float = 1.0, reduction: str = "mean") -> Tensor:
@@ -351,25 +308,12 @@ def rate_bounds(
         loss = loss + (low - r).relu().square()
     if high is not None:
         loss = loss + (r - high).relu().square()
-    return _reduce(loss, reduction)
+    return reduce(loss, reduction)
 
 
 # ------------------------------------------------------------------ parts
 def _classes(z: Tensor, target: Any) -> Tensor:
     return read_targets(target, z.shape[1], z.flatten(2).shape[2], z.device)
-
-
-def _reduction(kind: str) -> str:
-    if kind not in ("mean", "sum", "none"):
-        raise InputError(
-            f"reduction = {kind!r} is none of 'mean', 'sum', 'none'.{nearest(str(kind), ['mean', 'sum', 'none'])}"
-        )
-    return kind
-
-
-def _reduce(loss: Tensor, kind: str) -> Tensor:
-    kind = _reduction(kind)
-    return loss.mean() if kind == "mean" else loss.sum() if kind == "sum" else loss
 
 
 def _traces(v: Tensor, target: Any, read: Any, scale: float, reduction: str) -> Tensor:
@@ -378,7 +322,7 @@ def _traces(v: Tensor, target: Any, read: Any, scale: float, reduction: str) -> 
             "v has two axes, so it is read out already; torch.nn.functional.cross_entropy(v, target) is the loss"
         )
     v = read_trace(v, "v").flatten(2)
-    return F.cross_entropy(read(v) * scale, _classes(v, target), reduction=_reduction(reduction))
+    return F.cross_entropy(read(v) * scale, _classes(v, target), reduction=read_reduction(reduction))
 
 
 def _read_times(times: Any, until: Any) -> Tensor:
@@ -391,32 +335,3 @@ def _read_times(times: Any, until: Any) -> Tensor:
             raise InputError("some neurons do not fire; give until=, the end of the trial, to stand for their times")
         return torch.where(silent, torch.full_like(times, read_time(until, "until")), times)
     return times
-
-
-def _distance_on_grid(difference: Tensor, ratio: float) -> Tensor:
-    """Return D**2 ``[batch, n]`` of spikes at grid points; `ratio` is dt/tau."""
-    d2 = leaky_sum(difference, ratio).square()
-    # of each step the integral of exp(-2 t/tau), and from the last grid point to infinity
-    return 0.5 * (-torch.expm1(torch.tensor(-2 * ratio, dtype=torch.float64)).item() * d2[:-1].sum(0) + d2[-1])
-
-
-def _distance_of_times(a: Tensor, b: Tensor) -> Tensor:
-    """Return D**2 ``[batch, n]`` from spike times in units of tau."""
-    times = torch.cat([a, b], 2)
-    if times.shape[2] == 0:
-        return times.new_zeros(times.shape[:2])
-    signs = torch.cat([torch.ones_like(a), -torch.ones_like(b)], 2).detach()
-    there = torch.isfinite(times)
-    times, order = torch.where(there, times, torch.full_like(times, torch.inf)).sort(2)
-    signs = torch.where(there, signs, torch.zeros_like(signs)).gather(2, order)
-    there = there.gather(2, order)
-    # padding stands at the last spike, where a sign of 0 changes nothing
-    last = torch.where(there, times, torch.full_like(times, -torch.inf)).amax(2, keepdim=True)
-    times = torch.where(there, times, torch.where(torch.isfinite(last), last, torch.zeros_like(last)).expand_as(times))
-    gaps = times.diff(dim=2)
-    d = signs[..., 0]
-    total = torch.zeros_like(d)
-    for gap, sign in zip(gaps.unbind(2), signs[..., 1:].unbind(2), strict=True):
-        total = total - d.square() * torch.expm1(-2 * gap)
-        d = d * torch.exp(-gap) + sign
-    return 0.5 * (total + d.square())

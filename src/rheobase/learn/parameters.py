@@ -145,6 +145,8 @@ class Values(nn.Module):
 
     def constants(self, module: ModuleType, fed: tuple[str, ...]) -> dict[str, Tensor | float]:
         """Return everything that a step (see `rheobase.emit.to_torch`) takes beside states and input."""
+        if not self.free and not self.arrays and self._known[0] == (fed,):
+            return self._known[1]
         if any(self.get_parameter(self._key(n)).requires_grad for n in self.free):
             return self._constants(module, fed)
         kept = [self.get_parameter(self._key(n)) for n in self.free] + [

@@ -8,10 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rheobase.errors import InputError
+from rheobase.errors import InputError, nearest
 from rheobase.units import parse_quantity, parse_unit, to_number
 
-__all__ = ["read_dt", "read_rate", "read_seed", "read_steps", "read_targets", "read_time", "read_trace", "read_train"]
+__all__ = [
+    "read_dt",
+    "read_rate",
+    "read_reduction",
+    "read_seed",
+    "read_steps",
+    "read_targets",
+    "read_time",
+    "read_trace",
+    "read_train",
+    "reduce",
+]
 
 
 def read_trace(x: Any, name: str, axes: int = 3) -> Tensor:
@@ -121,3 +132,18 @@ def read_seed(seed: Any, device: torch.device) -> torch.Generator | None:
     generator = torch.Generator(device=device)
     generator.manual_seed(int(seed.__index__()))
     return generator
+
+
+def read_reduction(kind: str) -> str:
+    """Return how a loss is reduced over the batch."""
+    if kind not in ("mean", "sum", "none"):
+        raise InputError(
+            f"reduction = {kind!r} is none of 'mean', 'sum', 'none'.{nearest(str(kind), ['mean', 'sum', 'none'])}"
+        )
+    return kind
+
+
+def reduce(loss: Tensor, kind: str) -> Tensor:
+    """Return a loss of each sample reduced over the batch."""
+    kind = read_reduction(kind)
+    return loss.mean() if kind == "mean" else loss.sum() if kind == "sum" else loss
