@@ -8,3 +8,4 @@ os.environ["MPLBACKEND"] = "Agg"
 
 # torch.nn.Module is a base class there: without torch, an optional extra, these cannot even be imported
 collect_ignore = [] if find_spec("torch") else ["src/rheobase/learn", "src/rheobase/emit/to_torch.py"]
+collect_ignore += [] if find_spec("anywidget") else ["src/rheobase/explorer/widget.py"]

@@ -26,7 +26,7 @@ TASKS = {
     "coba4k": ("coba", 4_000, 1000, 80, ("brian2", "brian2 runtime", "nest"), 3, 2),
     "coba40k": ("coba", 40_000, 1000, 80, ("brian2", "nest"), 3, 2),
     "brunel": ("brunel", 12_500, 1000, 1250, ("brian2", "nest"), 1, 2),
-    "microcircuit": ("microcircuit", 77_169, 1000, 3873, (), 2, 6),
+    "microcircuit": ("microcircuit", 77_169, 1000, 3873, ("nest",), 2, 6),
     "million": ("sparse", 1_000_000, 100, 100, (), 3, 2),
 }
 #: Peer -> (folder, script, mode)

@@ -17,13 +17,14 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
+    "mathml_pages",
     "sphinx.ext.viewcode",
     "sphinx_design",
     "example_pages",
     "reference_pages",
+    "shown_pages",
 ]
-exclude_patterns = ["_build", "pictures/README.md"]
+exclude_patterns = ["_build", "_drawn", "pictures/README.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
@@ -40,6 +41,14 @@ python_use_unqualified_type_names = True
 add_module_names = False
 nitpicky = False
 suppress_warnings = ["ref.python"]  # words of argument types that two classes share: "Spikes", "batch"
+
+html_math_renderer = "mathml"
+# where a reader wants to see what comes out
+shown_pages = [
+    "evening",
+    *(f"how-to/{name}" for name in ("write-a-neuron", "drive-it", "networks", "sweep")),
+    *(f"explanation/{name}" for name in ("order-of-operations", "when-is-a-run-exact", "choosing-a-method")),
+]
 
 html_theme = "furo"
 html_title = "rheobase"

@@ -98,7 +98,8 @@ def variations() -> tuple[Any, list[Any]]:
         run = rb.simulate(model, I=I, until="200 ms", dt="0.05 ms")
         ax.plot(run.t, run[state], linewidth=1, color=plot.COLOURS[0])
         if "theta" in model.states:
-            ax.plot(run.t, run.theta, linewidth=1, color=plot.COLOURS[1], linestyle="--")
+            ax.plot(run.t, run.theta, linewidth=1, color=plot.COLOURS[1], linestyle="--", label="theta")
+            ax.legend(frameon=False, loc="upper left", fontsize=9)
         unit = model.unit(state) or ("mV" if model.name == "Izhikevich" else "")
         ax.set(ylabel=plot.label(state, unit), xlim=(0, 200))
         ax.set_title(name, loc="left", fontsize=10)

@@ -142,7 +142,7 @@ def random_current() -> tuple[Any, list[Any]]:
     assert min(np.diff(s).min() for s in run.spikes) > 5
 
     figure, (top, bottom) = plot.new_axes(2, size=(7, 4.6))
-    draw_over(top, run.u[0], run.spikes[0], draws[0], "one draw")
+    draw_over(top, run.u[0], run.spikes[0], draws[0], "one draw; the current is shaded")
     top.set_ylim(-0.4, 2.3)
     top.set_xlabel("time (ms)")
     values, counts = np.unique(run.spikes.count, return_counts=True)

@@ -91,7 +91,8 @@ def orders() -> tuple[Any, list[Any]]:
             own = axes[row][column]
             for neuron in (0, 1):
                 own.plot(sent + delays[neuron], [neuron] * 3, "|", color=plot.COLOURS[neuron], markersize=22, mew=2)
-            own.set(xlim=(0, 40), ylim=(-0.6, 1.6), yticks=[0, 1], ylabel=f"order {'012' if row == 0 else '210'}")
+            own.set(xlim=(0, 40), ylim=(-0.6, 1.6), ylabel=f"order {'012' if row == 0 else '210'}")
+            own.set_yticks([0, 1], ["neuron 0", "neuron 1"])
     axes[0][0].set(title="arrivals before")
     axes[0][1].set(title=f"after: {100 * accuracy:.1f} % right")
     for own in axes[1]:

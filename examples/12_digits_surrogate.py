@@ -201,6 +201,7 @@ def digits() -> tuple[Any, list[Any]]:
     curve.axhline(10, color=plot.GREY, linestyle="--", linewidth=0.8)
     curve.text(EPOCHS, 12, "guessing", ha="right", color=plot.GREY)
     curve.set(xlabel="epoch", ylabel="digits named rightly (%)", ylim=(0, 102), title=f"{done.accuracy:.1%} at the end")
+    curve.xaxis.get_major_locator().set_params(integer=True)
     plot.clean(curve)
     text = f"{done.accuracy:.1%} of 450 digits, 64-128-10 LIF neurons, fused surrogate gradients, dt = 1 ms"
     return figure, [text]

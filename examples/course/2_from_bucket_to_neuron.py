@@ -61,6 +61,9 @@ def strength_and_duration() -> tuple[Any, list[Any]]:
     ax.axvline(20 * np.log(2), color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.axhline(0.4, color=plot.GREY, linewidth=0.8, linestyle="--")
     ax.legend(frameon=False, fontsize=9)
+    ax.minorticks_off()
+    ax.set_xticks([1, 3, 10, 30, 100], ["1", "3", "10", "30", "100"])
+    ax.set_yticks([0.2, 0.5, 1, 2, 4], ["0.2", "0.5", "1", "2", "4"])
     ax.set(xlabel="duration (ms)", ylabel="current (nA)")
     return figure, ["rb.strength_duration"]
 

@@ -88,6 +88,17 @@ if (wanted("latency")) {
   await page.close();
 }
 
+// ---------------------------------------------------------------- a screen with two pixels for one
+if (wanted("fine")) {
+  const [page] = await open(`${fileUrl}#neuron?m=LIF`), fonts = () => page.evaluate(() => window.page.neuron.plots[0].plot.u.axes.map((axis) => parseFloat(axis.font[0])));
+  const before = await fonts(), session = await context.newCDPSession(page);
+  await session.send("Emulation.setDeviceMetricsOverride", { width: 390, height: 844, deviceScaleFactor: 2, mobile: true });
+  await page.reload();
+  await page.waitForFunction(() => window.ready === true);
+  out.fine = { before, after: await fonts(), wide: await page.evaluate(() => document.documentElement.scrollWidth) };
+  await page.close();
+}
+
 // ---------------------------------------------------------------- every model
 if (wanted("models")) {
   const [page] = await open(`${fileUrl}#neuron?m=LIF`);
@@ -279,7 +290,7 @@ if (wanted("links")) {
     for (const url of [fileUrl, servedUrl]) {
       const [page] = await open(url + link);
       await page.waitForTimeout(url === servedUrl && link.includes("rows=") ? 1500 : 150);
-      out.links.push([link.slice(0, 60), await page.evaluate(() => [window.hacked ?? null, document.querySelectorAll("#main img, #main script").length, window.ready, window.page.neuron.setup ? window.page.neuron.setup.A.tau ?? null : null])]);
+      out.links.push([link.slice(0, 60), await page.evaluate(() => [window.hacked ?? null, document.querySelectorAll("#main img, #main script").length, window.ready, window.page.neuron.setup ? window.page.neuron.setup.A.tau ?? null : null, document.querySelectorAll(".panel:not([hidden])").length])]);
       await page.close();
     }
   }

@@ -91,6 +91,13 @@ def test_ready_quick_small_and_alone(page: tuple[Path, str, Path]) -> None:
         assert seen["frames"]["rate"] >= 50
 
 
+def test_labels_are_of_their_size_on_a_phone(page: tuple[Path, str, Path]) -> None:
+    fine = drive(page, "fine")["fine"]
+    assert fine["wide"] <= 390
+    for before, after in zip(fine["before"], fine["after"], strict=True):
+        assert after > 1.6 * before > 16  # in the pixels of the canvas, twice as many
+
+
 def test_every_model_and_stimulus_as_in_python(page: tuple[Path, str, Path]) -> None:
     """The Python that the page offers for copying gives the spikes that the page shows."""
     seen = drive(page, "models")["models"]
@@ -220,6 +227,6 @@ def test_rows_of_ones_own(page: tuple[Path, str, Path]) -> None:
 
 
 def test_links_that_want_to_do_harm(page: tuple[Path, str, Path]) -> None:
-    for link, (hacked, elements, ready, tau) in drive(page, "links")["links"]:
-        assert (hacked, elements, ready) == (None, 0, True), link
+    for link, (hacked, elements, ready, tau, panels) in drive(page, "links")["links"]:
+        assert (hacked, elements, ready, panels) == (None, 0, True, 1), link
         assert tau is None or tau > 0, link

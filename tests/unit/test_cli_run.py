@@ -87,9 +87,10 @@ def test_a_neuron_of_the_zoo_from_a_file_gives_the_spikes_of_the_library(run, tm
     expected = rb.simulate(rb.LIF(tau="20 ms"), I=rb.step("0.3 nA", on="20 ms", off="120 ms"), until="150 ms")
     with out.open() as file:
         rows = [*csv.DictReader(file)]
-    assert [float(r["time"]) for r in rows] == expected.spikes[0].tolist()
-    traces = np.genfromtxt(tmp_path / "spikes_traces.csv", delimiter=",", names=True)
-    assert np.array_equal(traces["v"], expected.v)
+    assert [float(r["time (ms)"]) for r in rows] == expected.spikes[0].tolist()
+    times, v = np.loadtxt(tmp_path / "spikes_v.csv", delimiter=",", skiprows=1).T
+    assert np.array_equal(times, expected.t)
+    assert np.array_equal(v, expected.v)
     assert (tmp_path / "run.png").stat().st_size > 5_000
 
 
@@ -98,7 +99,7 @@ def test_own_rows_with_a_port(run, tmp_path):
     result = run("run", write(tmp_path, OWN), "--out", out, "--record", "v")
     assert result.exit_code == 0, result.output
     with h5py.File(out) as file:
-        assert file["neuron/traces/v"].shape == (4, 1001)
+        assert file["neuron/traces/v"].shape == (1001, 4)
         count = file["neuron/spikes/times"].shape[0]
     assert count > 0
 

@@ -22,7 +22,7 @@ from rheobase.emit.js_expression import mangle, translate
 from rheobase.emit.to_js import print_program
 from rheobase.errors import InputError
 from rheobase.explorer import open as opening
-from rheobase.explorer.catalogue import ZOO, describe_catalogue
+from rheobase.explorer.catalogue import describe_catalogue
 from rheobase.explorer.describe import describe_neuron
 from rheobase.explorer.document import build_page
 from rheobase.explorer.mathematics import name_tree, typeset
@@ -61,8 +61,8 @@ def test_the_page_is_one_small_file_that_asks_for_nothing(page: str) -> None:
 
 def test_every_model_of_the_zoo_is_offered(page: str) -> None:
     models = data_of(page)["models"]
-    assert [m["id"] for m in models if m["group"] == "zoo"] == [*ZOO]
-    assert set(ZOO) == set(zoo.__all__) - {"fold_leak", "izhikevich_pattern"}
+    assert [m["id"] for m in models if m["group"] == "zoo"] == [*zoo.NEURONS]
+    assert set(zoo.NEURONS) == set(zoo.__all__) - {"fold_leak", "izhikevich_pattern"}
     assert len([m for m in models if m["group"] == "pattern"]) == 20
     assert data_of(page)["told"] == {"model": "LIF", "tab": "bucket", "served": None}
 
@@ -144,10 +144,18 @@ def test_without_a_server_a_file_is_opened(monkeypatch: pytest.MonkeyPatch, caps
         rb.explore(port=8000)
 
 
-def test_in_a_notebook_it_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_notebook_without_widgets_it_is_a_frame(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     shell = types.SimpleNamespace(kernel=True)
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
-    shown = rb.explore(rb.LIF())._repr_html_()
+    monkeypatch.setattr(opening, "_WIDGETS", "a_package_that_is_not_there")
+    page = rb.explore(rb.LIF())
+    assert capsys.readouterr().err == "rows of your own can be typed here with: pip install 'rheobase[notebook]'\n"
+    assert not page.served
+    assert page._repr_mimebundle_() == {}
+    shown = page._repr_html_()
+    assert shown
     assert shown.startswith("<iframe ")
     assert 'sandbox="allow-scripts allow-downloads"' in shown
     inner = html.unescape(re.search(r'srcdoc="([^"]*)"', shown)[1])  # type: ignore[index]
@@ -179,7 +187,7 @@ def test_names_that_javascript_keeps_for_itself() -> None:
 
 
 def test_a_program_holds_nothing_but_arithmetic() -> None:
-    for name in ZOO:
+    for name in zoo.NEURONS:
         model = getattr(rb, name)()
         text = print_program(model, ["I"] if "I" in model.parameters else [])
         assert re.fullmatch(r"[\w\s$.,:;=+\-*/<>!&|?(){}\[\]\"]*", text), name
@@ -196,7 +204,7 @@ def test_typeset() -> None:
     ((_, (tree,)),) = typeset(one)
     flat = re.sub(r"\s+", "", "".join(re.findall(r"'([^']+)'", str(tree))))
     assert flat.replace("mrow", "").replace("mo", "").replace("mi", "").count("(") == 4
-    for model in (getattr(rb, name)() for name in ZOO):
+    for model in (getattr(rb, name)() for name in zoo.NEURONS):
         for _, lines in typeset(model):
             assert lines
 
@@ -239,4 +247,4 @@ def test_assets_are_in_the_package() -> None:
     listed = {
         n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and str(n.value).endswith(".js")
     }
-    assert {p.name for p in folder.glob("*.js")} == listed - {"vendor/uplot.js"}
+    assert {p.name for p in folder.glob("*.js")} == listed - {"vendor/uplot.js"} | {"notebook.js"}

@@ -14,6 +14,7 @@ import pytest
 import rheobase as rb
 from rheobase.engines.noise import fill_run
 from rheobase.engines.precision import settle
+from rheobase.engines.progress import bar
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.sorting import MANY, arrange, per_word, target_type
 from rheobase.engines.threads import Team, cut, share
@@ -153,9 +154,10 @@ def test_precision_must_be_known():
         rb.Clock(precision="half")
 
 
-def test_a_delay_below_one_step_names_its_projection():
+@pytest.mark.parametrize("delay", [rb.uniform(0.01, 1.0), 0.09])  # one that is drawn is rounded, one that is given not
+def test_a_delay_below_one_step_names_its_projection(delay: object):
     with pytest.raises(rb.InputError, match=r"E to E .*shorter than one step"):
-        rb.simulate(pair(delay=rb.uniform(0.01, 1.0)), until=10, seed=1)
+        rb.simulate(pair(delay=delay), until=10, seed=1)
 
 
 def test_checkpoints_are_refused_for_other_networks_and_broken_files(tmp_path: Path):
@@ -184,3 +186,10 @@ def test_ctrl_c_returns_what_there_is():
     assert run["E"].until == run.until
     whole = rb.simulate(pair(), until=run.until, seed=1, record=False)
     assert np.array_equal(whole.spikes.times, run.spikes.times)
+
+
+def test_progress_that_is_a_sum_of_steps_does_not_overshoot(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar(0.3, True) as report:
+        for _ in range(3):
+            report(0.1)  # 0.30000000000000004 in all
+    assert "100%" in capsys.readouterr().err

@@ -21,7 +21,7 @@ pytest.importorskip("starlette", reason="the server needs the extra `explore`")
 pytest.importorskip("uvicorn", reason="the server needs the extra `explore`")
 
 from rheobase.explorer.open import Explorer, serve
-from rheobase.explorer.server import Limits
+from rheobase.explorer.reader import Limits
 
 GOOD = {
     "evolve": "tau dv/dt = E_L - v + R*I",

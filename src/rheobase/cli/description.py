@@ -25,10 +25,6 @@ from rheobase.errors import InputError, nearest
 
 __all__ = ["Description", "find_model", "read_description", "read_value"]
 
-_ZOO: Final = (
-    *("IF", "IAF", "LIF", "LIFexp", "LIFalpha", "LIFbiexp", "CUBA", "COBA", "ALIF", "LIFsfa", "MAT", "MihalasNiebur"),
-    *("GLIF", "QIF", "EIF", "AdEx", "Izhikevich", "Izhikevich2007", "HH", "EscapeLIF", "SRM", "NoisyLIF"),
-)
 #: What a table such as ``{ step = ..., on = ... }`` may call; the first value is the first argument.
 _MAKERS: Final = {
     "stimulus": ("step", "pulses", "ramp", "sine", "zap", "decay", "sampled", "noise", "ou"),
@@ -108,11 +104,12 @@ def find_model(name: Any) -> Any:
     >>> find_model("LIF").name
     'LIF'
     """
-    if not isinstance(name, str) or name not in _ZOO:
-        raise InputError(
-            f"there is no neuron {name!r:.60} in the zoo.{nearest(str(name), _ZOO)} It has: {', '.join(_ZOO)}"
-        )
-    return getattr(rb, name)()
+    from rheobase.model.zoo import NEURONS
+
+    if not isinstance(name, str) or name not in NEURONS:
+        known = f"{nearest(str(name), NEURONS)} It has: {', '.join(NEURONS)}"
+        raise InputError(f"there is no neuron {name!r:.60} in the zoo.{known}")
+    return NEURONS[name]()
 
 
 def read_values(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:

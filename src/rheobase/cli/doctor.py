@@ -30,6 +30,7 @@ _EXTRAS: Final = {
     "dask": ("dask", "sweeps over several machines"),
     "pandas": ("pandas", "runs as tables"),
     "explore": ("starlette", "rows of your own on the page"),
+    "notebook": ("anywidget", "rows of your own on the page in a notebook"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from rheobase.derive.additive import additive_ports
 from rheobase.derive.integrate import Step, choose_method, derive_step
+from rheobase.derive.near import near_step
 from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse
 from rheobase.emit.loop import ClockSource, write_rows
@@ -28,6 +29,8 @@ deliver the spikes due at t_k+1, fire where the threshold row holds and the neur
 ARITHMETIC: Final = '''
 from math import atan, cos, cosh, floor, ldexp, log, sin, sinh, sqrt, tan, tanh
 
+from numpy import uint64 as _index  # of which the compiler knows that it is not negative
+
 _range = range  # a state or parameter may be called range
 
 
@@ -37,45 +40,59 @@ def _two_to(k):
 
 
 # exp and expm1 as plain arithmetic, so that loops over neurons vectorise (1 ns a value; the C library's takes 3 to 6):
-# x = k log(2) + r, then exp(r) - 1 = r + r**2 p(r) by Taylor's series, in pairs that do not wait for each other.
-# Within one unit of the last place.
+# x = k log(2) + r, then exp(r) = 1 + r + r**2 p(r) by Taylor's series, in pairs that do not wait for each other.
+# Within one unit of the last place; exprel within two.
 
 
-def _split(x):
-    """Return k, and exp(r) - 1."""
-    x = 710.0 if x > 710.0 else x
-    x = -708.0 if x < -708.0 else x
-    k = (x*1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
-    r = (x - k*0.693147180369123816490) - k*1.90821492927058770002e-10
+def _tail(r):
+    """Return p(r)."""
     s = r*r
     q = s*s
     a = (0.001388888888888889 + 0.0001984126984126984*r) + s*(2.48015873015873e-05 + 2.7557319223985893e-06*r)
     b = (2.755731922398589e-07 + 2.505210838544172e-08*r) + s*(2.08767569878681e-09 + 1.6059043836821613e-10*r)
-    p = ((0.5 + 0.16666666666666666*r) + s*(0.041666666666666664 + 0.008333333333333333*r)) + q*(a + q*b)
-    return k, r + s*p
+    return ((0.5 + 0.16666666666666666*r) + s*(0.041666666666666664 + 0.008333333333333333*r)) + q*(a + q*b)
+
+
+def _split(x):
+    """Return k, r and p(r)."""
+    x = 710.0 if x > 710.0 else x
+    x = -708.0 if x < -708.0 else x
+    k = (x*1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0
+    r = (x - k*0.693147180369123816490) - k*1.90821492927058770002e-10
+    return k, r, _tail(r)
 
 
 def exp(x):
     """e**x."""
-    k, e = _split(x)
-    y = ((1.0 + e)*_two_to(k - 1.0))*2.0
+    k, r, p = _split(x)
+    y = ((1.0 + (r + (r*r)*p))*_two_to(k - 1.0))*2.0
     return 0.0 if x < -708.0 else y
 
 
 def expm1(x):
     """e**x - 1, precise near 0."""
-    k, e = _split(x)
+    k, r, p = _split(x)
     s = _two_to(k - 1.0)
-    return (e*s + (s - 0.5))*2.0
+    return ((r + (r*r)*p)*s + (s - 0.5))*2.0
 
 
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
-    return expm1(x)/x if x != 0.0 else 1.0
+    k, r, p = _split(x)
+    s = _two_to(k - 1.0)
+    return 1.0 + r*p if k == 0.0 else (((r + (r*r)*p)*s + (s - 0.5))*2.0)/x
+
+
+def exprel_near(x):
+    """The same number where |x| < 0.34, in half the time: there k is 0."""
+    return 1.0 + x*_tail(x)
 '''
 
 
-_SHARED = ("_split", "exp", "expm1", "exprel")
+#: Neurons that are looked at together, whether their exponentials have small arguments: so few, for among 256 cells
+#: of COBA there is nearly always one with a burst of inhibition.
+_TILE: Final = 32
+_SHARED = ("_tail", "_split", "exp", "expm1", "exprel", "exprel_near")
 
 
 def clock_source(
@@ -101,7 +118,8 @@ def clock_source(
         Those of them (see `rheobase.derive.additive.late_ports`) where few neurons receive something in a step. They
         are told by segments of a table of synapses, so that nobody asks the others.
     """
-    functions, calls = row_functions(neuron, step)
+    near = near_step(step, neuron.states, {name for name, kind in kinds.items() if kind == "scalar"} | {"dt"})
+    functions, calls = row_functions(neuron, step, near)
     states = list(neuron.states)
     used = [p for p in neuron.ports if p in ports]
     additive = [p for p in used if p in additive_ports(neuron)]
@@ -128,7 +146,8 @@ def clock_source(
         ]
 
     def call(function: str, weight: str = "") -> str:
-        time = "t" if function.startswith("_flow") else "_after"  # all but the flow happens at the end of the step
+        now = "_flow" in function or function == "_is_near"
+        time = "t" if now else "_after"  # all but the flow happens at the end of the step
         return f"{function}({', '.join(place(a, weight, time) for a in calls[function])})"
 
     def unpack(values: list[str]) -> str:
@@ -137,10 +156,10 @@ def clock_source(
     def keep_clamped(new: str) -> list[str]:
         return [f"{s} = {s} if _clamped_{s} else {new}{s}" if s in clamped else f"{s} = {new}{s}" for s in states]
 
-    def flow() -> list[str]:
+    def flow(prefix: str) -> list[str]:
         sets = clamp_sets(neuron)
         if len(sets) == 1:
-            return [f"{unpack(states)} = {call('_flow')}"]
+            return [f"{unpack(states)} = {call(prefix + '_flow')}"]
         lines, word = [], "if"
         for c in reversed(sets):
             tail = "_clamped_" + "__".join(sorted(c)) if c else ""
@@ -150,7 +169,7 @@ def clock_source(
                 test = " and ".join(f"_clamped_{s}" for s in sorted(c))
                 lines.append(f"{word} {test}:")
                 word = "elif"
-            lines.append(f"    {unpack(states)} = {call('_flow' + tail)}")
+            lines.append(f"    {unpack(states)} = {call(prefix + '_flow' + tail)}")
         return lines
 
     def deliver(port: str, weight: str) -> list[str]:
@@ -175,8 +194,29 @@ def clock_source(
             "_hits += _fire",
         ]
 
+    def over_all(flows: bool, rest: list[str]) -> list[str]:
+        """Return the loop over all neurons that does `rest`; after the flow, or for states as they are."""
+        start = [*load, *flags]
+        plain = ["for _i in _range(_n):", *_indent([*start, *(flow("") if flows else []), *rest])]
+        if near is None or not flows:
+            return plain
+        return [  # some neurons at a time, so that one with a large leak does not hold up all
+            f"for _a in _range(0, _n, {_TILE}):",
+            f"    _b = _index(min(_a + {_TILE}, _n))",
+            "    _far = 0",
+            "    for _i in _range(_index(_a), _b):",
+            *_indent([*load, f"_far += 0 if {call('_is_near')} else 1"], 2),
+            "    if _far == 0:",
+            "        for _i in _range(_index(_a), _b):",
+            *_indent([*start, *flow("_near"), *rest], 3),
+            "    else:",
+            "        for _i in _range(_index(_a), _b):",
+            *_indent(plain[1:], 2),
+        ]
+
     body: list[str] = []
-    part = [*load, *flags, *flow()]
+    part: list[str] = []
+    flows = True
     for p in used:  # in the order in which the ports are written
         if p in late:
             continue
@@ -184,13 +224,13 @@ def clock_source(
             part += deliver(p, f"_sum_{p}[_row, _i]")
             part += [f"_sum_{p}[_row, _i] = 0.0"] if p in fed else []
         else:
-            body += ["for _i in _range(_n):", *_indent([*part, *store])]
+            body += over_all(flows, [*part, *store])
             body += [
                 f"for _e in _range(_edges_{p}[_row], _edges_{p}[_row + 1]):",
                 *_indent([f"_i = _hits_{p}[_e] - _lo", *load, *flags, *deliver(p, f"_weights_{p}[_e]"), *store]),
             ]
-            part = [*load, *flags]
-    body += ["for _i in _range(_n):", *_indent([*part, *store, *fire, *count_down])]
+            part, flows = [], False
+    body += over_all(flows, [*part, *store, *fire, *count_down])
     for p in late:  # a neuron that is told twice receives nothing the second time
         changed = [f"_at_{j.state}[_i] = _got_{j.state}" for j in neuron.rows.receive[p]]
         one = [*load, *deliver(p, f"_sum_{p}[_row, _i]")[:1], *changed, f"_sum_{p}[_row, _i] = 0.0"]

@@ -47,14 +47,18 @@ def _two_to(k):
     return _int32((_int32(k) + 127) << 23).view(_real)
 
 
+def _tail(r):
+    """Return p(r) = (exp(r) - 1 - r)/r**2, by its series."""
+    return (((((_F[13]*r + _F[6])*r + _F[7])*r + _F[8])*r + _F[9])*r + _F[10])
+
+
 def _split(x):
     """Return k, and exp(r) - 1, where x = k log(2) + r."""
     x = _F[0] if x > _F[0] else x
     x = _F[1] if x < _F[1] else x
     k = (x*_F[2] + _F[3]) - _F[3]
     r = (x - k*_F[4]) - k*_F[5]
-    p = (((((_F[13]*r + _F[6])*r + _F[7])*r + _F[8])*r + _F[9])*r + _F[10])
-    return k, r + (r*r)*p
+    return k, r + (r*r)*_tail(r)
 
 
 def exp(x):

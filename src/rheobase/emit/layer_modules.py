@@ -19,7 +19,7 @@ __all__ = ["BITS", "INNER", "LayerKind", "layer_module", "slope_module", "step_m
 #: Steps whose spikes share a word.
 BITS: Final = 32
 #: Functions of a layer's loop that are built into those that call them.
-INNER: Final = ("_split", "exp", "expm1", "exprel", "exprel_slope")
+INNER: Final = ("_tail", "_split", "exp", "expm1", "exprel", "exprel_slope")
 
 _known: Final[dict[Any, Any]] = {}
 

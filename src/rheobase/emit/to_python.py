@@ -14,6 +14,7 @@ import sympy
 from sympy.printing.pycode import PythonCodePrinter
 
 from rheobase.derive.integrate import Step
+from rheobase.derive.near import NEAR
 from rheobase.model.neuron import Neuron
 
 __all__ = ["print_expression", "row_functions"]
@@ -31,6 +32,7 @@ _MATH: Final = {
     "Abs": "abs",
     "floor": "floor",
     "exprel": "exprel",
+    "exprel_near": "exprel_near",
     "exprel_slope": "exprel_slope",
 }
 
@@ -135,11 +137,14 @@ def _bound_lines(neuron: Neuron, values: Mapping[str, str], indent: str) -> list
     return lines
 
 
-def row_functions(neuron: Neuron, step: Step) -> tuple[list[str], dict[str, list[str]]]:
+def row_functions(
+    neuron: Neuron, step: Step, near: tuple[Step, tuple[Any, ...]] | None = None
+) -> tuple[list[str], dict[str, list[str]]]:
     """Return the source lines of _flow*, _receive_*, _fires, _hazard and _reset, and each one's arguments.
 
     Every function takes the states first, in their order, and returns all states (``_fires`` a truth value,
-    ``_hazard`` a rate). Names of our own begin with an underscore, which no user's name does.
+    ``_hazard`` a rate). Names of our own begin with an underscore, which no user's name does. With `near` (see
+    `rheobase.derive.near`) there are _near_flow* and _is_near, too.
     """
     rows, states = neuron.rows, list(neuron.states)
     source: list[str] = []
@@ -150,18 +155,28 @@ def row_functions(neuron: Neuron, step: Step) -> tuple[list[str], dict[str, list
         source.extend(["", "", f"def {name}({', '.join(arguments[name])}):", f'    """{doc}"""', *body])
 
     bounds = [rows.substitute(b.right.value) for b in rows.bounds]
-    for clamped, statements in step.branches.items():
-        own = {*states, *(n for n, _ in statements)}
-        tail = "_clamped_" + "__".join(sorted(clamped)) if clamped else ""
-        new = {s: f"_new_{s}" for s in states}
-        lines = _body(statements, tuple(new.values()), "    ")
-        lines[-1:-1] = _bound_lines(neuron, new, "    ")
+    for prefix, taken in ({"": step} | ({"_near": near[0]} if near else {})).items():
+        for clamped, statements in taken.branches.items():
+            own = {*states, *(n for n, _ in statements)}
+            tail = "_clamped_" + "__".join(sorted(clamped)) if clamped else ""
+            new = {s: f"_new_{s}" for s in states}
+            lines = _body(statements, tuple(new.values()), "    ")
+            lines[-1:-1] = _bound_lines(neuron, new, "    ")
+            define(
+                f"{prefix}_flow{tail}",
+                f"One step by the method '{step.method}'"
+                + (f", {', '.join(sorted(clamped))} clamped." if clamped else "."),
+                _names([*(e for _, e in statements), *bounds], own),
+                lines,
+            )
+    if near is not None:
+        sides = [sympy.fraction(sympy.together(e)) for e in near[1]]  # no division: it takes as long as all the rest
+        tests = " and ".join(f"abs({print_expression(a)}) < abs({print_expression(NEAR * b)})" for a, b in sides)
         define(
-            f"_flow{tail}",
-            f"One step by the method '{step.method}'"
-            + (f", {', '.join(sorted(clamped))} clamped." if clamped else "."),
-            _names([*(e for _, e in statements), *bounds], own),
-            lines,
+            "_is_near",
+            "Whether _near_flow gives what _flow gives.",
+            _names(near[1], set(states)),
+            [f"    return {tests}"],
         )
     for port, jumps in rows.receive.items():
         values = [rows.substitute(j.value) for j in jumps]

@@ -39,4 +39,4 @@ def bar(length: float, wanted: bool) -> Iterator[Callable[[float], None]]:
 
     shape = "{l_bar}{bar}| {n:.0f}/{total:.0f} ms [{elapsed}<{remaining}]"
     with tqdm(total=length, bar_format=shape) as shown:
-        yield lambda ms: shown.update(ms) and None
+        yield lambda ms: shown.update(min(ms, shown.total - shown.n)) and None  # sums of steps overshoot by rounding

@@ -182,16 +182,20 @@ def steps_of(delay: float | np.ndarray, dt: float, projection: Projection) -> An
     steps = np.asarray(delay) / dt
     steps += 0.5 + 1e-9
     if steps.size and steps.min() < 1:
-        raise InputError(
-            f"projection {projection.name}: a delay of {np.min(delay):g} ms is shorter than one step"
-            f" of dt = {dt:g} ms; give longer delays or a smaller dt"
-        )
+        raise _too_short(float(np.min(delay)), dt, projection)
     if steps.size and steps.max() >= _LONGEST:
         raise InputError(
             f"projection {projection.name}: a delay of {np.max(delay):g} ms is {np.max(steps):.0f} steps of"
             f" dt = {dt:g} ms; at most {_LONGEST} can be kept in flight"
         )
     return steps.astype(np.uint16 if steps.size and steps.max() < 1 << 16 else np.int64)
+
+
+def _too_short(delay: float, dt: float, projection: Projection) -> InputError:
+    return InputError(
+        f"projection {projection.name}: a delay of {delay:g} ms is shorter than one step of dt = {dt:g} ms;"
+        " give longer delays or a smaller dt"
+    )
 
 
 def check_delays(projections: Sequence[Projection], dt: float) -> None:
@@ -204,6 +208,8 @@ def check_delays(projections: Sequence[Projection], dt: float) -> None:
     """
     for p in projections:
         if isinstance(p.delay, Quantity) and not isinstance(p.delay.value, Distribution):
+            if np.min(p.delay.value) < dt * (1 - 1e-9):  # one that is drawn is rounded; one that is given is meant
+                raise _too_short(float(np.min(p.delay.value)), dt, p)
             steps_of(p.delay.value, dt, p)
 
 

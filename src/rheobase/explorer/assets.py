@@ -37,6 +37,7 @@ _PAGE: Final = (
     "neuron.js",
     "curves.js",
     "live.js",
+    "bridge.js",
     "rows.js",
     "timing.js",
     "main.js",
@@ -69,8 +70,11 @@ def build_document(
     models, programs
         As `rheobase.explorer.catalogue.describe_catalogue` returns them.
     told : dict
-        What `startPage` is told: the first ``model`` and ``tab``; ``served`` is None, or holds the server's token.
+        What `startPage` is told: the first ``model`` and ``tab``; ``served`` is None, or says how Python is reached:
+        a ``token``, the most ``bytes`` it takes, and whether a ``notebook`` stands between.
     """
+    served = told.get("served") or {}
+    notebook, server = bool(served.get("notebook")), bool(served) and not served.get("notebook")
     style = "\n".join(read_asset(name) for name in ("vendor/uplot.css", "style.css"))
     script = "\n".join(
         [
@@ -90,10 +94,11 @@ def build_document(
     policy = "; ".join(
         [
             "default-src 'none'",
-            f"script-src '{_hash(script)}'" + (" 'self'" if told.get("served") else ""),
+            f"script-src '{_hash(script)}'"
+            + (" 'self'" if server else f" 'nonce-{served['token']}'" if notebook else ""),
             f"style-src '{_hash(style)}'",
             "img-src data: blob:",
-            "connect-src " + ("'self'" if told.get("served") else "'none'"),
+            "connect-src " + ("'self'" if server else "'none'"),
             "base-uri 'none'",
             "form-action 'none'",
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from rheobase.explorer.describe import describe_neuron
@@ -10,34 +9,33 @@ from rheobase.model import zoo
 from rheobase.model.neuron import Neuron
 from rheobase.remember import remember
 
-__all__ = ["PATTERNS", "ZOO", "describe_catalogue"]
+__all__ = ["PATTERNS", "describe_catalogue"]
 
-#: identifier -> (how Python makes it, what it is called in the list, step in ms, duration in ms)
-ZOO: Final[dict[str, tuple[str, str, float, float]]] = {
-    "LIF": ("rb.LIF()", "Leaky integrate-and-fire", 0.1, 200),
-    "IF": ("rb.IF()", "Perfect integrator", 0.1, 100),
-    "IAF": ("rb.IAF()", "Constant leak, soft reset", 0.1, 100),
-    "LIFexp": ("rb.LIFexp()", "LIF, exponential currents", 0.1, 200),
-    "LIFalpha": ("rb.LIFalpha()", "LIF, alpha currents", 0.1, 200),
-    "LIFbiexp": ("rb.LIFbiexp()", "LIF, double-exponential currents", 0.1, 200),
-    "CUBA": ("rb.CUBA()", "LIF, exponential synapses (voltage)", 0.1, 300),
-    "COBA": ("rb.COBA()", "LIF, conductance synapses", 0.1, 300),
-    "ALIF": ("rb.ALIF()", "Adaptive threshold", 0.1, 200),
-    "LIFsfa": ("rb.LIFsfa()", "Adaptation current", 0.1, 400),
-    "MAT": ("rb.MAT()", "Multi-timescale adaptive threshold", 0.1, 300),
-    "MihalasNiebur": ("rb.MihalasNiebur()", "Mihalas-Niebur", 0.1, 300),
-    "GLIF": ("rb.GLIF()", "Generalised LIF, level 5", 0.1, 300),
-    "QIF": ("rb.QIF()", "Quadratic", 0.05, 200),
-    "EIF": ("rb.EIF()", "Exponential", 0.05, 200),
-    "AdEx": ("rb.AdEx()", "Adaptive exponential", 0.05, 400),
-    "Izhikevich": ("rb.Izhikevich()", "Izhikevich 2003", 0.1, 400),
-    "Izhikevich2007": ("rb.Izhikevich2007()", "Izhikevich 2007, with units", 0.1, 400),
-    "HH": ("rb.HH()", "Hodgkin-Huxley", 0.025, 100),
-    "EscapeLIF": ("rb.EscapeLIF()", "LIF, escape noise", 0.1, 300),
-    "SRM": ("rb.SRM()", "Spike response model", 0.1, 300),
-    "NoisyLIF": ("rb.NoisyLIF()", "LIF, white noise", 0.1, 300),
+#: a name of the zoo -> (what it is called in the list, step in ms, duration in ms)
+_SHOWN: Final[dict[str, tuple[str, float, float]]] = {
+    "LIF": ("Leaky integrate-and-fire", 0.1, 200),
+    "IF": ("Perfect integrator", 0.1, 100),
+    "IAF": ("Constant leak, soft reset", 0.1, 100),
+    "LIFexp": ("LIF, exponential currents", 0.1, 200),
+    "LIFalpha": ("LIF, alpha currents", 0.1, 200),
+    "LIFbiexp": ("LIF, double-exponential currents", 0.1, 200),
+    "CUBA": ("LIF, exponential synapses (voltage)", 0.1, 300),
+    "COBA": ("LIF, conductance synapses", 0.1, 300),
+    "ALIF": ("Adaptive threshold", 0.1, 200),
+    "LIFsfa": ("Adaptation current", 0.1, 400),
+    "MAT": ("Multi-timescale adaptive threshold", 0.1, 300),
+    "MihalasNiebur": ("Mihalas-Niebur", 0.1, 300),
+    "GLIF": ("Generalised LIF, level 5", 0.1, 300),
+    "QIF": ("Quadratic", 0.05, 200),
+    "EIF": ("Exponential", 0.05, 200),
+    "AdEx": ("Adaptive exponential", 0.05, 400),
+    "Izhikevich": ("Izhikevich 2003", 0.1, 400),
+    "Izhikevich2007": ("Izhikevich 2007, with units", 0.1, 400),
+    "HH": ("Hodgkin-Huxley", 0.025, 100),
+    "EscapeLIF": ("LIF, escape noise", 0.1, 300),
+    "SRM": ("Spike response model", 0.1, 300),
+    "NoisyLIF": ("LIF, white noise", 0.1, 300),
 }
-_MAKE: Final[dict[str, Callable[[], Neuron]]] = {name: getattr(zoo, name) for name in ZOO}
 PATTERNS: Final = "ABCDEFGHIJKLMNOPQRST"
 
 #: one text for the leaky and the perfect integrator (seed 004): leak is 1 or 0
@@ -77,8 +75,9 @@ def _describe() -> dict[str, Any]:
         known = {"id": identifier, "group": group, "python": python, "program": programs.index(program)}
         models.append({**described, **known, **more})
 
-    for name, (python, label, dt, until) in ZOO.items():
-        add(name, "zoo", python, _MAKE[name](), label=label, dt=dt, until=until)
+    for name, make in zoo.NEURONS.items():
+        label, dt, until = _SHOWN[name]
+        add(name, "zoo", f"rb.{name}()", make(), label=label, dt=dt, until=until)
     for letter in PATTERNS:
         neuron, stimulus, dt, until, criterion = zoo.izhikevich_pattern(letter)
         add(

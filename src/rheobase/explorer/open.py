@@ -15,33 +15,48 @@ from pathlib import Path
 from typing import Any, final
 
 from rheobase.errors import InputError, nearest
-from rheobase.explorer.catalogue import PATTERNS, ZOO
+from rheobase.explorer.catalogue import PATTERNS
 from rheobase.explorer.document import build_page
+from rheobase.explorer.reader import Limits
 from rheobase.model.neuron import Neuron
+from rheobase.model.zoo import NEURONS
 
 __all__ = ["Explorer", "explore", "find_model"]
 
 #: what a server needs beyond the core
 _NEEDED = ("starlette", "uvicorn")
+_WIDGETS = "anywidget"
 
 
 @final
 class Explorer:
-    """A page that is open, at `url`; in a notebook it shows itself.
+    """A page that is open, at `url`; in a notebook it shows itself, and `widget` is what it shows.
 
     Where it is served, `close` ends the server, and `wait` waits for Ctrl-C.
     """
 
-    def __init__(self, url: str, document: str, server: Any = None, thread: threading.Thread | None = None) -> None:
-        self.url, self._document, self._server, self._thread = url, document, server, thread
+    def __init__(
+        self,
+        url: str,
+        document: str,
+        server: Any = None,
+        thread: threading.Thread | None = None,
+        widget: Any = None,
+    ) -> None:
+        self.url, self.widget = url, widget
+        self._document, self._server, self._thread = document, server, thread
 
     @property
     def served(self) -> bool:
         """Whether Python stands behind the page and reads rows that are typed there."""
+        if self.widget is not None:
+            return self.widget.comm is not None
         return self._thread is not None and self._thread.is_alive()
 
     def close(self) -> None:
-        """End the server; the page goes on by itself, but for rows typed into it."""
+        """End the server, or take the widget away; a served page goes on, but for rows typed into it."""
+        if self.widget is not None:
+            self.widget.close()
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(10)
@@ -65,7 +80,12 @@ class Explorer:
     def __repr__(self) -> str:
         return f"Explorer({self.url})"
 
-    def _repr_html_(self) -> str:
+    def _repr_mimebundle_(self, **asked: Any) -> Any:
+        return {} if self.widget is None else self.widget._repr_mimebundle_(**asked)
+
+    def _repr_html_(self) -> str | None:
+        if self.widget is not None:
+            return None
         looks = 'style="width:100%;height:820px;border:0" title="rheobase" sandbox="allow-scripts allow-downloads"'
         return f'<iframe {looks} srcdoc="{html.escape(self._document)}"></iframe>'
 
@@ -83,12 +103,12 @@ def find_model(name: str) -> Neuron | str:
     >>> find_model("AdEx"), find_model("C")
     ('AdEx', 'pattern-C')
     """
-    if name in ZOO:
+    if name in NEURONS:
         return name
     if len(name) == 1 and name.upper() in PATTERNS:
         return f"pattern-{name.upper()}"
     raise InputError(
-        f"there is no model '{name:.60}'.{nearest(name, ZOO)} Models: {', '.join(ZOO)}; firing patterns: A to T"
+        f"there is no model '{name:.60}'.{nearest(name, NEURONS)} Models: {', '.join(NEURONS)}; firing patterns: A to T"
     )
 
 
@@ -127,8 +147,9 @@ def explore(
     Returns
     -------
     Explorer or Path
-        `Explorer` has ``url``, ``close()`` and ``wait()``; in a notebook it shows itself. Rows can be typed on a page
-        that is served, which needs ``pip install 'rheobase[explore]'``; without it a file is opened instead.
+        `Explorer` has ``url``, ``close()`` and ``wait()``; in a notebook it shows itself, and ``widget`` can be put
+        beside others. Rows can be typed on a page that is served, which needs ``pip install 'rheobase[explore]'``, or
+        in a notebook, which needs ``pip install 'rheobase[notebook]'``; without them the page is a file, or a frame.
 
     Raises
     ------
@@ -147,7 +168,7 @@ def explore(
     if out is not None:
         return _write(Path(out), build_page(start)[0], overwrite)
     if _in_notebook():
-        return Explorer("in this notebook", build_page(start)[0])
+        return _show_in_notebook(start)
     if not all(importlib.util.find_spec(name) for name in _NEEDED):
         if port is not None:
             raise InputError("port= needs a server: pip install 'rheobase[explore]'")
@@ -166,14 +187,25 @@ def explore(
     return page
 
 
-def serve(model: Neuron | str | None = None, port: int | None = None, limits: Any = None) -> Explorer:
+def _show_in_notebook(model: Neuron | str | None) -> Explorer:
+    """Return the page as a widget, or, without anywidget, as a frame in which no rows can be typed."""
+    if importlib.util.find_spec(_WIDGETS):
+        from rheobase.explorer.widget import Widget
+
+        return Explorer("in this notebook", "", widget=Widget(model))
+    print("rows of your own can be typed here with: pip install 'rheobase[notebook]'", file=sys.stderr)
+    return Explorer("in this notebook", build_page(model)[0])
+
+
+def serve(model: Neuron | str | None = None, port: int | None = None, limits: Limits | None = None) -> Explorer:
     """Return the page served in a thread of this process, on 127.0.0.1 only."""
     import uvicorn
 
     from rheobase.explorer.server import Rejecting, make_app
 
     token = secrets.token_urlsafe(24)
-    document, policy = build_page(model, {"token": token})
+    limits = limits or Limits()
+    document, policy = build_page(model, {"token": token, "bytes": limits.body})
     listening = _listen(port)
     actual = int(listening.getsockname()[1])
     app = make_app(document, policy, token, lambda: actual, limits)

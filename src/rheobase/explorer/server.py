@@ -7,15 +7,11 @@ file is served, and no text of a request is evaluated or becomes part of a page.
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import secrets
-import sys
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final, final
 
 from starlette.applications import Starlette
@@ -26,23 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rheobase.explorer.assets import wrap_program
+from rheobase.explorer.reader import BUSY, Limits, Rate, Reader, one_line
 
-__all__ = ["Limits", "Rejecting", "make_app"]
-
-
-@final
-@dataclass(frozen=True)
-class Limits:
-    """What a request may cost: bytes of a body, requests a second and at once, seconds for each part."""
-
-    body: int = 64_000
-    rate: float = 8.0
-    burst: int = 30
-    upload: float = 5.0
-    headers: float = 5.0
-    reading: float = 10.0
-    request: float = 30.0
-    programs: int = 200
+__all__ = ["Rejecting", "make_app"]
 
 
 _HEADERS: Final = (
@@ -53,60 +35,6 @@ _HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-
-
-class Reader:
-    """The process that reads rows, started when it is needed and ended when it takes too long."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
-
-    async def read(self, line: str) -> dict[str, Any]:
-        """Return what `rheobase.explorer.worker.answer` says to a line."""
-        async with self._turn:
-            for _ in range(2):  # a process that has died is replaced once
-                told = b""
-                try:
-                    told = await asyncio.wait_for(self._ask(line), self._seconds)
-                except TimeoutError:
-                    message = f"these rows take longer than {self._seconds:g} s to work out; simplify them"
-                    return {"error": message, "row": "evolve"}
-                except (OSError, ValueError):
-                    pass
-                finally:
-                    if not told:  # whoever asks next must not get this answer
-                        await self.close()
-                if told:
-                    answer: dict[str, Any] = json.loads(told)
-                    return answer
-        return {"error": "these rows need more memory than there is", "row": "evolve"}
-
-    async def _ask(self, line: str) -> bytes:
-        process = await self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(line.encode() + b"\n")
-        await process.stdin.drain()
-        return await process.stdout.readline()
-
-    async def _start(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            pipe = asyncio.subprocess.PIPE
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", "rheobase.explorer.worker",
-                stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, limit=8_000_000,
-            )  # fmt: skip
-        return self._process
-
-    async def close(self) -> None:
-        """End the process."""
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
 
 @final
@@ -159,7 +87,7 @@ class Page:
     def __init__(self, document: str, policy: str, token: str, limits: Limits) -> None:
         self._document, self._policy, self._token, self._limits = document, policy, token, limits
         self._programs: OrderedDict[str, str] = OrderedDict()
-        self._left, self._when = float(limits.burst), time.monotonic()
+        self._rate = Rate(limits)
         self.reader = Reader(limits.reading)
 
     async def page(self, request: Request) -> Response:
@@ -182,8 +110,8 @@ class Page:
             )
         if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
             return JSONResponse({"error": "rows are sent as JSON", "row": ""}, 415)
-        if not self._admit():
-            return JSONResponse({"error": "too many at once", "row": ""}, 429, headers={"retry-after": "1"})
+        if not self._rate.admit():
+            return JSONResponse(BUSY, 429, headers={"retry-after": "1"})
         try:
             body = await asyncio.wait_for(self._body(request), self._limits.upload)
         except TimeoutError:
@@ -191,9 +119,8 @@ class Page:
         if body is None:
             told = f"more than {self._limits.body} bytes are no rows of a neuron"
             return JSONResponse({"error": told, "row": ""}, 413, headers={"connection": "close"})
-        try:
-            line = json.dumps(json.loads(body))
-        except (ValueError, RecursionError):
+        line = one_line(body)
+        if line is None:
             return JSONResponse({"error": "this is no JSON", "row": ""}, 400)
         told_back = await self.reader.read(line)
         if "text" in told_back:
@@ -203,16 +130,6 @@ class Page:
             while len(self._programs) > self._limits.programs:
                 self._programs.popitem(last=False)
         return JSONResponse(told_back, 422 if "error" in told_back else 200)
-
-    def _admit(self) -> bool:
-        """Return whether one more request is within the rate."""
-        now = time.monotonic()
-        self._left = min(self._limits.burst, self._left + (now - self._when) * self._limits.rate)
-        self._when = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
     async def _body(self, request: Request) -> bytes | None:
         """Return the body, or None once it is too long; what follows is not read."""

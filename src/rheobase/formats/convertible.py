@@ -101,6 +101,12 @@ class Convertible(ABC):
 
         return to_npz(self.content(), path, overwrite)
 
+    def to_hdf5(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write HDF5, and return its path; the arrays are those of `to_npz`, ``head`` is an attribute."""
+        from rheobase.formats.npz import to_hdf5
+
+        return to_hdf5(self.content(), path, overwrite)
+
     def to_parquet(self, path: str | Path, state: str | None = None, overwrite: bool = False) -> Path:
         """Write a Parquet file, and return its path; the columns are those of `to_csv`. Needs pyarrow."""
         from rheobase.formats.tables import to_parquet

@@ -1,4 +1,4 @@
-"""Runs in NumPy's ``.npz``, read as plain arrays after a look at what the archive declares."""
+"""Runs in NumPy's ``.npz`` and in HDF5; an archive is read as plain arrays after a look at what it declares."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from rheobase.errors import InputError
 from rheobase.formats.content import Content, Group, writing
 from rheobase.formats.guard import MOST_BYTES, check_size
 
-__all__ = ["from_npz", "to_npz"]
+__all__ = ["from_npz", "to_hdf5", "to_npz"]
 
 
-def to_npz(content: Content, path: str | Path, overwrite: bool) -> Path:
-    """Write all spikes and traces, in the layout of `rheobase.recorded.convert_recording`; return the path."""
-    out = writing(path, overwrite)
+def lay_out(content: Content) -> tuple[str, dict[str, np.ndarray]]:
+    """Return (head, arrays by path): the layout of `rheobase.recorded.convert_recording`; the head is JSON."""
     arrays: dict[str, np.ndarray] = {}
     told: dict[str, Any] = {}
     for g in content.groups:
@@ -28,10 +27,32 @@ def to_npz(content: Content, path: str | Path, overwrite: bool) -> Path:
         arrays |= {f"{name}/traces/{s}": x.T for s, x in g.traces.items()}
         arrays |= {f"{name}/t": g.t, f"{name}/neurons": np.asarray(g.whose)} if g.traces else {}
         arrays |= {} if g.kept is None else {f"{name}/spiking": g.kept}
-    head = {**content.about, "until": content.until, "populations": told}
+    return json.dumps({**content.about, "until": content.until, "populations": told}), arrays
+
+
+def to_npz(content: Content, path: str | Path, overwrite: bool) -> Path:
+    """Write all spikes and traces (see `lay_out`); return the path."""
+    out = writing(path, overwrite)
+    head, arrays = lay_out(content)
     try:
         with out.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, head=np.array(json.dumps(head)), **arrays)
+            np.savez_compressed(file, allow_pickle=False, head=np.array(head), **arrays)
+    except OSError as error:
+        raise InputError(f"cannot write {out}: {error.strerror or error}") from None
+    return out
+
+
+def to_hdf5(content: Content, path: str | Path, overwrite: bool) -> Path:
+    """Write the same arrays as HDF5, the head as an attribute; return the path."""
+    import h5py
+
+    out = writing(path, overwrite)
+    head, arrays = lay_out(content)
+    try:
+        with h5py.File(out, "w") as file:
+            file.attrs["head"] = head
+            for name, x in arrays.items():
+                file.create_dataset(name, data=x)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}") from None
     return out

@@ -10,9 +10,12 @@ Object.assign(NeuronTab.prototype, {
     const key = JSON.stringify([setup.model.id, setup.A, setup.compare && setup.B, setup.others, setup.dt, setup.ports, setup.seed, setup.kind === "poisson" || !drive ? 0 : setup.present > 3 * setup.scale ? setup.present : 0]);
     if (key === this.curveKey) return this.curve.u.redraw(false);
     this.curveKey = key;
+    this.curveCard.classList.add("stale"); // what is seen is of other values, or of another model
     const high = drive ? Math.max(3 * setup.scale, 1.15 * setup.present) : Math.max(4000, 1.15 * setup.present), low = Math.min(0, 1.15 * setup.present, setup.model.random ? -setup.scale : 0);
-    const currents = $line(61, drive ? low : 0, high), duration = Math.min(Math.max((600000 / 61) * setup.dt, setup.until, 400), 2000);
     const token = (this.token = {}), sets = setup.compare ? ["A", "B"] : ["A"];
+    // half of the run is left out: in it the slowest of the neuron must have come to rest
+    const slowest = Math.max(0, ...setup.model.parameters.filter((p) => p.log && p.unit === "ms").flatMap((p) => sets.map((which) => setup[which][p.name])));
+    const currents = $line(61, drive ? low : 0, high), duration = Math.min(Math.max((600000 / 61) * setup.dt, setup.until, 400, Math.min(5 * slowest, 1000)), 2000);
     const curves = sets.map((which) => new Curve(setup, which, currents, duration));
     const go = () => {
       if (token !== this.token) return;
@@ -27,6 +30,7 @@ Object.assign(NeuronTab.prototype, {
       this.curve.ranges = { x: [currents[0], high], y: [0, Math.max(10, ...rates.flat()) * 1.08] };
       this.curve.build();
       this.curveNote.textContent = "";
+      this.curveCard.classList.remove("stale");
     };
     go();
   },

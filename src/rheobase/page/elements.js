@@ -206,7 +206,8 @@ function colours() {
 }
 
 const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
-const font = (size = 0.78) => `${size * rem()}px ${getComputedStyle(document.body).fontFamily}`;
+// whole pixels: uPlot enlarges no others on screens of a finer grain
+const font = (size = 0.78) => `${Math.round(size * rem())}px ${getComputedStyle(document.body).fontFamily}`;
 const isCalm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Prepare a canvas for drawing in CSS pixels; returns its context, width and height.

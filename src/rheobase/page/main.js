@@ -20,7 +20,8 @@ function startPage(catalogue, told) {
     main.append(panels[name]);
     nav.append(links[name]);
   }
-  const given = readLink(location.hash);
+  const served = told.served;
+  const python = served?.notebook ? new Notebook(served, welcome) : served ? new Server(served) : null;
   let look = "auto", current = null;
   const looks = button("", () => {
     look = LOOKS[(LOOKS.indexOf(look) + 1) % LOOKS.length];
@@ -29,13 +30,21 @@ function startPage(catalogue, told) {
   }, "quiet look", "Light or dark");
   const label = () => (looks.textContent = { auto: "◐ Auto", light: "☀ Light", dark: "☾ Dark" }[look]);
   label();
+  // What a notebook says when it has the page: its own look, and where the page was before it was moved.
+  function welcome(from) {
+    if (LOOKS.includes(from.look) && look === "auto") {
+      setLook((look = from.look));
+      label();
+    }
+    if (typeof from.link === "string") follow(readLink(from.link));
+  }
   document.getElementById("tools").append(looks);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setLook(look));
 
   const neuron = new NeuronTab(panels.neuron, catalogue, (setup) => {
     if (current === "neuron") remember(writeLink("neuron", setup));
   });
-  const rows = new RowsTab(panels.rows, { served: told.served, onmodel: (id, show, model, program) => {
+  const rows = new RowsTab(panels.rows, { python, bytes: served?.bytes, onmodel: (id, show, model, program) => {
     if (model) {
       const old = catalogue.models.findIndex((m) => m.id === id);
       model.given = JSON.parse(rows.last);
@@ -64,7 +73,8 @@ function startPage(catalogue, told) {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       try {
-        history.replaceState(null, "", hash);
+        if (served?.notebook) python.keep(hash);
+        else history.replaceState(null, "", hash);
       } catch {
         // a page shown inside another may not
       }
@@ -72,7 +82,8 @@ function startPage(catalogue, told) {
   }
 
   function open(name) {
-    if (!(name in TABS)) return;
+    if (!Object.hasOwn(TABS, name)) return;
+    if (current !== null && current !== name) scrollTo(0, 0);
     current = name;
     for (const key of Object.keys(TABS)) {
       panels[key].hidden = key !== name;
@@ -92,36 +103,33 @@ function startPage(catalogue, told) {
   }
   document.addEventListener("look", () => bucket.redraw());
 
-  const own = given.settings.get("rows");
-  if (given.tab === "neuron" && own) {
-    let saved = null;
+  // Go where a link leads. Rows in it are read by Python, unless they are those of a model that is here.
+  function follow({ tab, settings }) {
+    if (!Object.hasOwn(TABS, tab)) return;
+    const text = tab === "neuron" ? settings.get("rows") : null, here = catalogue.models.find((m) => m.id === settings.get("m"));
+    if (text && !(here && (!python || JSON.stringify(here.given) === text))) return followRows(text, settings);
+    if (tab === "neuron") neuron.choose(here?.id ?? told.model, settings);
+    open(tab);
+  }
+
+  function followRows(text, settings) {
+    let fields = null;
     try {
-      saved = JSON.parse(own);
+      fields = JSON.parse(text);
     } catch {
       toast("The rows in this link cannot be read");
     }
-    if (saved && told.served) {
-      rows.fill(saved);
-      pending = given.settings;
-      open("rows");
-    } else if (catalogue.models.some((m) => m.id === given.settings.get("m"))) {
-      neuron.choose(given.settings.get("m"), given.settings);
-      open("neuron");
-    } else {
-      if (saved) {
-        rows.fill(saved);
-        toast("This link holds rows of its own: open it with rheobase explore");
-      }
-      open("rows");
-    }
-  } else {
-    if (given.tab === "neuron") neuron.choose(given.settings.get("m") ?? told.model, given.settings);
-    open(given.tab in TABS ? given.tab : told.tab);
+    if (fields) rows.fill(fields);
+    if (fields && python) {
+      pending = settings;
+      rows.send();
+    } else if (fields) toast("This link holds rows of its own: open it with rheobase explore");
+    open("rows");
   }
-  addEventListener("hashchange", () => {
-    const next = readLink(location.hash);
-    if (next.tab === "neuron" && !next.settings.get("rows")) neuron.choose(next.settings.get("m") ?? told.model, next.settings);
-    open(next.tab);
-  });
+
+  const given = readLink(location.hash);
+  if (Object.hasOwn(TABS, given.tab)) follow(given);
+  else open(told.tab);
+  addEventListener("hashchange", () => follow(readLink(location.hash)));
   return { catalogue, neuron, rows, bucket, timing, open, pythonText, seconds: (performance.now() - begin) / 1000 };
 }

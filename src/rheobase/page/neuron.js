@@ -185,7 +185,7 @@ class NeuronTab {
     this.controlHost = el("div", { className: "columns controls" });
     const save = el("div", { className: "tools" }, this.liveButton,
       button("Copy Python", () => copyText(pythonText(this.setup), "The Python is in your clipboard"), "primary", "The Python that does the same"),
-      button("Copy link", () => copyText(location.href.split("#")[0] + writeLink("neuron", this.setup), "The link is in your clipboard"), "", "A link that keeps model and parameters"),
+      location.protocol === "about:" ? null : button("Copy link", () => copyText(location.href.split("#")[0] + writeLink("neuron", this.setup), "The link is in your clipboard"), "", "A link that keeps model and parameters"),
       button("PNG", () => savePng(this), "", "The traces as a picture"), button("SVG", () => saveSvg(this), "", "The traces as a drawing"), button("CSV", () => saveCsv(this), "", "Traces and spikes as a table"));
     this.main.append(el("section", { className: "card" }, el("div", { className: "head" }, this.numbers, save), this.traceHost), this.controlHost, el("div", { className: "columns" }, this.curveCard, this.phaseCard));
     new ResizeObserver(() => this.drawPhase()).observe(this.phaseCanvas);

@@ -19,26 +19,27 @@ const $EXAMPLE = {
 };
 
 class RowsTab {
-  constructor(host, { served, onmodel }) {
-    Object.assign(this, { host, served, onmodel, fields: {}, last: "" });
+  // `python` is the way to who reads rows, null on a page that is a file; `bytes` is the most it takes.
+  constructor(host, { python, bytes, onmodel }) {
+    Object.assign(this, { host, python, bytes, onmodel, fields: {}, last: "" });
     const inputs = $ROWS.map(([name, text, hint, rows]) => this.field(name, text, hint, rows));
     const values = this.field("values", "Values", "name = number and unit, a line for each; a name without value is an input", 8);
-    this.error = el("pre", { className: "row-error", role: "alert", hidden: true });
+    this.error = el("div", { className: "row-error", role: "alert", hidden: true });
     this.preview = el("div", { className: "preview" });
     this.plotHost = el("div");
     this.plot = new Plot(this.plotHost, { series: [{ label: "v", stroke: "a", width: 1.8 }], height: 12, label: "What the neuron of these rows does", marks: (context, u) => this.spikes && drawSpikes(context, u, [[this.spikes, "a"]]) });
     this.go = button("Explore this neuron", () => this.onmodel(this.id, true), "primary");
     this.go.disabled = true;
-    const note = served
+    const note = python
       ? el("p", { className: "hint" }, "Read by Python on your machine as you type. Units are checked: leave them away and all are plain numbers.")
       : el("p", { className: "note" }, "This page is a file. To have rows of your own read, start ", el("code", {}, "rheobase explore"), ": Python then checks what you type, units and all.");
     const editor = el("section", { className: "card editor" }, el("h2", {}, "Write your own neuron"), note, ...inputs, values, this.error);
     const shown = el("section", { className: "card" }, el("div", { className: "head" }, el("h2", {}, "What Python has read"), this.go), this.preview, this.plotHost);
     host.append(editor, shown);
     for (const [name, text] of Object.entries($EXAMPLE)) this.fields[name].value = text;
-    if (!served) for (const f of Object.values(this.fields)) f.readOnly = true;
+    if (!python) for (const f of Object.values(this.fields)) f.readOnly = true;
     this.shown = shown;
-    shown.hidden = !served;
+    shown.hidden = !python;
   }
 
   field(name, text, hint, rows) {
@@ -49,7 +50,7 @@ class RowsTab {
   }
 
   start() {
-    if (this.served && !this.last) this.send();
+    if (this.python && !this.last) this.send();
   }
 
   later() {
@@ -67,27 +68,24 @@ class RowsTab {
     const body = JSON.stringify(asked);
     if (body === this.last) return;
     this.last = body;
-    let answer;
-    try {
-      const response = await fetch("rows", { method: "POST", headers: { "content-type": "application/json", "x-rheobase-token": this.served.token }, body });
-      answer = await response.json();
-      if (response.status === 429) {
-        this.last = "";
-        this.later();
-        return;
-      }
-    } catch {
-      answer = { error: "Python does not answer: is rheobase explore still running?" };
-    }
+    if (new Blob([body]).size > this.bytes) return this.fail({ error: `more than ${this.bytes} bytes are no rows of a neuron` });
+    const late = setTimeout(() => body === this.last && this.fail({ error: "Python has not answered yet: it may be busy, or no longer there" }), 5000);
+    const answer = await this.python.ask(body);
+    clearTimeout(late);
     if (body !== this.last) return; // something newer has been typed
+    if (answer.again) {
+      this.last = "";
+      return this.later();
+    }
     if (answer.error) return this.fail(answer);
-    await loadScript(`program/${answer.program}.js`);
+    await this.python.load(answer);
     this.fail({ error: "" });
     this.accept(answer);
   }
 
   fail({ error, row }) {
-    this.error.textContent = error;
+    const [message, place] = error.split(/(?<=^.*\n)/); // what is wrong may be broken into lines, where it is may not
+    this.error.replaceChildren(message, ...(place ? [el("pre", {}, place)] : []));
     (this.fields[row] ?? this.fields.values).closest(".field").after(this.error);
     this.error.hidden = !error;
     for (const [name, f] of Object.entries(this.fields)) {
@@ -120,12 +118,5 @@ class RowsTab {
   }
 }
 
-// Programs that Python printed for rows typed here, by their hash; each is a script from our own server.
+// Programs that Python printed for rows typed here, by their hash; each is a script from our own Python.
 const LOADED = {};
-
-function loadScript(address) {
-  return new Promise((resolve, reject) => {
-    const script = el("script", { src: address, onload: resolve, onerror: () => reject(new Error(address)) });
-    document.head.append(script);
-  });
-}

@@ -196,11 +196,13 @@ class Bill:
         else:
             left.plot(t, 100 * self.error, color=plot.COLOURS[0])
             left.set(ylabel="output error (%)")
-        left.set(xlabel="T (steps)", xscale="log")
+        left.set(xlabel="T (steps)")
+        left.set_xscale("log", base=2)
+        left.xaxis.set_major_formatter("{x:g}")
         names = [layer.name for layer in self.layers]
         right.barh(names, [100 * layer.error for layer in self.layers], color=plot.COLOURS[2], height=0.6)
         right.invert_yaxis()
-        right.set(xlabel=f"error of the activation at T = {self.steps} (%)")
+        right.set(xlabel=f"error of the activation at T = {self.steps} (%)", ylabel="layer")
         return figure
 
 

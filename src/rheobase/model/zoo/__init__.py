@@ -4,6 +4,12 @@ Every function takes keywords and returns a `Neuron`. A keyword that names a row
 ``name=``, ``about=``, ``reference=`` replaces that part: ``IF(reset="v <- v - theta")``.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from rheobase.model.neuron import Neuron
 from rheobase.model.zoo.adaptive import ALIF, MAT, LIFsfa, MihalasNiebur
 from rheobase.model.zoo.conductance import HH
 from rheobase.model.zoo.generalised import GLIF
@@ -39,3 +45,6 @@ __all__ = [
     "fold_leak",
     "izhikevich_pattern",
 ]
+
+#: name -> the function that makes the neuron, in the order of the list above: what command line and page offer
+NEURONS: Final[dict[str, Callable[..., Neuron]]] = {name: globals()[name] for name in __all__ if name[0].isupper()}
