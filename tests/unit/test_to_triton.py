@@ -237,11 +237,18 @@ def gradients(neuron, to, high, shape, train, dtype=torch.float64, **more):
     return {name: x.detach() for name, x in out.items()} | {name: p.grad for name, p in layer.named_parameters()}
 
 
+ODD = rb.Neuron(
+    evolve="tau dv/dt = -v + abs(v)**k*sign(v) + floor(v)/3 + where(v > 0.5 or v < -2, 1, 0)*exprel(v)"
+    " + max(0, v)**1.5 + tan(v/9) + arctan(v) + log(2 + v*v) + I",
+    threshold="not (v < 1)", reset="v <- 0", refractory={"threshold": 2.0}, tau="10 ms", k=1.3,
+)  # fmt: skip
+
 CASES = [
     (rb.LIF(), "I", 3.0, (70, 2, 70), ("tau", "theta"), {}),
     (rb.LIF(reset="v <- v - (theta - v_r)"), "spikes", 9.0, (33, 1, 3), ("tau", "R", "v"), {"detach_reset": True}),
     (rb.ALIF(), "spikes", 1.2, (40, 3, 50), ("tau", "delta"), {"per_neuron": True, "size": 50, "store": "states"}),
     (rb.EscapeLIF(), "I", 0.6, (40, 2, 3), ("theta",), {}),
+    (ODD, "I", 3.0, (40, 2, 3), ("tau", "k"), {"method": "euler"}),
     (rb.AdEx(), "I", 3.0, (20, 2, 3), ("C", "a", "b"), {"gradient": learn.multi_gaussian()}),
 ]
 
@@ -286,6 +293,21 @@ def test_an_input_called_as_a_random_number(numpy_for_triton):
     a, b = (gradients(cell, "u", 4.0, (20, 2, 3), ("tau",), backend=way) for way in ("torch", "triton"))
     assert torch.equal(a["z"], b["z"])
     torch.testing.assert_close(a["dx"], b["dx"], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_a_readout_and_several_inputs(numpy_for_triton, dtype):
+    cell = rb.CUBA(threshold=None, reset=None, refractory=None)
+    found = {}
+    for way in ("torch", "triton"):
+        torch.manual_seed(0)
+        x = {port: torch.rand(40, 2, 3).to(dtype).requires_grad_() for port in ("exc", "inh")}
+        layer = learn.Layer(cell, dt=1, read="max v", train="v", size=3, per_neuron=True, backend=way)
+        layer(x).sum().backward()
+        found[way] = [*(v.grad for v in x.values()), next(layer.parameters()).grad]
+    for a, b in zip(*found.values(), strict=True):
+        assert a.abs().sum() > 0
+        torch.testing.assert_close(a, b, rtol=1e-3 if a.dtype == torch.float16 else 1e-5, atol=1e-6)
 
 
 def test_what_is_not_finite_is_told(numpy_for_triton):
