@@ -8,6 +8,7 @@ array([22., 46., 70., 94.])
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rheobase.public import fetch, read_homes
@@ -24,3 +25,9 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+if {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "PMIX_RANK"} & {*os.environ}:
+    from rheobase.engines.mpi import stand_by
+
+    stand_by()  # started by MPI: no rank may fail unnoticed

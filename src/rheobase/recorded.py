@@ -17,7 +17,8 @@ import numpy as np
 from rheobase.engines.checkpoint import Snapshot
 from rheobase.engines.frames import is_recording
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.stream import Stored, check_same_run, check_target
+from rheobase.engines.stored import Stored, check_same_run
+from rheobase.engines.stream import check_target
 from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.network.network import Network
@@ -71,7 +72,9 @@ def load(path: str | os.PathLike[str], salvage: bool = False) -> Run | NetworkRu
     stored = Stored(path, salvage)
     if not stored.is_complete:
         reached, planned = stored.until, stored.total * stored.dt
-        warnings.warn(f"{path} holds {reached:g} of {planned:g} ms: the run did not come to its end", stacklevel=2)
+        lost = ", ".join(p.name for p in stored.missing)
+        why = f"it needs {lost} beside it" if lost else "the run did not come to its end"
+        warnings.warn(f"{path} holds {reached:g} of {planned:g} ms: {why}", stacklevel=2)
     return as_run(stored)
 
 

@@ -187,7 +187,11 @@ def restore(path: Any, net: Network, record_to: Any = None) -> NetworkRun:
         missing, or not of this run, or ends before the checkpoint.
     """
     from rheobase.engines.checkpoint import read_snapshot
+    from rheobase.engines.mpi import find_world
 
+    world = find_world()
+    if world is not None:  # the first rank may have yet to write it
+        world.agree("restore", {"checkpoint": str(path)})
     snapshot = read_snapshot(path, net)
     engine, seed = snapshot.engine, snapshot.seed
     if snapshot.recording is None:

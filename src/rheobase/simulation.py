@@ -67,7 +67,7 @@ def simulate(
     Parameters
     ----------
     model : Neuron, Network or MarkovNeuron
-        A network runs on ``Clock(dt="0.1 ms")``.
+        A network runs on ``Clock(dt="0.1 ms")``, shared by the processes that ``mpirun -n N python script.py`` starts.
         A Markov-chain neuron is run exactly by `rheobase.engines.markov.simulate_markov`, which takes `until`,
         `n`, `seed`, `record_every` (its occupancies) and inputs from here.
     until : time
@@ -123,7 +123,7 @@ def simulate(
     if not 0 < end < float("inf"):
         raise InputError(f"until = {end:g} ms lies in the past or never; a run begins at 0, so give a positive time")
     if seed is None:
-        seed = secrets.randbits(32)
+        seed = _draw_seed(model, engine)
     elif not _is_count(seed, 0):
         raise InputError(f"seed = {seed!r:.60} must be a whole number from 0")
     if n is not None and not _is_count(n, 1):
@@ -187,6 +187,15 @@ def simulate(
         result.seconds,
         population.values,
         recording.neurons,
+    )
+
+
+def _draw_seed(model: Any, engine: Any) -> int:
+    """Return a seed nobody has given; of several processes started by MPI, one for all."""
+    from rheobase.engines.mpi import agree_on_seed
+
+    return agree_on_seed(
+        secrets.randbits(32), hasattr(model, "projections") and (engine is None or isinstance(engine, Clock))
     )
 
 

@@ -13,11 +13,12 @@ import pytest
 
 import rheobase as rb
 from rheobase.engines.noise import fill_run
+from rheobase.engines.parts import cut, share
 from rheobase.engines.precision import settle
 from rheobase.engines.progress import bar
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.sorting import MANY, arrange, per_word, target_type
-from rheobase.engines.threads import Team, cut, share
+from rheobase.engines.threads import Team
 from rheobase.random import Numbers
 
 
@@ -115,7 +116,7 @@ def test_asking_all_neurons_or_those_that_receive_gives_the_same_bits(
 def test_more_segments_than_are_gathered_at_once_are_delivered(monkeypatch: pytest.MonkeyPatch):
     found = []
     for heads in (1 << 14, 2):
-        monkeypatch.setattr("rheobase.engines.network._HEADS", heads)
+        monkeypatch.setattr("rheobase.engines.loop._HEADS", heads)
         found.append(rb.simulate(sparse("1.62 mV", 60), until=150, seed=3, record=False).spikes.times)
     assert np.array_equal(*found)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["HEADER", "INNER"]
+__all__ = ["EXCHANGE", "EXCHANGE_FUNCTIONS", "HEADER", "INNER"]
 
 #: The functions that a network's `run` calls.
 INNER: Final = (
     *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
     *("_draw", "_draw_rare"),
 )
+#: Those that it calls, too, where several processes share a network.
+EXCHANGE: Final = ("_pack", "_unpack", "_swap")
 
 HEADER: Final = '''"""A network's loop, written by rheobase.
 
@@ -176,4 +178,62 @@ def _draw_rare(keys, step, limits, counts):
                     c += 1
                 counts[i] = c
     return some
+'''
+
+EXCHANGE_FUNCTIONS: Final = '''
+
+def _pack(log, base, edge, r0, r1, first, last, out, at, used):
+    """Write the spikes of rows r0..r1-1 of this process's parts behind `used`, and how many a row has from `at` on."""
+    for r in range(r0, r1):
+        before = used
+        for part in range(first, last):
+            for e in range(base[part] + edge[part, r], base[part] + edge[part, r + 1]):
+                out[used] = log[e]
+                used += 1
+        out[at + r - r0] = used - before
+    return used
+
+
+def _unpack(log, base, edge, r0, r1, part, one, end, got, stride, at, place, status):
+    """Take the spikes that processes one..end-1 have sent into a part of the log; `place` is how far each is read."""
+    for r in range(r0, r1):
+        count = edge[part, r]
+        for s in range(one, end):
+            n = got[s*stride + at + r - r0]
+            if base[part] + count + n > base[part + 1]:
+                status[0] = 1
+                n = 0
+            for i in range(n):
+                log[base[part] + count + i] = got[place[s] + i]
+            place[s] += got[s*stride + at + r - r0]
+            count += n
+        edge[part, r + 1] = count
+
+
+def _swap(calls, starts, waits, got, wide, note, room, size, slot, other, begins, ends):
+    """Begin the message in one slot and finish that in another; return whether the loop must stop.
+
+    MPI is called directly where its functions are known (`calls`: to begin, to wait, in Python); what is rare is left
+    to Python. `note`: messages to come in this chunk, the longest so far, whether one is due in slot 0 and in slot 1.
+    """
+    if calls[0] == 0:
+        return _call_out(calls[2], 1*ends + 2*begins + 4*slot + 8*other)
+    if begins > 0:
+        if _call_words(calls[0], starts[slot]) != 0:
+            return 1
+        note[0] -= 1
+        note[2 + slot] = 1
+    if ends > 0:
+        if calls[1] != 0 and _call_words(calls[1], waits[other]) != 0:
+            return 1
+        most, status = 0, 0
+        for s in range(size):
+            most = max(most, np.int64(got[other, s*room]))
+            status = max(status, np.int64(got[other, s*room + 1]))
+        if most > room or status > 1:
+            return _call_out(calls[2], 16 + 8*other)
+        note[1] = max(note[1], most)
+        note[2 + other] = 0
+        wide[other] = room
+    return 0
 '''

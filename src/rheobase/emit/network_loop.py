@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from rheobase.emit.loop import MEET
-from rheobase.emit.network_functions import HEADER
+from rheobase.emit.network_functions import EXCHANGE_FUNCTIONS, HEADER
 from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
 __all__ = ["Emitter", "Feed", "Group", "network_source"]
@@ -60,8 +60,12 @@ def network_source(
     emitters: Sequence[Emitter],
     plastic: Sequence[Plasticity] = (),
     rules: Sequence[Rule] = (),
+    is_shared: bool = False,
 ) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a module with ``run``, and its arguments in order; `_advance0`... are put in by the engine."""
+    """Return the text of a module with ``run``, and its arguments in order; `_advance0`... are put in by the engine.
+
+    If the network is shared with other processes, spikes are exchanged once in a window.
+    """
     arguments = ["_k0", "_k1", "_first", "_last", "_team", "_held", "_parts", "dt"]
     arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_counts"]
     body: list[str] = []
@@ -101,11 +105,16 @@ def network_source(
                 body += fire_lines(y, x, rules[x.rule], arguments)
             if x.target == g and x.rewarded:
                 body += reward_lines(y, x, rules[x.rule], arguments)
+    end = "_k1"
+    exchange: list[str] = []
+    if is_shared:
+        sent = [f"q{g}" for g in range(len(groups))] + [f"s{s}" for s, x in enumerate(emitters) if x.drawn]
+        exchange, end = _exchange_lines(sent, arguments), "_k1 + _lag*_held"
     lines = [
         f"def run({', '.join(arguments)}):",
         '    """Carry parts _first.._last-1 from step _k0 to _k1; no spike arrives within _held steps."""',
         "    goal = 0",
-        "    for begin in range(_k0, _k1, _held):",
+        f"    for begin in range(_k0, {end}, _held):",
         "        end = min(begin + _held, _k1)",
         "        for part in range(_first, _last):",
         "            for k in range(begin, end):",
@@ -114,12 +123,71 @@ def network_source(
         "        goal += _team",
         "        if _team > 1:",
         "            _meet(_barrier, goal)",
+        *exchange,
         "    return _k1",
         "",
     ]
     header = HEADER.format(meet=MEET, modules="\n".join(f"    {g.module}" for g in groups))
     functions = RULE_HEADER + "".join(r.text for r in rules) + "\n" if rules else ""
+    functions = (EXCHANGE_FUNCTIONS if is_shared else "") + functions
     return header + functions + "\n\n" + "\n".join(lines), tuple(arguments)
+
+
+def _exchange_lines(sent: Sequence[str], arguments: list[str]) -> list[str]:
+    """Send the spikes of a window, and take those of it, or with a lag of the one before, that others have sent.
+
+    A message: its length, the status, for each member and row how many spikes, then these. One thread does it.
+    """
+    arguments += ["_lead", "_after", "_rank", "_ranks", "_lag", "_room", "_send", "_got", "_wide", "_place", "_calls"]
+    arguments += ["_starts", "_waits", "_note"]
+    pack, unpack = [], []
+    for i, m in enumerate(sent):
+        log = f"{m}_log, {m}_base, {m}_edge"
+        pack += [
+            f"used = _pack({log}, begin - _k0 + {m}_past, end - _k0 + {m}_past, _lead, _after, _send[slot],"
+            f" 2 + {i}*_held, used)"
+        ]
+        unpack += [
+            f"_unpack({log}, r0 + {m}_past, r1 + {m}_past, {part}, _got[other], wide, 2 + {i}*_held, _place, _status)"
+            for part in ("0, 0, _rank", "_after, _rank + 1, _ranks")
+        ]
+    return [
+        "        if _first == _lead:",
+        "            slot = (begin - _k0)//_held % 2",
+        "            other = (slot + _lag) % 2",
+        "            begins, ends = 0, 0",
+        "            if begin < _k1:",
+        f"                used = 2 + {len(sent)}*_held",
+        *(f"                {line}" for line in pack),
+        "                _send[slot, 0] = used",
+        "                _send[slot, 1] = _status[0]",
+        "                begins = 1",
+        "            r0 = begin - _k0 - _lag*_held",
+        "            if r0 >= 0:",
+        "                ends = 1",
+        "            since = _ticks()",
+        "            stop = 0",
+        "            if begins + ends > 0:",
+        "                stop = _swap(_calls, _starts, _waits, _got, _wide, _note,"
+        " _room, _ranks, slot, other, begins, ends)",
+        "            now = _ticks()",
+        "            _note[4] += now - since",
+        "            _note[5] = since if _note[5] == 0 else _note[5]",
+        "            _note[6] = now",
+        "            if stop != 0:",
+        "                _status[0] = 2",
+        "            elif r0 >= 0:",
+        "                r1 = min(r0 + _held, _k1 - _k0)",
+        "                wide = _wide[other]",
+        "                for s in range(_ranks):",
+        f"                    _place[s] = s*wide + 2 + {len(sent)}*_held",
+        *(f"                {line}" for line in unpack),
+        "        goal += _team",
+        "        if _team > 1:",
+        "            _meet(_barrier, goal)",
+        "        if _status[0] > 1:",
+        "            break",
+    ]
 
 
 def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.engines.clock import Clock
+from rheobase.engines.mpi import find_world
 from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.network.network import Network
@@ -22,6 +24,7 @@ from rheobase.network.network import Network
 __all__ = ["Snapshot", "fingerprint", "read_snapshot", "write_snapshot"]
 
 _FORMAT: Final = "rheobase checkpoint"
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 @final
@@ -53,7 +56,8 @@ class Snapshot:
 def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording: Path | None = None) -> Path:
     """Write a snapshot into a file (``.npz``: arrays and JSON), whole or not at all; return the path.
 
-    `recording` is the file that the run was recorded into, if it was.
+    `recording` is the file that the run was recorded into, if it was. Of several ranks, which all have the same
+    snapshot, the first writes it.
 
     Raises
     ------
@@ -63,6 +67,9 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording
     path = Path(path)
     if path.suffix != ".npz":
         path = path.with_name(path.name + ".npz")
+    world = find_world()
+    if world is not None and world.rank > 0:
+        return path
     e = snapshot.engine
     head: dict[str, Any] = {
         "format": _FORMAT,
@@ -141,8 +148,11 @@ def _say_where(recording: Path, folder: Path) -> str:
 
 
 def fingerprint(net: Network) -> str:
-    """Return a digest of a network's description, with every number of its arrays."""
-    digest = hashlib.blake2b(net.describe().encode(), digest_size=16)
+    """Return a digest of a network's description, with every number of its arrays.
+
+    It is the same in another process, so functions count by their names only.
+    """
+    digest = hashlib.blake2b(_ADDRESS.sub("", net.describe()).encode(), digest_size=16)
     for part in net.populations.values():
         for name, value in part.values.items():
             _add(digest, name, value)
@@ -165,6 +175,6 @@ def fingerprint(net: Network) -> str:
 
 def _add(digest: Any, name: str, value: Any) -> None:
     array = getattr(value, "value", value)
-    digest.update(f"{name}{value if not isinstance(value, np.ndarray) else ''}".encode())
+    digest.update(_ADDRESS.sub("", f"{name}{value if not isinstance(value, np.ndarray) else ''}").encode())
     if isinstance(array, np.ndarray):
         digest.update(np.ascontiguousarray(array).tobytes())

@@ -16,9 +16,9 @@ from rheobase.emit.exact_plan import NEVER, Cells
 from rheobase.engines.affine import AffineSystem, build_system
 from rheobase.engines.clock import as_held
 from rheobase.engines.groups import chosen_neurons, merge
+from rheobase.engines.parts import cut
 from rheobase.engines.population import Population
 from rheobase.engines.result import Recording
-from rheobase.engines.threads import cut
 from rheobase.model.neuron import Neuron
 from rheobase.network.network import Network
 

@@ -17,10 +17,11 @@ from rheobase.engines import arrivals as _arrivals
 from rheobase.engines.exact import COMPILING, Exact, digest, kernels
 from rheobase.engines.exact_groups import ExactGroup, make_group
 from rheobase.engines.groups import alike
+from rheobase.engines.parts import share
 from rheobase.engines.population import Population, prepare
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
-from rheobase.engines.threads import PLAIN, Team, cores, intrinsics, share
+from rheobase.engines.threads import PLAIN, Team, cores, intrinsics
 from rheobase.errors import InputError, NotExact
 from rheobase.model.neuron import Neuron
 from rheobase.network.connect import Synapses, build

@@ -81,16 +81,23 @@ def forecast(net: Network, until: Any, engine: Clock | None = None) -> Forecast:
 
 
 def refuse_too_large(
-    net: Network, until: float, engine: Clock, recordings: Mapping[str, Recording], streamed: bool = False
+    net: Network,
+    until: float,
+    engine: Clock,
+    recordings: Mapping[str, Recording],
+    streamed: bool = False,
+    share: float = 1.0,
 ) -> None:
     """Refuse a run that does not fit into the memory that is free; a streamed one keeps no spikes and traces there.
+
+    `share` is how much of the network this machine holds.
 
     Raises
     ------
     InputError
         With the number of bytes that it would need, and the number that is free.
     """
-    needed = _forecast(net, until, engine, recordings, streamed).bytes
+    needed = share * _forecast(net, until, engine, recordings, streamed).bytes
     free = _free_bytes()
     if needed - _PROGRAM > free:
         raise InputError(

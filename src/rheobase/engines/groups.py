@@ -37,6 +37,7 @@ class Cells:
 
     `ports` are those in use, in the order in which they are written; at `in_turn` arrivals act one by one. From
     outside come `listed` events, (port, offset, arrivals), and `showers` drawn in the loop. `tap` has what is recorded.
+    `edges` are the ends of the parts of all ranks, `bounds` those of the parts that this one sees.
     """
 
     names: list[str]
@@ -48,6 +49,7 @@ class Cells:
     showers: dict[str, list[Shower]]
     values: dict[str, Mapping[str, Any]]
     tap: Tap
+    edges: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     bounds: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     log: SpikeLog = field(default_factory=_no_log)
 
@@ -65,6 +67,7 @@ class Emitting:
     n: int
     arrivals: Arrivals
     shower: Shower | None
+    edges: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     bounds: np.ndarray = field(default_factory=lambda: np.zeros(2, dtype=np.int64))
     log: SpikeLog = field(default_factory=_no_log)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Final, final
 
@@ -16,6 +17,8 @@ import numpy as np
 
 from rheobase.emit.synapse_loop import Plasticity, Rule
 from rheobase.engines.checkpoint import Snapshot
+from rheobase.engines.mpi import World
+from rheobase.engines.parts import Parts
 from rheobase.engines.synapses import steps_of
 from rheobase.errors import InputError
 from rheobase.model.compute import compute
@@ -46,6 +49,8 @@ class Plastic:
         The numbers of the source's and the target's first neuron in their groups.
     bounds : array (parts + 1,)
         Where the target's group is cut into parts.
+    parts : Parts
+        Which of these are this process's; it holds the synapses onto their neurons.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Plastic:
         *,
         first: tuple[int, int],
         bounds: np.ndarray,
+        parts: Parts,
         dt: float,
         seed: int,
     ) -> None:
@@ -63,23 +69,37 @@ class Plastic:
         self.projection, self.plan, self.rule, self.dt = projection, plan, rule, dt
         self.synapse: Synapse = projection.synapse
         made = build(projection, derive_key(seed, "projection", projection.index))
-        self.count, self.weight = len(made), np.broadcast_to(made.weight, (len(made),))
-        step = np.broadcast_to(steps_of(made.delay, dt, projection), (self.count,)).astype(np.int64)
+        self.whole = len(made)
+        self.given: dict[str, Any] = {n: self.synapse.value(n) for n in self.synapse.parameters if n not in made.values}
+        self.given |= made.values
+        _check_drawn(self.synapse, made.values, projection.name)
+        self.powers, self.number = _powers(self.synapse, self.given, dt, projection.name)
+        step = np.broadcast_to(steps_of(made.delay, dt, projection), (self.whole,)).astype(np.int64)
         delays = np.unique(step)[::-1]
+        weight = np.broadcast_to(made.weight, (self.whole,))
+        self._check_bounds(weight)
+        target, pre = made.post.astype(np.int64) + first[1], made.pre
+        self.mine: np.ndarray | None = None  # the own ones' places in Projection.synapses, if they are not all
+        if parts.ranks > 1:
+            self.mine = np.flatnonzero((target >= bounds[parts.first]) & (target < bounds[parts.last]))
+            step, target, pre, weight = step[self.mine], target[self.mine], pre[self.mine], weight[self.mine]
+            self.number = self.number[self.mine] if len(self.number) else self.number
+            self.given |= {n: x[self.mine] for n, x in made.values.items()}
+        self.count, self.weight = len(target), weight
         column = np.searchsorted(-delays, -step)
-        target = made.post.astype(np.int64) + first[1]
         part = np.searchsorted(bounds, target, side="right") - 1
         n_pre, n_post, many = projection.source.n, projection.target.n, len(delays)
-        cell = (part * n_pre + made.pre) * many + column
+        cell = (part * n_pre + pre) * many + column
         narrow = np.int32 if self.count < 1 << 31 else np.int64
         self.order = np.lexsort((target, cell)).astype(narrow)  # place in the loop -> place in Projection.synapses
-        cells = (len(bounds) - 1) * n_pre * many
         self.arrays: dict[str, Any] = {"_due": delays, "_target": target[self.order].astype(np.int32)}
-        self.arrays["_start"] = np.searchsorted(cell[self.order], np.arange(cells + 1))
+        self.arrays["_start"] = np.zeros((len(bounds) - 1) * n_pre * many + 1, dtype=np.int64)
+        own = slice(parts.first * n_pre * many, parts.last * n_pre * many + 1)  # others' parts stay unwritten
+        self.arrays["_start"][own] = np.searchsorted(cell[self.order], np.arange(own.start, own.stop))
         self.arrays |= {"_from": first[0], "_pres": n_pre, "_to": first[1], "_posts": n_post}
         self.longest_back = 0
         if plan.fires:
-            post, late = made.post.astype(np.int64)[self.order], column[self.order] if plan.dendritic else 0
+            post, late = target[self.order] - first[1], column[self.order] if plan.dendritic else 0
             back = 2 * delays if plan.dendritic else np.zeros(1, dtype=np.int64)
             self.longest_back = int(back.max(initial=0))
             where = post * len(back) + late
@@ -89,12 +109,8 @@ class Plastic:
                 "_onto": onto,
                 "_of": np.searchsorted(where[onto], np.arange(n_post * len(back) + 1)),
             }
-        self.given: dict[str, Any] = {n: self.synapse.value(n) for n in self.synapse.parameters if n not in made.values}
-        self.given |= made.values
-        _check_drawn(self.synapse, made.values, projection.name)
-        self.powers, number = _powers(self.synapse, self.given, dt, projection.name)
-        self.held = self._begin(self.weight, number)
-        self._plan_sums(made.post)
+        self.held = self._begin(self.weight)
+        self._plan_sums((target - first[1]).astype(np.int32))
 
     def again(self, projection: Projection) -> Plastic:
         """Return the same synapses as they begin, with another number as weight, or other numbers in their rows."""
@@ -106,15 +122,15 @@ class Plastic:
             out.weight = np.broadcast_to(weight, (self.count,))
         if not out.synapse.varying:
             out.given = {n: out.synapse.value(n) for n in out.synapse.parameters}
-        out.powers, number = _powers(out.synapse, out.given, out.dt, projection.name)
-        out.held = out._begin(out.weight, number)
+            out.powers, out.number = _powers(out.synapse, out.given, out.dt, projection.name)
+        out._check_bounds(out.weight)
+        out.held = out._begin(out.weight)
         out._plan_sums(self.post)
         return out
 
-    def _begin(self, weight: np.ndarray, number: np.ndarray) -> np.ndarray:
+    def _begin(self, weight: np.ndarray) -> np.ndarray:
         """Return the numbers of each synapse, shape (n_synapses, n_columns); an event touches one or two lines."""
         out = np.zeros((self.count, len(self.rule.columns)))
-        self._check_bounds(weight)
         for i, name in enumerate(self.rule.columns):
             if name == "w":
                 out[:, i] = weight[self.order]
@@ -125,7 +141,7 @@ class Plastic:
             elif name == "_met":
                 out[:, i] = -1.0
             elif name == "_set":
-                out[:, i] = number[self.order]
+                out[:, i] = self.number[self.order]
         return out
 
     def _plan_sums(self, post: np.ndarray) -> None:
@@ -153,7 +169,7 @@ class Plastic:
         size = np.empty(self.count)
         size[self.order] = np.abs(self.held[:, w])
         found = np.bincount(self.post, weights=size, minlength=len(self.total))
-        factor = np.divide(self.total, found, out=np.ones_like(found), where=found > 0)
+        factor = np.divide(self.total, found, out=np.ones_like(self.total), where=found > 0)
         self.held[:, w] *= factor[self.post[self.order]]
         self.next = (k // self.every + 1) * self.every
 
@@ -204,16 +220,21 @@ class Plastic:
         out |= {f"y{y}p_{n}": self.given[n] for n in self.synapse.parameters if n not in self.rule.columns}
         return out | ({} if self.powers is None else {f"y{y}_powers": self.powers})
 
-    def snapshot(self) -> dict[str, np.ndarray]:
-        """Return all that changes, in the order of `Projection.synapses`."""
+    def snapshot(self, world: World | None = None) -> dict[str, np.ndarray]:
+        """Return all that changes, in the order of `Projection.synapses`; of several ranks, what all have."""
         back = np.empty_like(self.held)
         back[self.order] = self.held
+        if world is not None:
+            back, own = np.empty((self.whole, back.shape[1])), back
+            for places, values in world.gather((self.mine, own)):
+                back[places] = values
         return {f"synapse {self.projection.index} {name}": back[:, i] for i, name in enumerate(self.rule.columns)}
 
     def restore(self, arrays: Mapping[str, np.ndarray], k: int) -> None:
         """Put everything as it was at a snapshot's step k."""
+        which = self.order if self.mine is None else self.mine[self.order]
         for i, name in enumerate(self.rule.columns):
-            self.held[:, i] = arrays[f"synapse {self.projection.index} {name}"][self.order]
+            self.held[:, i] = arrays[f"synapse {self.projection.index} {name}"][which]
         self.next = (k // self.every + 1) * self.every if self.every else _NEVER
 
     def check_finite(self) -> None:
@@ -272,9 +293,11 @@ def make_plastic(
     projections: list[Projection],
     place: Mapping[str, tuple[int, int]],
     bounds: list[np.ndarray],
+    parts: Parts,
     dt: float,
     seed: int,
     share: Callable[..., Plastic] | None = None,
+    world: World | None = None,
 ) -> tuple[list[Plastic], list[Rule]]:
     """Return the plastic projections as the loop holds them, and their rules.
 
@@ -284,6 +307,7 @@ def make_plastic(
         Population -> (its group, or -1 - s for a source; the number of its first neuron there).
     bounds : list of arrays
         For each group, where it is cut into parts.
+    parts : Parts
     share : function, optional
         `rheobase.engines.shared.Shared.plastic`, which takes over what an earlier run has made.
     """
@@ -308,11 +332,11 @@ def make_plastic(
             bool(rows["on_reward"]),
             critic,
         )
-        how: dict[str, Any] = {"first": (lo, to), "bounds": bounds[target], "dt": dt, "seed": seed}
+        how: dict[str, Any] = {"first": (lo, to), "bounds": bounds[target], "parts": parts, "dt": dt, "seed": seed}
         make = partial(Plastic, p, plan, rules[number], **how)
-        plastic = (
-            make() if share is None else share(p, make, plan, rules[number], lo, to, dt, seed, bounds[target].tobytes())
-        )
+        with nullcontext() if world is None else world.together():
+            about = (plan, rules[number], lo, to, dt, seed, bounds[target].tobytes())
+            plastic = make() if share is None else share(p, make, *about)
         if p.reward is not None and p.reward.critic is not None:
             part = p.reward.critic
             plastic.arrays = plastic.arrays | {

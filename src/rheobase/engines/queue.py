@@ -40,11 +40,12 @@ class SpikeLog:
             at = self.base[p] + begin
             self.log[at : at + int(found[-1])] = neurons[inside][: int(found[-1])]
 
-    def table(self, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (rows, neurons) of rows begin..end-1, sorted by row, part, order of writing."""
+    def table(self, begin: int, end: int, parts: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """Return (rows, neurons) of rows begin..end-1 of some parts, sorted by row, part, order of writing."""
         rows = np.arange(begin, end)
-        each = [np.repeat(rows, np.diff(e[begin : end + 1])) for e in self.edge]
-        neurons = [self.log[b + e[begin] : b + e[end]] for b, e in zip(self.base, self.edge, strict=False)]
+        edges, bases = self.edge[parts], self.base[:-1][parts]
+        each = [np.repeat(rows, np.diff(e[begin : end + 1])) for e in edges]
+        neurons = [self.log[b + e[begin] : b + e[end]] for b, e in zip(bases, edges, strict=True)]
         if len(each) == 1:
             return each[0], neurons[0].copy()
         row = np.concatenate(each)

@@ -9,6 +9,7 @@ from typing import Final, final
 
 import numpy as np
 
+from rheobase.engines.parts import Parts
 from rheobase.network.sources import COARSE, Poisson, SpikeSource
 from rheobase.network.stimulus import Constant
 from rheobase.random import derive_key, neuron_keys, step_keys
@@ -54,14 +55,18 @@ class Rain:
     A piece is (first neuron, the one after its last, row of `limits`, shower): neurons of one rate, in one part.
     """
 
-    def __init__(self, showers: Sequence[Shower], bounds: np.ndarray, dt: float) -> None:
+    def __init__(self, showers: Sequence[Shower], bounds: np.ndarray, dt: float, parts: Parts | None = None) -> None:
         self.showers, self.dt = showers, dt
+        parts = parts or Parts(len(bounds) - 1)
+        own = int(bounds[parts.first]), int(bounds[parts.last])
         rates: list[float] = []
         self.keys = np.zeros(int(bounds[-1]), dtype=np.uint64)
         pieces: list[tuple[int, int, int, int]] = []
         found: dict[float, int] = {}
         for s, x in enumerate(showers):
-            self.keys[x.first : x.first + x.n] = neuron_keys(x.key, 0, x.n)
+            lo, hi = max(own[0], x.first), min(own[1], x.first + x.n)
+            if lo < hi:
+                self.keys[lo:hi] = neuron_keys(x.key, lo - x.first, hi - x.first)
             cuts = {0, x.n, *(np.flatnonzero(np.diff(x.expected)) + 1).tolist()}
             cuts |= {int(b) - x.first for b in bounds if x.first < b < x.first + x.n}
             edges = sorted(cuts)
@@ -70,7 +75,8 @@ class Rain:
                 if rate not in found:
                     found[rate] = len(rates)
                     rates.append(rate)
-                pieces += [(x.first + i, x.first + min(i + BLOCK, b), found[rate], s) for i in range(a, b, BLOCK)]
+                if own[0] <= x.first + a < own[1]:  # the cuts are at the ends of parts
+                    pieces += [(x.first + i, x.first + min(i + BLOCK, b), found[rate], s) for i in range(a, b, BLOCK)]
         pieces.sort()
         self.pieces = np.array(pieces, dtype=np.int64).reshape(-1, 4)
         self.of = np.searchsorted(self.pieces[:, 0], bounds).astype(np.int64)

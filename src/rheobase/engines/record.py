@@ -22,6 +22,7 @@ __all__ = [
     "Tap",
     "check_exact",
     "pick_spikes",
+    "reduce_samples",
     "samples_of",
     "start_piece",
     "trim",
@@ -166,7 +167,7 @@ class Tap:
             at: Any = np.searchsorted(self.steps, self.samples[name].steps(k0, k1))
             if len(at) == len(self.steps):  # no copy
                 at = slice(0, len(at))
-            out[name] = {s: _reduce(self.buffers[s][at, self.columns[name]], r) for s in r.states}
+            out[name] = {s: reduce_samples(self.buffers[s][at, self.columns[name]], r) for s in r.states}
         return out
 
     def start(self, run: ClockRun) -> dict[str, dict[str, np.ndarray]]:
@@ -176,11 +177,11 @@ class Tap:
             take = self.chosen[self.columns[name]] if self.samples[name].count(0) else np.empty(0, dtype=np.int64)
             rows = min(self.samples[name].count(0), 1)
             shape = (rows, len(self.chosen[self.columns[name]]))
-            out[name] = {s: _reduce(run.states[s][take].astype(float).reshape(shape), r) for s in r.states}
+            out[name] = {s: reduce_samples(run.states[s][take].astype(float).reshape(shape), r) for s in r.states}
         return out
 
 
-def _reduce(block: np.ndarray, recording: Recording) -> np.ndarray:
+def reduce_samples(block: np.ndarray, recording: Recording) -> np.ndarray:
     """Return samples as they are kept; a row's mean is taken by itself, so that it is the same in any chunk."""
     if recording.reduce is None:
         return np.ascontiguousarray(block)
@@ -223,7 +224,7 @@ def trim(result: Result, recording: Recording) -> Result:
         inside = np.isin(spikes.neurons, recording.spikes)
         spikes = Spikes(spikes.times[inside], spikes.neurons[inside], spikes.n, recording.spikes)
     inside = (t > recording.start - 1e-9) & (t < recording.stop + 1e-9)
-    traces = {s: _reduce(result.traces[s].T[inside], recording).T for s in states if s in result.traces}
+    traces = {s: reduce_samples(result.traces[s].T[inside], recording).T for s in states if s in result.traces}
     return replace(result, spikes=spikes, t=t[inside], traces=traces)
 
 
@@ -265,9 +266,13 @@ class Memory:
         pieces = self._spikes[name]
         return np.concatenate([none, *(s for s, _ in pieces)]), np.concatenate([none, *(i for _, i in pieces)])
 
+    def steps(self, name: str) -> np.ndarray:
+        """Return the steps of a population's samples so far."""
+        return self._samples[name].steps(-1, self._done)
+
     def traces(self, name: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return the steps of a population's samples so far, and state -> array (n_samples, n_kept)."""
         if name not in self._traces:
             return np.empty(0, dtype=np.int64), {}
-        steps = self._samples[name].steps(-1, self._done)
+        steps = self.steps(name)
         return steps, {s: x[: len(steps)] for s, x in self._traces[name].items()}

@@ -10,11 +10,13 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from rheobase.engines.mpi import World
+from rheobase.engines.parts import Parts
 from rheobase.engines.sorting import arrange, per_word, target_type
 from rheobase.errors import InputError
 from rheobase.model.distribution import Distribution
 from rheobase.model.quantity import Quantity
-from rheobase.network.connect import SOURCES, Rows, expect_synapses
+from rheobase.network.connect import SOURCES, Rows, expect_synapses, is_built_in_pieces
 from rheobase.network.network import Projection
 
 __all__ = ["Bundle", "Table", "build_table", "check_delays", "steps_of"]
@@ -68,8 +70,11 @@ def build_table(
     dt: float,
     kind: type[np.floating[Any]],
     threads: int,
+    parts: Parts | None = None,
+    edges: tuple[int, ...] = (),
+    world: World | None = None,
 ) -> Table:
-    """Return the table of one port.
+    """Return the table of one port; of several ranks each draws the synapses of some sources, and keeps its own.
 
     Parameters
     ----------
@@ -82,46 +87,63 @@ def build_table(
         Where the targets are cut into parts.
     kind : type
         Of the weights.
+    parts, edges, world
+        How the targets are cut among ranks, and the ends of all their parts; without, all is this process's.
 
     Raises
     ------
     InputError
         If a delay is shorter than one step.
     """
+    parts = parts or Parts(len(bounds) - 1)
+    cut = np.array(edges) if world is not None else bounds
     each = any(_own_weights(b) for b in bundles)
     many = int(sum(expect_synapses(p) for b in bundles for p in b.projections))
+    mine = many if world is None else _expect_onto(bundles, parts.own(cut))
     jobs = [(b, lo, min(lo + SOURCES, b.n)) for b in bundles for lo in range(0, b.n, SOURCES)]
-    narrow = target_type(bounds)
+    narrow = target_type(cut)
     packed = per_word(kind, narrow) if each else 0
-    store = _Growing(int(many * (1 + 1 / packed)) if each else many, kind if each else narrow)
+    store = _Growing(int(mine * (1 + 1 / packed)) if each else mine, kind if each else narrow)
     pieces: list[tuple[Bundle, int, np.ndarray, np.ndarray, int]] = []
 
     def make(job: tuple[Bundle, int, int]) -> Any:
-        return _chunk(*job, bounds=bounds, dt=dt, kind=kind, each=each, many=many)
+        return _chunk(*job, bounds=cut, dt=dt, kind=kind, each=each, many=many)
 
-    for (bundle, lo, _), (steps, start, items) in zip(
-        jobs, _in_order(make, jobs, threads if many > 1_000_000 else 1), strict=True
-    ):
+    several = threads if many > 1_000_000 else 1
+    found = _in_order(make, jobs, several) if world is None else _dealt(make, jobs, bundles, several, parts, world)
+    for number, (steps, start, items) in enumerate(found) if world is None else found:
         if len(items):
+            bundle, lo, _ = jobs[number]
             pieces.append((bundle, lo, steps, start, store.count))
             store.append(items)
     items = weight = store.done()
     delays = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(p[2] for p in pieces)]))[::-1]
     index = np.uint32 if len(items) < 1 << 32 else np.int64
-    table = np.zeros((len(bounds) - 1, n_rows, len(delays) + 1), dtype=index)
+    table = np.zeros((len(bounds) - 1, n_rows, len(delays) + 1), dtype=index)  # others' parts stay unwritten
+    own = slice(parts.first, parts.last)
     due = np.zeros((len(delays), 1 + max(sources, default=0) + 1), dtype=np.int64)
     due[:, 0] = delays
     for bundle, lo, steps, start, at in pieces:
         column = np.searchsorted(-steps, -delays, side="left")  # how many of the piece's delays are longer
         rows = slice(bundle.first + lo, bundle.first + lo + start.shape[1])
-        table[:, rows, :-1] = start[:, :, column] + at
-        table[:, rows, -1] = start[:, :, -1] + at
+        table[own, rows, :-1] = start[:, :, column] + at
+        table[own, rows, -1] = start[:, :, -1] + at
         due[np.isin(delays, steps), 1 + sources[bundles.index(bundle)]] = 1
     if not each:
         weight = np.zeros(n_rows, dtype=kind)
         for b in bundles:
             weight[b.first : b.first + b.n] = b.projections[0].weight.value  # type: ignore[union-attr]
     return Table(due, table.ravel(), items.view(narrow), weight, packed, len(delays) + 1, n_rows * (len(delays) + 1))
+
+
+def _expect_onto(bundles: Sequence[Bundle], own: tuple[int, int]) -> int:
+    """Return about how many synapses lead onto some neurons."""
+    expected = 0.0
+    for rows, offset in (x for b in bundles for x in b.rows):
+        at = rows.projection.target.indices + offset
+        share = np.count_nonzero((at >= own[0]) & (at < own[1])) / max(len(at), 1)
+        expected += share * expect_synapses(rows.projection)
+    return int(expected)
 
 
 def _own_weights(bundle: Bundle) -> bool:
@@ -141,6 +163,53 @@ def _in_order(make: Any, jobs: Sequence[Any], threads: int) -> Iterator[Any]:
             found = waiting.pop(0).result()
             waiting += [pool.submit(make, job) for job in islice(rest, 1)]
             yield found
+
+
+def _dealt(
+    make: Any, jobs: Sequence[Any], bundles: Sequence[Bundle], threads: int, parts: Parts, world: World
+) -> Iterator[tuple[int, Any]]:
+    """Yield (number of the job, this rank's part of what it made), whichever rank has done the job.
+
+    Jobs go round the ranks; those of a bundle that must be drawn in one piece stay with one. What fails on one rank
+    fails on all.
+    """
+    whose = []
+    for number, (bundle, _, _) in enumerate(jobs):
+        is_whole = not all(is_built_in_pieces(p) for p in bundle.projections)
+        whose.append((bundles.index(bundle) if is_whole else number) % world.size)
+    mine = [n for n, rank in enumerate(whose) if rank == world.rank]
+    made = _in_order(lambda n: _or_error(make, jobs[n]), mine, threads)
+    for turn in range(max(whose.count(rank) for rank in range(world.size))):
+        pieces: list[Any] = [None] * world.size
+        if turn < len(mine):
+            got = next(made)
+            pieces = [got] * world.size if isinstance(got, Exception) else _split(mine[turn], got, parts)
+        for rank, piece in enumerate(world.hand_over(pieces)):
+            if isinstance(piece, Exception):
+                raise world.everywhere(piece if rank == world.rank else InputError(f"rank {rank}: {piece}"))
+            if piece is not None:
+                yield piece
+
+
+def _or_error(make: Any, job: Any) -> Any:
+    try:
+        return make(job)
+    except Exception as error:
+        return InputError(str(error)) if not isinstance(error, InputError) else error
+
+
+def _split(number: int, made: tuple[np.ndarray, np.ndarray, np.ndarray], parts: Parts) -> list[Any]:
+    """Return for each rank what a job has made for its parts."""
+    steps, start, items = made
+    out: list[Any] = []
+    for first in range(0, parts.everywhere, parts.each):
+        own = start[first : first + parts.each]
+        if own.size == 0 or own[0, 0, 0] == own[-1, -1, -1]:
+            out.append(None)
+            continue
+        low, high = int(own[0, 0, 0]), int(own[-1, -1, -1])
+        out.append((number, (steps, own - low, items[low:high])))
+    return out
 
 
 def _chunk(

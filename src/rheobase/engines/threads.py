@@ -6,6 +6,7 @@ memory (0.2 us; starting threads anew each step would take 100 us).
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import sys
@@ -17,7 +18,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-__all__ = ["PLAIN", "Team", "cores", "cut", "intrinsics", "share"]
+__all__ = ["PLAIN", "Team", "cores", "intrinsics"]
 
 #: What the loop calls where it runs as plain Python, on one thread.
 PLAIN: Final[dict[str, Callable[..., Any]]] = {
@@ -27,9 +28,17 @@ PLAIN: Final[dict[str, Callable[..., Any]]] = {
     "_give_way": lambda: None,
     "_prefetch": lambda array, i: None,
     "_as_row": lambda array: array.reshape((1, len(array))),
+    "_call_out": lambda address, word: called(address, word),
+    "_call_words": lambda address, words: 1,  # plain Python goes by _call_out
+    "_ticks": lambda: 0,
 }
 _TRIAL: Final = 2  # chunks with one thread and chunks with all, before the quicker way is kept
 _AGAIN: Final = 60  # chunks until both are tried again: other programs come and go
+
+
+def called(address: int, word: int) -> int:
+    """Return what the C function at an address, ``int64 f(int64)``, makes of a number."""
+    return int(ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(int(address))(int(word)))
 
 
 def cores() -> int:
@@ -103,6 +112,35 @@ def intrinsics() -> dict[str, Any]:
 
         return types.Array(array.dtype, 2, "C")(array), write
 
+    @intrinsic
+    def call_out(typing: Any, address: Any, word: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            kind = ir.FunctionType(bit64, [bit64]).as_pointer()
+            return builder.call(builder.inttoptr(args[0], kind), [args[1]])
+
+        return types.int64(address, types.int64), write
+
+    @intrinsic
+    def call_words(typing: Any, address: Any, words: Any) -> Any:
+        # a C function is given eight words; one that takes fewer does not look at the rest
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            at = data(context, builder, signature.args[1], args[1])
+            given = [builder.load(builder.gep(at, [bit64(i)])) for i in range(8)]
+            kind = ir.FunctionType(bit32, [bit64] * 8).as_pointer()
+            return builder.sext(builder.call(builder.inttoptr(args[0], kind), given), bit64)
+
+        return types.int64(types.int64, words), write
+
+    @intrinsic
+    def ticks(typing: Any) -> Any:
+        def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            if not x86:  # elsewhere it may not be allowed
+                return bit64(0)
+            kind = ir.FunctionType(bit64, [])
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.readcyclecounter"), [])
+
+        return types.int64(), write
+
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     return {
         "_arrive": arrive,
@@ -111,6 +149,9 @@ def intrinsics() -> dict[str, Any]:
         "_give_way": call_without_arguments("" if sys.platform == "win32" else "sched_yield", bit32),
         "_prefetch": prefetch,
         "_as_row": as_row,
+        "_call_out": call_out,
+        "_call_words": call_words,
+        "_ticks": ticks,
     }
 
 
@@ -166,15 +207,3 @@ class Team:
         self._spent[size].append(seconds)
         if all(len(s) >= _TRIAL for s in self._spent.values()):
             self._chosen, self._chunks = min(self._spent, key=lambda size: min(self._spent[size])), 0
-
-
-def share(parts: int, size: int, i: int) -> tuple[int, int]:
-    """Return the first part of thread i of `size`, and the one after its last."""
-    return parts * i // size, parts * (i + 1) // size
-
-
-def cut(n: int, parts: int) -> np.ndarray:
-    """Return where n neurons are cut into parts, shape (parts + 1,); multiples of 16, so that no two share a line."""
-    at = (np.arange(parts + 1) * n // parts + 15) // 16 * 16
-    at[0], at[-1] = 0, n
-    return np.minimum(at, n).astype(np.int64)

@@ -138,7 +138,7 @@ class State(common.control.BaseState):
             start = replace(start, recordings=recordings)
         seed = self.seed + self.segment_counter
         sink = cast(Any, self.collector)
-        _, self._snapshot = run_network(net, engine, stop * self.dt, recordings, seed, start, False, sink)
+        _, self._snapshot = run_network(net, engine, stop * self.dt, recordings, seed, start, False, sink, alone=True)
 
     def _describe(self) -> Network:
         """Return the network as it is described now."""
