@@ -280,6 +280,24 @@ def test_traces_states_and_pieces(numpy_for_triton):
         torch.testing.assert_close(rest[s], whole[s][20:], rtol=1e-12, atol=1e-12)
 
 
+def test_gradients_go_back_through_a_state_once(numpy_for_triton):
+    found = {}
+    for way in ("torch", "triton"):
+        torch.manual_seed(2)
+        x = (torch.rand(3, 50, 4, dtype=torch.float64) * 2).requires_grad_()  # [batch, time, neurons]
+        layer = learn.Layer(rb.ALIF(), dt=1, train="tau", batch_first=True, backend=way).double()
+        first, state = layer(x[:, :20], return_state=True)
+        second, state = layer(x[:, 20:], state)
+        loss = first.sum() + second.mean() + state.v.sum()
+        loss.backward()
+        found[way] = [x.grad, next(layer.parameters()).grad]
+        with pytest.raises(rb.StaleGraph, match=r"state.detach\(\)"):
+            layer(x[:, :5], state)[0].sum().backward()
+    for a, b in zip(*found.values(), strict=True):
+        assert a.abs().sum() > 0
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
 def test_time_in_the_rows(numpy_for_triton):
     cell = rb.Neuron(evolve="tau dv/dt = -v + I*(1 + sin(t/tau)/2)", threshold="v > 1", reset="v <- 0", tau="10 ms")
     a, b = (gradients(cell, "I", 4.0, (40, 2, 3), ("tau",), backend=way) for way in ("torch", "triton"))
