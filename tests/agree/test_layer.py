@@ -201,3 +201,15 @@ def test_the_layer_fires_as_the_clock_engine(neuron, to, size):
     z = learn.Layer(neuron, dt=0.25, to=to, backend="torch")(torch.from_numpy(x)[:, None])
     assert spikes.sum() > 3
     assert np.array_equal(z[:, 0].numpy(), spikes)
+
+
+def test_powers_have_a_slope_at_zero(printed):
+    """SymPy's v**n n/v is NaN where a neuron begins, at v = 0."""
+    cell = rb.Neuron(
+        evolve="tau dv/dt = -v + c*abs(v)**n + k*v**m + I", threshold="v > 1", reset="v <- 0",
+        tau="10 ms", c=0.3, n=2.5, k=0.1, m=3.0,
+    )  # fmt: skip
+    model = (cell, "I", 4.0, ("c", "k"))
+    a, b = (gradients(*model, backend=way, method="euler") for way in ("torch", "numba"))
+    assert torch.isfinite(a["dx"]).all()
+    assert_close(a, b, 1e-10)

@@ -15,6 +15,7 @@ import torch
 
 import rheobase as rb
 from rheobase import learn
+from rheobase.emit.layer_modules import step_module
 
 LIF = rb.Neuron(
     evolve="tau dv/dt = -v",
@@ -303,3 +304,27 @@ def test_torch_compile_breaks_nothing():
         net = torch.nn.Sequential(torch.nn.Linear(4, 3), make())
         x = torch.rand(6, 2, 4)
         assert torch.equal(torch.compile(net, backend="eager")(x), net(x))
+
+
+@pytest.mark.parametrize("train", ["tau", "theta"])
+def test_what_a_step_takes_is_where_the_parameters_are(train):
+    """As on a GPU; the device "meta" has shapes and no numbers, and refuses what is elsewhere."""
+    cell = rb.Neuron(
+        evolve="tau dv/dt = -v + s\ntau_s ds/dt = -s", receive="s <- s + w_i", threshold="v > theta", reset="v <- 0",
+        tau=[10.0, 20.0], tau_s=5.0, theta=1.0,
+    )  # fmt: skip
+    layer = learn.Layer(cell, dt=1, size=2, train=train, per_neuron=True, backend="torch")
+    module = step_module(cell, ("spikes",), layer.method)
+    values = layer.values.to("meta") if train == "tau" else layer.values
+    told = values.constants(module, ("spikes",))
+    where = "meta" if train == "tau" else "cpu"
+    assert {x.device.type for x in told.values() if isinstance(x, torch.Tensor) and x.dim()} == {where}
+
+
+@pytest.mark.parametrize("backend", ["torch", "numba"])
+def test_time_constants_of_each_neuron(backend):
+    x = torch.rand(40, 2, 1, generator=torch.Generator().manual_seed(1)).expand(40, 2, 2)
+    both = learn.Layer(LIF.replace(tau=[5.0, 20.0]), dt=1, size=2, backend=backend)(x)
+    each = [learn.Layer(LIF.replace(tau=tau), dt=1, backend=backend)(x[..., :1]) for tau in (5.0, 20.0)]
+    assert torch.equal(both, torch.cat(each, -1))
+    assert not torch.equal(*each)

@@ -41,6 +41,19 @@ class _Exprel(sympy.Function):
 
 
 @final
+class _Raised(sympy.Function):
+    """A power whose exponent is a symbol, with derivatives that are finite at 0: SymPy's is v**n n/v."""
+
+    nargs = (2,)
+
+    def fdiff(self, argindex: int = 1) -> sympy.Expr:
+        base, power = self.args
+        if argindex == 1:
+            return power * base ** (power - 1)
+        return sympy.Piecewise((0, sympy.Eq(base, 0)), (base**power * sympy.log(base), True))
+
+
+@final
 @dataclass(frozen=True)
 class Adjoint:
     """The statements of the backward step, in order, and the names under which its results stand.
@@ -123,11 +136,12 @@ def derive_adjoint(step: LayerStep, wanted: Collection[str], slope: Any, detach_
 def slope_of(e: Any, x: Any) -> Any:
     """Return de/dx; where e has a kink, the slope of the branch that holds."""
     e = e.replace(exprel, _Exprel)
+    e = e.replace(lambda a: isinstance(a, sympy.Pow) and not a.exp.is_number, lambda a: _Raised(*a.args))
     e = e.replace(lambda a: isinstance(a, sympy.Min | sympy.Max), _pieces)
     out = sympy.diff(e, x)
     out = out.replace(lambda a: isinstance(a, sympy.Derivative | sympy.Subs | sympy.DiracDelta), lambda a: sympy.S.Zero)
     out = out.replace(sympy.Heaviside, lambda a, *more: sympy.Piecewise((1, a > 0), (0, True)))
-    return out.replace(_Exprel, exprel)
+    return out.replace(_Exprel, exprel).replace(_Raised, sympy.Pow)
 
 
 def _pieces(e: Any) -> Any:

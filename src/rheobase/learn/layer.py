@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any, Final, final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -22,19 +22,19 @@ from rheobase.learn.arguments import (
     read_dt,
     read_scale,
 )
+from rheobase.learn.backend import BACKENDS, choose_backend
 from rheobase.learn.check import check_fed, check_state, read_fed, read_size
-from rheobase.learn.fused import reason_against, run_fused
+from rheobase.learn.fused import run_fused
 from rheobase.learn.parameters import Values, check_train
 from rheobase.learn.plain import Job, Outcome, run_plain
 from rheobase.learn.plan import Plans
 from rheobase.learn.read import parse_read
 from rheobase.learn.state import State
 from rheobase.learn.surrogate import Surrogate
+from rheobase.learn.triton_run import run_triton
 from rheobase.model.neuron import Neuron
 
 __all__ = ["Layer"]
-
-BACKENDS: Final = ("auto", "numba", "torch")
 
 
 @final
@@ -74,7 +74,8 @@ class Layer(nn.Module):
         What the threshold function is divided by before the surrogate sees it; the distance from rest to threshold if
         not given, 1 for a threshold of 1 and rest at 0.
     backend : str
-        "auto", "numba" (compiled kernels on a CPU) or "torch" (plain operations, the reference).
+        "auto", "numba" (compiled kernels on a CPU), "triton" (compiled kernels on a GPU, not for recurrent layers) or
+        "torch" (plain operations, the reference). "auto" takes the kernels where they can run.
     store : str
         What is kept for the backward pass: "bits" (spikes as bits, states are computed again) or "states".
 
@@ -305,10 +306,11 @@ class Layer(nn.Module):
         return Outcome(z, done.traces, done.state)
 
     def _start_job(self, job: Job) -> Outcome:
-        against = "backend='torch'" if self.backend == "torch" else reason_against(job)
-        if against is not None and self.backend == "numba":
-            raise InputError(f"backend='numba' cannot run this layer: {against}; use backend='auto'")
-        done = run_plain(job) if against is not None else run_fused(self._neuron, job, self.store, self._plans)
+        way = choose_backend(self.backend, job)
+        if way == "numba":
+            done = run_fused(self._neuron, job, self.store, self._plans)
+        else:
+            done = run_triton(self._neuron, job, self.store) if way == "triton" else run_plain(job)
         if not done.sound:
             _check_finite(job, done)
         return done

@@ -98,8 +98,8 @@ class Values(nn.Module):
             self.register_parameter(self._key(name), nn.Parameter(raw.to(torch.get_default_dtype())))
             self.free.append(name)
         elif isinstance(value, np.ndarray):
+            self.arrays.append(name)  # before it is asked for its key: it is kept as it is, not as a logarithm
             self.register_buffer(self._key(name), torch.from_numpy(value.copy()))
-            self.arrays.append(name)
         else:
             self.fixed[name] = value
 
@@ -178,6 +178,10 @@ class Values(nn.Module):
             out[f"_steps_{target}"] = torch.from_numpy(steps) if steps.ndim else torch.tensor(int(steps)).int()
         return out
 
+    def _device(self) -> torch.device | None:
+        """Return where training or arrays have put the values, None if they are all plain numbers."""
+        return next((x.device for x in (*self.parameters(), *self.buffers())), None)
+
     def _exact(
         self, module: ModuleType, fed: tuple[str, ...], known: Mapping[str, Tensor | float]
     ) -> dict[str, Tensor | float]:
@@ -189,7 +193,10 @@ class Values(nn.Module):
         if not any(isinstance(x, Tensor) and x.requires_grad for x in used):
             numbers = {n: x.detach().cpu().numpy() if isinstance(x, Tensor) else x for n, x in known.items()}
             found = propagators(facts, clamp_sets(self.model), numbers, self.dt)
-            return {n: x if isinstance(x, float) else torch.from_numpy(x) for n, x in found.items()}
+            return {
+                n: x if isinstance(x, float) else torch.from_numpy(x).to(device=self._device())
+                for n, x in found.items()
+            }
         if facts.normals:
             raise InputError(
                 "a rate of an exact step with white noise cannot be trained; use method='euler', or train another name"
@@ -199,7 +206,7 @@ class Values(nn.Module):
         for clamp in clamp_sets(self.model):
             fixed = {i for i, s in enumerate(module.STATES) if s in clamp}
             tag = clamp_tag(module.STATES, clamp)
-            p, q, r = _propagate(a, b, c, fixed, self.dt)
+            p, q, r = _propagate(a, b, c, fixed, self.dt, self._device())
             for name in module.COEFFICIENTS:
                 head, _, rest = name.partition("__")
                 if head == tag:
@@ -217,7 +224,9 @@ def _tensor(x: Tensor | float) -> Tensor:
     return x if isinstance(x, Tensor) else torch.tensor(x, dtype=torch.float64)
 
 
-def _propagate(a: Any, b: Any, c: Any, fixed: set[int], dt: float) -> tuple[Tensor, Tensor, Tensor]:
+def _propagate(
+    a: Any, b: Any, c: Any, fixed: set[int], dt: float, device: torch.device | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return what a step multiplies states and inputs by and adds: exp(A dt), its integral times B, and times c.
 
     The exponential of the augmented matrix [[A, 1], [0, 0]], as `rheobase.derive.propagate`, differentiable.
@@ -225,12 +234,13 @@ def _propagate(a: Any, b: Any, c: Any, fixed: set[int], dt: float) -> tuple[Tens
     n, m = len(a), len(b[0]) if b else 0
     flat = [_tensor(x) for row in a for x in row] + [_tensor(x) for row in b for x in row]
     flat += [_tensor(row[0]) for row in c]
-    flat = list(torch.broadcast_tensors(*flat))
+    flat = list(torch.broadcast_tensors(*(x.to(device=device) for x in flat)))
     batch = flat[0].shape
     zero = torch.zeros_like(flat[0])
     held = [zero if i in fixed else flat[i * n + j] for i in range(n) for j in range(n)]
     matrix = torch.stack(held, -1).reshape(*batch, n, n)
-    moving = torch.diag(torch.tensor([0.0 if i in fixed else 1.0 for i in range(n)], dtype=torch.float64))
+    moves = [0.0 if i in fixed else 1.0 for i in range(n)]
+    moving = torch.diag(torch.tensor(moves, dtype=torch.float64, device=device))
     if n == 1:
         x = matrix * dt
         p, integral = torch.exp(x), dt * moving * _exprel(x)
