@@ -328,3 +328,15 @@ def test_time_constants_of_each_neuron(backend):
     each = [learn.Layer(LIF.replace(tau=tau), dt=1, backend=backend)(x[..., :1]) for tau in (5.0, 20.0)]
     assert torch.equal(both, torch.cat(each, -1))
     assert not torch.equal(*each)
+
+
+def test_an_input_may_have_the_name_of_a_random_number():
+    """A neuron with a hazard draws numbers that are called u inside."""
+    cell = rb.Neuron("tau dv/dt = -v + u", hazard="rho*exp(v)", reset="v <- 0", tau=10.0, rho=0.1)
+    x = torch.rand(20, 3, 4, generator=torch.Generator().manual_seed(0))
+    found = []
+    for backend in ("numba", "torch"):
+        torch.manual_seed(1)
+        found.append(learn.Layer(cell, dt="1 ms", backend=backend)(x))
+    assert torch.equal(*found)
+    assert 0 < found[0].sum() < found[0].numel()

@@ -156,7 +156,7 @@ class _Writer:
         """Return the lines that fetch what a step takes besides its states."""
         step = self.step
         lines = [f"_x_{f} = _in_{f}[_i]" for f in step.fed]
-        lines += [f"{d} = _in{d}[_i]" for d in step.drawn]
+        lines += [f"{d} = _drawn{d}[_i]" for d in step.drawn]
         return lines + [f"{c} = _of_{c}[_i]" for c in self.own]
 
     def forward_lines(self, known: bool) -> list[str]:
@@ -186,7 +186,7 @@ class _Writer:
         out += [f"_h_{n}" for n in self.kind.numbers]
         out += [*self.shared, *(f"_all_of_{c}" for c in self.own)]
         out += [f"_all{s}" if s in self.kind.columns else s for s in self.steps]
-        out += [f"_all_in_{f}" for f in step.fed] + [f"_all_in{d}" for d in step.drawn]
+        out += [f"_all_in_{f}" for f in step.fed] + [f"_all_drawn{d}" for d in step.drawn]
         out += [*(["_all_word"] if step.fires else []), *(f"_keep_{s}" for s in step.states)]
         return out + [f"_keep_left_{t}" for t in step.targets]
 
@@ -199,14 +199,14 @@ class _Writer:
         """Return the lines that cut a block out of what comes at step _k."""
         step = self.step
         out = [f"_in_{f} = _all_in_{f}[_k, _a:_e]" for f in step.fed]
-        out += [f"_in{d} = _all_in{d}[_k, _a:_e]" for d in step.drawn]
+        out += [f"_drawn{d} = _all_drawn{d}[_k, _a:_e]" for d in step.drawn]
         if step.fires:
             out += [f"_word = _all_word[_k >> {SHIFT}, _a:_e]", f"_flag = _FLAGS[_k & {BITS - 1}]"]
         return [*out, *self.times()]
 
     def after(self) -> dict[str, str]:
         """Return the arrays of which a step reads a row, and which row comes after."""
-        names = [*(f"_all_in_{f}" for f in self.step.fed), *(f"_all_in{d}" for d in self.step.drawn)]
+        names = [*(f"_all_in_{f}" for f in self.step.fed), *(f"_all_drawn{d}" for d in self.step.drawn)]
         return dict.fromkeys(names, "_k + 1")
 
     def early(self, there: str, read: Mapping[str, str], written: Mapping[str, str]) -> list[str]:

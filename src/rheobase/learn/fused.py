@@ -102,7 +102,7 @@ def _shared_arrays(
 ) -> dict[str, Any]:
     """Return what both loops take."""
     arrays: dict[str, Any] = {f"_all_in_{f}": x for f, x in zip(plan.fed, fed, strict=True)}
-    arrays |= {f"_all_in{d}": x for d, x in zip(plan.drawn, drawn, strict=True)}
+    arrays |= {f"_all_drawn{d}": x for d, x in zip(plan.drawn, drawn, strict=True)}
     for name, x in zip(plan.columns, constants, strict=True):
         if x.dim():
             arrays[f"_all{name}" if name.startswith("_steps_") else f"_all_of_{name}"] = _column(x, plan)

@@ -21,7 +21,7 @@ __all__ = ["Plan", "Plans"]
 _BLOCK: Final = 1024  # neurons whose states stay in the L1 cache
 _EVERY: Final = BITS  # steps between two states that are kept for the backward pass
 _MOST: Final = 64  # plans that a layer remembers
-_ROWS: Final = ("_all_in", "_all_z", "_all_g_", "_all_dz", "_all_dt_", "_trace_")
+_ROWS: Final = ("_all_in_", "_all_drawn", "_all_z", "_all_g_", "_all_dz", "_all_dt_", "_trace_")
 _FLAT: Final = ("_all_at_", "_all_left_", "_all_d_", "_all_gc_", "_all_of_", "_all_steps_")
 _Sorted = tuple[dict[str, Any], dict[str, Tensor], tuple[Any, ...]]
 
