@@ -112,7 +112,7 @@ def check_dt(
     until : time
         How long.
     dts : array, optional
-        Steps in ms; 0.4, 0.2, ... 0.0125 if not given.
+        Steps in ms; 0.4, 0.2, ... 0.0125 if not given, of a network those that no delay is shorter than.
     tolerance : time
         What the recommended step must reach.
     method : str
@@ -143,7 +143,10 @@ def check_dt(
                 f" by chance; take out"
                 f" {'the hazard' if cell.hazard is not None else ', '.join(cell.noises)}"
             )
-    steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in (_DTS if dts is None else np.atleast_1d(dts))]))[::-1]
+    chosen = [d for d in _DTS if d <= _shortest_delay(model)] if dts is None else np.atleast_1d(dts)
+    steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in chosen]))[::-1]
+    if not len(steps):
+        raise InputError(f"delays of {_shortest_delay(model):g} ms are shorter than all steps tried; give dts=")
     if steps.min() <= 0:
         raise InputError(f"dts: {steps.min():g} ms is not positive")
     goal = to_number(tolerance, "ms", "tolerance")
@@ -177,6 +180,12 @@ def check_dt(
     recommended = float(steps[int(np.argmax(good))]) if good.any() else None
     name = getattr(model, "name", "network")
     return Convergence(steps, times, counts, errors, order, recommended, goal, best.engine, runs[-1].method, name)
+
+
+def _shortest_delay(model: Neuron | Network) -> float:
+    """Return the smallest delay that is given as a number, in ms; those that are drawn are rounded to steps."""
+    given = [getattr(p.delay, "value", None) for p in ([] if isinstance(model, Neuron) else model.projections)]
+    return min((float(np.min(d)) for d in given if isinstance(d, float | np.ndarray)), default=np.inf)
 
 
 def _extra(a: np.ndarray, b: np.ndarray, late: float) -> int:
