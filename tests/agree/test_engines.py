@@ -340,6 +340,13 @@ def test_methods_run_alike(method: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert len(run.spikes.times) > 3
 
 
+def test_a_parameter_may_have_the_name_of_a_function_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step is by exponentials, of which those with small arguments are computed by a function of their own."""
+    model = _neuron("tau dv/dt = exprel_near*(E - v) + w*(2 - v)\ntau dw/dt = 0.2 - w", exprel_near=0.5, E=1.5)
+    run = _compare(model, {}, "exponential euler", monkeypatch)
+    assert len(run.spikes.times) > 3
+
+
 def test_reset_row_sees_the_time_of_the_spike() -> None:
     model = rb.Neuron(
         "tau dv/dt = 2 - v\ntau dlast/dt = 0*last", threshold="v > 1", reset="v <- 0; last <- t", tau=10.0

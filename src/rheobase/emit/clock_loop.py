@@ -79,11 +79,10 @@ def expm1(x):
 def exprel(x):
     """(exp(x) - 1)/x, and 1 at 0."""
     k, r, p = _split(x)
-    s = _two_to(k - 1.0)
-    return 1.0 + r*p if k == 0.0 else (((r + (r*r)*p)*s + (s - 0.5))*2.0)/x
+    return 1.0 + r*p if k == 0.0 else expm1(x)/x
 
 
-def exprel_near(x):
+def _exprel_near(x):
     """The same number where |x| < 0.34, in half the time: there k is 0."""
     return 1.0 + x*_tail(x)
 '''
@@ -92,7 +91,7 @@ def exprel_near(x):
 #: Neurons that are looked at together, whether their exponentials have small arguments: so few, for among 256 cells
 #: of COBA there is nearly always one with a burst of inhibition.
 _TILE: Final = 32
-_SHARED = ("_tail", "_split", "exp", "expm1", "exprel", "exprel_near")
+_SHARED = ("_tail", "_split", "exp", "expm1", "exprel", "_exprel_near")
 
 
 def clock_source(

@@ -32,7 +32,7 @@ _MATH: Final = {
     "Abs": "abs",
     "floor": "floor",
     "exprel": "exprel",
-    "exprel_near": "exprel_near",
+    "exprel_near": "_exprel_near",
     "exprel_slope": "exprel_slope",
 }
 
