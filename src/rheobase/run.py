@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-    from rheobase.engines.checkpoint import Snapshot
+    from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
     from rheobase.network.network import Network
     from rheobase.network.projection import Projection
 
@@ -262,7 +262,7 @@ class NetworkRun(Convertible):
     engine: str
     seconds: Mapping[str, float]
     network: Network | None
-    _state: Snapshot | None
+    _state: Snapshot | ExactSnapshot | None
     _resume: Callable[[Any, int | None, bool], NetworkRun] | None
     path: Path | None = None
 
@@ -282,7 +282,7 @@ class NetworkRun(Convertible):
         Raises
         ------
         InputError
-            If the run has already passed `until`, or its engine cannot go on.
+            If the run has already passed `until`, or was read from a file.
         """
         if self._resume is None:
             raise InputError(self._why_not())
@@ -296,7 +296,7 @@ class NetworkRun(Convertible):
         Raises
         ------
         InputError
-            If it cannot be written, or the run's engine cannot go on.
+            If it cannot be written, or the run was read from a file.
         """
         from rheobase.engines.checkpoint import write_snapshot
 
@@ -308,7 +308,7 @@ class NetworkRun(Convertible):
         """Return why the run does not go on."""
         if self.path is not None:
             return f"a run that was read from a file does not go on: {self.path} holds no state of it; run anew"
-        return f"{self.engine} does not go on from where it stopped; run anew, or by rb.Clock()"
+        return f"this run by {self.engine} holds no state from which it could go on; run anew"
 
     def weights(self, projection: Projection | str, state: str = "w") -> np.ndarray:
         """Return the weights of a projection at the end of the run, one a synapse: shape (n_synapses,).

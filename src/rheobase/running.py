@@ -16,7 +16,7 @@ from rheobase.runs import NetworkRuns
 from rheobase.units import to_number
 
 if TYPE_CHECKING:
-    from rheobase.engines.checkpoint import Snapshot
+    from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
     from rheobase.engines.exact import Exact
     from rheobase.engines.shared import Shared
     from rheobase.engines.spikes import Spikes
@@ -55,7 +55,8 @@ def batch_network(
             error.args = (f"batch, run {i}: {error}" + ("; the runs before it are error.done" if runs else ""),)
             error.done = gather()
             raise
-        if isinstance(engine, Clock) and runs[-1].until < (steps_until(until, engine.dt) - 0.5) * engine.dt:
+        end = (steps_until(until, engine.dt) - 0.5) * engine.dt if isinstance(engine, Clock) else until
+        if runs[-1].until < end:
             break  # Ctrl-C
     return gather()
 
@@ -106,28 +107,33 @@ def run_alone(
     engine: Clock | Exact,
     seed: int,
     recordings: Mapping[str, Recording],
-    start: Snapshot | None = None,
+    start: Snapshot | ExactSnapshot | None = None,
     progress: bool = False,
     shared: Shared | None = None,
 ) -> NetworkRun:
     """Return the run of a network, from the beginning or from a snapshot on."""
-    snapshot = None
-    if isinstance(engine, Clock):  # Exact does not go on from a snapshot yet
+    from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
+
+    snapshot: Snapshot | ExactSnapshot
+    if isinstance(engine, Clock):
         from rheobase.engines.network import run_network
 
+        assert not isinstance(start, ExactSnapshot)
         results, snapshot = run_network(net, engine, until, recordings, seed, start, progress, None, shared)
-        reached = steps_until(until, engine.dt) * engine.dt
-        if snapshot.k * engine.dt < reached:
-            reached = snapshot.k * engine.dt
-            warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
+        planned, reached = steps_until(until, engine.dt) * engine.dt, snapshot.k * engine.dt
     else:
         from rheobase.engines.exact_network import run_exact_network
         from rheobase.engines.record import check_exact, trim
+        from rheobase.network.connect import build
 
+        assert not isinstance(start, Snapshot)
         check_exact(recordings)
-        own = () if shared is None else (shared.synapses,)
-        results = run_exact_network(net, engine, until, recordings, seed, *own)
-        results, reached = {name: trim(r, recordings[name]) for name, r in results.items()}, until
+        make = build if shared is None else shared.synapses
+        results, snapshot = run_exact_network(net, engine, until, recordings, seed, make, start, progress)
+        results = {name: trim(r, recordings[name]) for name, r in results.items()}
+        planned, reached = until, snapshot.until
+    if reached < planned:
+        warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
     runs: dict[str, Run | Spikes] = {}
     offsets, at = {}, 0
     for name, part in net.populations.items():
@@ -157,13 +163,14 @@ def run_alone(
 
     def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
         end = to_number(until, "ms", "until")
-        assert isinstance(engine, Clock)
-        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
+        many = threads or engine.threads
+        chosen = (
+            Clock(engine.dt, engine.method, many, engine.precision) if isinstance(engine, Clock) else type(engine)(many)
+        )
         return run_alone(net, end, chosen, seed, recordings, snapshot, progress)
 
     first = next(r for r in runs.values() if isinstance(r, Run))
-    resume = None if snapshot is None else go_on
-    return NetworkRun(runs, offsets, reached, seed, first.engine, first.seconds, net, snapshot, resume)
+    return NetworkRun(runs, offsets, reached, seed, first.engine, first.seconds, net, snapshot, go_on)
 
 
 def restore(path: Any, net: Network, record_to: Any = None) -> NetworkRun:
@@ -186,18 +193,19 @@ def restore(path: Any, net: Network, record_to: Any = None) -> NetworkRun:
         If the file is missing, truncated or something else, or was written for another network; if the recording is
         missing, or not of this run, or ends before the checkpoint.
     """
-    from rheobase.engines.checkpoint import read_snapshot
+    from rheobase.engines.checkpoint import ExactSnapshot, read_snapshot
     from rheobase.engines.mpi import find_world
 
     world = find_world()
     if world is not None:  # the first rank may have yet to write it
         world.agree("restore", {"checkpoint": str(path)})
     snapshot = read_snapshot(path, net)
-    engine, seed = snapshot.engine, snapshot.seed
-    if snapshot.recording is None:
+    if isinstance(snapshot, ExactSnapshot) or snapshot.recording is None:
         if record_to is not None:
             raise InputError(f"{path} is the checkpoint of a run that was kept in memory; leave record_to= out")
-        return run_alone(net, snapshot.k * engine.dt, engine, seed, snapshot.recordings, snapshot)
+        end = snapshot.until if isinstance(snapshot, ExactSnapshot) else snapshot.k * snapshot.engine.dt
+        return run_alone(net, end, snapshot.engine, snapshot.seed, snapshot.recordings, snapshot)
+    engine, seed = snapshot.engine, snapshot.seed
     from rheobase.recorded import open_recording
 
     recording = snapshot.recording if record_to is None else Path(record_to)

@@ -3,6 +3,10 @@
 The state of neuron j is kept in the modes of its flow, ``_y[j, 0:S]``, where time passes by one exponential a
 mode; ``_y[j, S]`` is the time it belongs to, and ``_y[j, S + 1]`` a time before which nothing can happen to it of its
 own: no crossing, no end of refractoriness. ``_code[j]`` is twice the number of its table, plus 1 while refractory.
+
+What happens to a neuron up to a time does not depend on how much longer the run is, so that a run in pieces has the
+bits of an unbroken one: searches reach equally far ahead, and `_until` only says what need not be noted. Nor does the
+calendar of looks ahead matter: a neuron that is looked at too early is left as it is.
 """
 
 from __future__ import annotations
@@ -54,7 +58,10 @@ _SEARCH = """
 _read{g}(_j, {arguments})
 _row = _code[_j] >> 1
 _at = _y[_j, {last}]
-_wait = first_crossing(_x, _until - _at, _strict, 0.0, _f, _row*_table, _p, _row*_layout, _work)
+_wait = first_crossing(_x, _reach, _strict, 0.0, _f, _row*_table, _p, _row*_layout, _work)
+if _wait == inf:
+    _y[_j, {safe}] = _at + _reach
+    return 0
 _at += _wait
 if not _at < _to:
     _y[_j, {safe}] = _at
@@ -160,8 +167,8 @@ def _look{g}(_window, _to, {arguments}):
 def _finish{g}(_begin, _end, {arguments}):
     """Bring neurons to the end."""
     for _j in _range(_begin, _end):
-        _flow{g}(_j, _until, {arguments})
 {last_sample}
+        _flow{g}(_j, _until, {arguments})
         _read{g}(_j, {arguments})
         for _i in _range(_final.shape[1]):
             _final[_j, _i] = _x[_i]
@@ -348,7 +355,7 @@ def cells_source(g: int, cells: Cells) -> tuple[list[str], tuple[str, ...], tupl
 
 
 _COMMON = (
-    *("_y", "_code", "_kind", "_f", "_p", "_h", "_table", "_layout", "_stride", "_strict", "_until", "_rate"),
+    *("_y", "_code", "_kind", "_f", "_p", "_h", "_table", "_layout", "_stride", "_strict", "_until", "_rate", "_reach"),
     *("_head", "_due", "_after", "_before", "_out_time", "_out_neuron", "_count", "_status", "_final", "_x", "_work"),
 )
 

@@ -1,4 +1,4 @@
-"""A network's run at a moment: all that is needed to go on bit for bit; and its file."""
+"""A network's run at a moment: all that is needed to go on bit for bit; and its file, for either engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
@@ -21,9 +21,14 @@ from rheobase.engines.result import Recording
 from rheobase.errors import InputError
 from rheobase.network.network import Network
 
-__all__ = ["Snapshot", "fingerprint", "read_snapshot", "write_snapshot"]
+if TYPE_CHECKING:
+    from rheobase.engines.exact import Exact
+
+__all__ = ["ExactSnapshot", "Snapshot", "fingerprint", "read_snapshot", "write_snapshot"]
 
 _FORMAT: Final = "rheobase checkpoint"
+_CLOCK: Final = 2  # versions of the file: of a run on a grid
+_EXACT: Final = 3  # and of an exact one
 _ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -53,7 +58,31 @@ class Snapshot:
     recording: Path | None = None
 
 
-def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording: Path | None = None) -> Path:
+@final
+@dataclass(frozen=True, eq=False)
+class ExactSnapshot:
+    """A network on the exact engine, at the beginning of the window in which its run ended at `until` (ms).
+
+    What the run did in that window is computed anew by one that goes on, so windows are those of an unbroken run.
+
+    Attributes
+    ----------
+    arrays : mapping
+        By group (see `rheobase.engines.exact_state`): ``modes 0``, ``code 0``, ``left 0 v``, ``spike times 0``, and
+        so on; ``at ...``, how far synapses, sources and inputs have come.
+    """
+
+    window: int
+    until: float
+    engine: Exact
+    seed: int
+    recordings: Mapping[str, Recording]
+    arrays: Mapping[str, np.ndarray]
+
+
+def write_snapshot(
+    snapshot: Snapshot | ExactSnapshot, net: Network, path: str | Path, recording: Path | None = None
+) -> Path:
     """Write a snapshot into a file (``.npz``: arrays and JSON), whole or not at all; return the path.
 
     `recording` is the file that the run was recorded into, if it was. Of several ranks, which all have the same
@@ -70,14 +99,11 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording
     world = find_world()
     if world is not None and world.rank > 0:
         return path
-    e = snapshot.engine
     head: dict[str, Any] = {
         "format": _FORMAT,
-        "version": 2,
-        "k": snapshot.k,
+        **_say_when(snapshot),
         "seed": snapshot.seed,
         "network": fingerprint(net),
-        "engine": {"dt": e.dt, "method": e.method, "threads": e.threads, "precision": e.precision},
         "recordings": {
             name: [list(r.states), r.every, r.start, r.stop, r.reduce] for name, r in snapshot.recordings.items()
         },
@@ -99,7 +125,17 @@ def write_snapshot(snapshot: Snapshot, net: Network, path: str | Path, recording
     return path
 
 
-def read_snapshot(path: str | Path, net: Network) -> Snapshot:
+def _say_when(snapshot: Snapshot | ExactSnapshot) -> dict[str, Any]:
+    """Return what the head of the file says of time and engine."""
+    if isinstance(snapshot, ExactSnapshot):
+        exact = {"window": snapshot.window, "until": snapshot.until, "threads": snapshot.engine.threads}
+        return {"version": _EXACT, "exact": exact}
+    e = snapshot.engine
+    own = {"dt": e.dt, "method": e.method, "threads": e.threads, "precision": e.precision}
+    return {"version": _CLOCK, "k": snapshot.k, "engine": own}
+
+
+def read_snapshot(path: str | Path, net: Network) -> Snapshot | ExactSnapshot:
     """Return the snapshot in a file.
 
     Raises
@@ -112,9 +148,9 @@ def read_snapshot(path: str | Path, net: Network) -> Snapshot:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             head = json.loads(str(data["head"]))
             arrays = {k: data[k] for k in data.files if k != "head"}
-        if head["format"] != _FORMAT or head["version"] != 2:
+        if head["format"] != _FORMAT or head["version"] not in (_CLOCK, _EXACT):
             raise InputError(f"{path} holds no checkpoint of rheobase, or one of a newer version")
-        engine, k, seed, network = Clock(**head["engine"]), int(head["k"]), int(head["seed"]), str(head["network"])
+        seed, network = int(head["seed"]), str(head["network"])
         recordings = {
             str(n): Recording(
                 tuple(map(str, states)),
@@ -127,6 +163,7 @@ def read_snapshot(path: str | Path, net: Network) -> Snapshot:
             )
             for n, (states, every, start, stop, reduce) in head["recordings"].items()
         }
+        snapshot = _of_version(head, path, seed, recordings, arrays)
     except FileNotFoundError:
         raise InputError(f"there is no file {path}") from None
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -135,7 +172,19 @@ def read_snapshot(path: str | Path, net: Network) -> Snapshot:
         raise InputError(f"{path} is truncated or no checkpoint of rheobase ({type(error).__name__})") from None
     if network != fingerprint(net):
         raise InputError(f"{path} was written for another network; give the same populations and projections")
-    where = head.get("recording")
+    return snapshot
+
+
+def _of_version(
+    head: Mapping[str, Any], path: Path, seed: int, recordings: Mapping[str, Recording], arrays: dict[str, np.ndarray]
+) -> Snapshot | ExactSnapshot:
+    if head["version"] == _EXACT:
+        from rheobase.engines.exact import Exact
+
+        own = head["exact"]
+        window, until = int(own["window"]), float(own["until"])
+        return ExactSnapshot(window, until, Exact(own["threads"]), seed, recordings, arrays)
+    engine, k, where = Clock(**head["engine"]), int(head["k"]), head.get("recording")
     return Snapshot(k, engine, seed, recordings, arrays, None if where is None else path.parent / str(where))
 
 

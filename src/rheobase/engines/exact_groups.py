@@ -12,7 +12,8 @@ import numpy as np
 from rheobase.derive import modal as _modal
 from rheobase.derive.additive import port_gains
 from rheobase.derive.crossing import work_size
-from rheobase.emit.exact_plan import NEVER, Cells
+from rheobase.derive.modal import layout_size, table_size
+from rheobase.emit.exact_plan import Cells
 from rheobase.engines.affine import AffineSystem, build_system
 from rheobase.engines.clock import as_held
 from rheobase.engines.groups import chosen_neurons, merge
@@ -22,10 +23,12 @@ from rheobase.engines.result import Recording
 from rheobase.model.neuron import Neuron
 from rheobase.network.network import Network
 
-__all__ = ["ExactGroup", "make_group"]
+__all__ = ["ExactGroup", "make_group", "note_all"]
 
 _SLOTS: Final = 1024  # windows for which neurons are noted; what is further off is noted for the last of them
 _ROOM: Final = 16  # spikes of every neuron in one window, for which there is always room
+_LEAST: Final = 100_000  # spikes for which there is always room
+_STRIDES: Final = 31.0  # first strides of a search that does not know its end: it doubles them, and ends after five
 
 
 @final
@@ -41,6 +44,13 @@ class ExactGroup:
     samples: np.ndarray
     chosen: np.ndarray
     real: bool
+
+    def widen(self) -> None:
+        """Make twice the room for spikes under way."""
+        a = self.arrays
+        a["_room"] *= 2
+        for name in ("_all_time", "_all_neuron"):
+            a[name] = np.concatenate([a[name], np.empty_like(a[name])])
 
 
 def make_group(
@@ -102,7 +112,7 @@ def _lay_out(
         to_modes = system.numbers[kind * len(system.clamps), : size * size].reshape(size, size)
         mine = system.kind == kind
         y[mine, :size] = system.start[mine] @ to_modes.T
-    room = min(max(_ROOM * n, 100_000), 50_000_000)
+    room = min(max(_ROOM * n, _LEAST), 50_000_000)
     traced = np.full(n, -1, dtype=np.int64)
     traced[rows] = np.arange(len(rows))
     arrays: dict[str, Any] = {
@@ -116,10 +126,11 @@ def _lay_out(
         "_layout": system.layout.shape[1],
         "_stride": table.shape[1],
         "_strict": system.strict,
-        "_heads": np.full((parts, _SLOTS), -1, dtype=np.int64),
-        "_due": np.full(n, NEVER, dtype=np.int64),
-        "_after": np.full(n, -1, dtype=np.int64),
-        "_before": np.full(n, -1, dtype=np.int64),
+        "_reach": _reach(system),
+        "_heads": np.empty((parts, _SLOTS), dtype=np.int64),
+        "_due": np.empty(n, dtype=np.int64),
+        "_after": np.empty(n, dtype=np.int64),
+        "_before": np.empty(n, dtype=np.int64),
         "_all_time": np.empty(2 * room),
         "_all_neuron": np.empty(2 * room, dtype=np.int32),
         "_all_count": np.zeros(1, dtype=np.int64),
@@ -139,14 +150,34 @@ def _lay_out(
     }
     arrays |= {f"_left_{s}": np.full(n, -1.0) for s in neuron.refractory}
     arrays |= {name: as_held(x) for name, x in whole.values.items()}
-    arrays["_cuts"] = edges = cut(n, parts)
+    arrays["_cuts"] = cut(n, parts)
+    note_all(arrays, 0)
+    return arrays
+
+
+def note_all(arrays: dict[str, Any], window: int) -> None:
+    """Note every neuron for a window: who need not be looked at there is then noted for later."""
+    arrays["_heads"][:], arrays["_after"][:], arrays["_before"][:] = -1, -1, -1
+    arrays["_due"][:] = window
+    edges = arrays["_cuts"]
     for i, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
-        if low < high:  # at first every neuron is looked at
-            arrays["_heads"][i, 0] = low
-            arrays["_due"][low:high] = 0
+        if low < high:
+            arrays["_heads"][i, window % _SLOTS] = low
             arrays["_after"][low : high - 1] = np.arange(low + 1, high)
             arrays["_before"][low + 1 : high] = np.arange(low, high - 1)
-    return arrays
+
+
+def _reach(system: AffineSystem) -> float:
+    """Return how far ahead crossings are searched for, in ms, whatever the end of the run.
+
+    Real rates and quadratic rows come to an end of their own; of oscillations a search sees the next few turns, and
+    goes on from there when their time has come.
+    """
+    n = system.size
+    if system.quadratic or system.real:
+        return math.inf
+    general = system.layout[:, layout_size(n) + 1] == 1
+    return _STRIDES * float(system.numbers[general, table_size(n) + 11 * n].min())
 
 
 def _is_single(system: AffineSystem) -> bool:

@@ -14,11 +14,14 @@ import numpy as np
 from rheobase.emit.exact_plan import Link, find_exact_network
 from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines import arrivals as _arrivals
+from rheobase.engines.checkpoint import ExactSnapshot
 from rheobase.engines.exact import COMPILING, Exact, digest, kernels
 from rheobase.engines.exact_groups import ExactGroup, make_group
+from rheobase.engines.exact_state import put_state, take_state
 from rheobase.engines.groups import alike
 from rheobase.engines.parts import share
 from rheobase.engines.population import Population, prepare
+from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.threads import PLAIN, Team, cores, intrinsics
@@ -34,6 +37,8 @@ __all__ = ["run_exact_network"]
 _MANY: Final = 2_000  # neurons from which several threads are taken, unless it is said how many
 _LOOK: Final = 6e-5  # seconds that plain Python takes for one neuron
 _MOST_WINDOWS: Final = 10**10
+_WIDEST: Final = 10.0  # ms of a window where delays are longer, or there are none
+_OFTEN: Final = 0.3  # seconds after which it is seen whether Ctrl-C was pressed
 
 
 def run_exact_network(
@@ -43,22 +48,33 @@ def run_exact_network(
     recordings: Mapping[str, Recording],
     seed: int,
     make: Callable[[Projection, int], Synapses] = build,
-) -> dict[str, Result]:
-    """Return a result for each population of a network, run until `until` (ms); `make` makes its synapses."""
+    start: ExactSnapshot | None = None,
+    progress: bool = False,
+) -> tuple[dict[str, Result], ExactSnapshot]:
+    """Return a result for each population of a network, run until `until` (ms), and what is needed to go on.
+
+    It begins where `start` ends; `make` makes the synapses of a projection. After Ctrl-C it returns what has been
+    simulated so far; `ExactSnapshot.until` tells how far.
+    """
     for p in net.projections:
         if p.is_plastic:
             raise NotExact(
                 f"the synapses of {p.name} are plastic, which Exact does not run; run the network with"
                 " engine=rb.Clock(dt='0.1 ms'), or connect it with plastic=False"
             )
+    if start is not None and start.until > until:
+        raise InputError(f"the run has already reached {start.until:g} ms; give a later until=")
     begin = perf_counter()
     run = _Run(net, until, recordings, seed, engine.threads, make)
-    ready = perf_counter()
     try:
-        run.advance()
+        if start is not None:
+            run.restore(start)
+        ready = perf_counter()
+        arrays = run.advance(progress)
     finally:
         run.team.close()
-    return run.results({"prepare": ready - begin, **run.seconds}, "Exact()")
+    snapshot = ExactSnapshot(run.last, run.until, engine, seed, recordings, arrays)
+    return run.results({"prepare": ready - begin, **run.seconds}, "Exact()"), snapshot
 
 
 @final
@@ -100,6 +116,7 @@ class _Run:
         self._connect()
         self._outside(prepared)
         self._load()
+        self.at = 0  # the window that comes next
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
         self.kept = [0] * len(self.groups)  # how many spikes at the head of the buffer are already in `spikes`
         self.seconds = {"compile": 0.0, "run": 0.0}
@@ -144,7 +161,7 @@ class _Run:
                 room = len(self.groups[source].arrays["_all_time"]) if emitted is None else len(emitted)
                 self.values_of[f"_place{k}"] = np.zeros(room, dtype=np.int32)
         # a little less than the smallest delay, so that no rounding lets a spike arrive in its own window
-        self.width = shortest * (1.0 - 2.0**-40) if shortest < math.inf else self.until * 1.01
+        self.width = min(shortest, _WIDEST) * (1.0 - 2.0**-40)
         if self.until / self.width > _MOST_WINDOWS:
             raise InputError(
                 f"the smallest delay is {shortest:g} ms: Exact moves on by windows of it,"
@@ -185,21 +202,17 @@ class _Run:
         self.compiled = False
         self.status = np.zeros((self.parts, 8), dtype=np.int64)
         self.shared = np.zeros(8 + self.parts, dtype=np.int64)
-        self.windows = max(1, math.ceil(self.until / self.width + 1e-12))
-        while self.windows * self.width < math.nextafter(self.until, math.inf):
-            self.windows += 1
         self._make_units(4096)
+        self._end_at(self.until)
         self.values_of |= {
             "_width": self.width,
-            "_until": self.until,
-            "_last": math.nextafter(self.until, math.inf),
             "_parts": self.parts,
             "_statuses": self.status,
             "_shared": self.shared,
             "_barrier": self.team.barrier,
         }
         for g, group in enumerate(self.groups):
-            group.arrays["_rate"] = 1.0 / self.width
+            group.arrays["_rate"] = (1.0 - 2.0**-50) / self.width  # a look is noted too early rather than too late
             self.values_of[f"_at_break{g}"] = np.zeros(1, dtype=np.int64)
             own = {f"g{g}{a}" if a.startswith("_") else f"g{g}_{a}": x for a, x in group.arrays.items()}
             self.values_of |= own
@@ -209,29 +222,78 @@ class _Run:
         self.values_of |= {"_unit_time": np.zeros(count)}
         self.values_of |= {name: np.zeros(count, dtype=np.int64) for name in ("_order", "_spare")}
 
-    def advance(self) -> None:
-        """Run to the end: in plain Python as long as that takes less than compiling, then compiled; same bits."""
+    def _end_at(self, until: float) -> None:
+        """Let the run end at a time, which lies in the window `last`."""
+        last = int(until / self.width)
+        while last * self.width > until:
+            last -= 1
+        while (last + 1) * self.width <= until:
+            last += 1
+        self.until, self.last = until, last
+        self.values_of |= {"_until": until, "_last": math.nextafter(until, math.inf)}
+
+    def restore(self, start: ExactSnapshot) -> None:
+        """Put everything as it was at a snapshot."""
+        if not start.window * self.width <= start.until < (start.window + 1) * self.width:
+            raise InputError(
+                f"the checkpoint does not fit the network: {start.until:g} ms is not in window {start.window} of"
+                f" {self.width:g} ms"
+            )
+        for g, group in enumerate(self.groups):
+            while len(start.arrays.get(f"flight times {g}", ())) > group.arrays["_room"]:
+                self._widen(g)
+        self.spikes = [[found] for found in put_state(self.groups, self.values_of, start.arrays, start.window)]
+        self.kept = [int(group.arrays["_all_count"][0]) for group in self.groups]
+        self.at = start.window
+
+    def advance(self, progress: bool = False) -> dict[str, np.ndarray]:
+        """Run to the end, or until Ctrl-C; return the state at the beginning of the last window.
+
+        In plain Python as long as that takes less than compiling, then compiled; same bits. Where the run ends must not
+        matter to one that goes on, but windows are where neurons meet: it goes on from the beginning of the last one.
+        """
+        begin = perf_counter()
+        with (
+            waiting_for_ctrl_c() as stopped,
+            bar(self.until - self.at * self.width, progress) as report,
+        ):
+            self._pass_whole(stopped, report)
+            if self.at < self.last:
+                self._end_at(self.at * self.width)
+            self.spikes = [[_concatenate(own)] for own in self.spikes]
+            state = take_state(self.groups, self.values_of, [own[0] for own in self.spikes])
+            while self.at <= self.last:
+                self.at = self._call(self.at, self.last + 1)
+            report(self.until - self.last * self.width)
+        self.seconds["run"] = perf_counter() - begin - self.seconds["compile"]
+        return state
+
+    def _pass_whole(self, stopped: Sequence[int], report: Callable[[float], None]) -> None:
+        """Run the windows before the last."""
         price = min(waiting(self.path), COMPILING)
-        begin, at, step = perf_counter(), 0, 1
+        begin, start, step = perf_counter(), self.at, 1
         first = _LOOK * sum(g.whole.n for g in self.groups)  # every neuron is looked at in the first window
         if self.parts > 1 or first > price:  # threads wait for each other in compiled code only
             self._compile()
-        while at < self.windows:
-            spent = perf_counter() - begin
-            if not self.compiled and spent > min(0.2, price) and at and spent / at * (self.windows - at) > price:
+        while self.at < self.last and not stopped:
+            before, since = self.at, perf_counter()
+            spent, done = since - begin, before - start
+            if not self.compiled and spent > min(0.2, price) and done and spent / done * (self.last - before) > price:
                 self._compile()
-            if self.compiled:
-                step = max(1, self.windows // 50)
-            elif spent < 0.1:
-                step = min(2 * step, max(1, self.windows // 10))
-            at = self._call(at, min(at + step, self.windows))
-        self.seconds["run"] = perf_counter() - begin - self.seconds["compile"]
+                since = perf_counter()
+            self.at = self._call(before, min(before + step, self.last))
+            report((self.at - before) * self.width)
+            spent = perf_counter() - since
+            if spent < (_OFTEN / 2 if self.compiled else 0.1):
+                step = min(2 * step, max(1, self.last // (50 if self.compiled else 10)))
+            elif spent > 2 * _OFTEN:
+                step = max(1, step // 2)
 
     def _compile(self) -> None:
         begin = perf_counter()
         inner, apart = self.functions
         self.module, self.compiled = _compiled(self.path, inner, apart, self.real), True
-        self._call(0, 0)
+        self._call(self.at, self.at)
         self.seconds["compile"] = perf_counter() - begin
 
     def _call(self, start: int, stop: int) -> int:
@@ -292,6 +354,19 @@ class _Run:
                         place[rest:count] = 0
                 a["_all_count"][0] = count = rest
             self.kept[g] = count
+            while count > a["_room"]:  # delays are long
+                self._widen(g)
+
+    def _widen(self, g: int) -> None:
+        """Make more room for the spikes of a group that are under way."""
+        group = self.groups[g]
+        group.widen()
+        for name in ("_room", "_all_time", "_all_neuron"):
+            self.values_of[f"g{g}{name}"] = group.arrays[name]
+        for k, link in enumerate(self.links):
+            if link.source == g and link.delays:
+                place = self.values_of[f"_place{k}"]
+                self.values_of[f"_place{k}"] = np.concatenate([place, np.zeros_like(place)])
 
     def results(self, seconds: Mapping[str, float], engine: str) -> dict[str, Result]:
         """Return the result of each population."""
@@ -299,21 +374,29 @@ class _Run:
         method, order = "exact flow and crossings", "exact (rounding error)"
         none = np.empty(0)
         for g, group in enumerate(self.groups):
-            times = np.concatenate([none, *(t for t, _ in self.spikes[g])])
-            neurons = np.concatenate([none.astype(np.int32), *(i for _, i in self.spikes[g])])
+            times, neurons = _concatenate(self.spikes[g])
             states = group.whole.neuron.states
+            count = int(np.searchsorted(group.samples, self.until, "right"))
             for name, lo, hi in zip(group.names, group.offsets, group.offsets[1:], strict=False):
                 inside = (neurons >= lo) & (neurons < hi)
                 spikes = Spikes.from_table(times[inside], neurons[inside] - lo, hi - lo)
                 rows = np.flatnonzero((group.chosen >= lo) & (group.chosen < hi))
-                traces = {s: group.arrays["_trace"][i][rows] for i, s in enumerate(states)} if len(rows) else {}
+                traces = {s: group.arrays["_trace"][i][rows, :count] for i, s in enumerate(states)} if len(rows) else {}
                 final = {s: group.arrays["_final"][lo:hi, i].copy() for i, s in enumerate(states)}
-                t = group.samples if len(rows) else none
+                t = group.samples[:count] if len(rows) else none
                 out[name] = Result(spikes, t, traces, final, engine, method, order, seconds, self.values[name])
         for name, (times, neurons) in self.emitted.items():
-            spikes = Spikes.from_table(times, neurons.astype(np.int64), self.net.populations[name].n)
+            inside = times <= self.until
+            own = times[inside], neurons[inside].astype(np.int64)
+            spikes = Spikes.from_table(*own, self.net.populations[name].n)
             out[name] = Result(spikes, none, {}, {}, engine, "given spikes", order, seconds)
         return {name: out[name] for name in self.net.populations}
+
+
+def _concatenate(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return spikes, (times, neurons), as one table."""
+    times = np.concatenate([np.empty(0), *(t for t, _ in parts)])
+    return times, np.concatenate([np.empty(0, dtype=np.int32), *(i for _, i in parts)])
 
 
 def _count_parts(net: Network, asked: int | None) -> int:

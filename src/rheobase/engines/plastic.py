@@ -16,7 +16,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.emit.synapse_loop import Plasticity, Rule
-from rheobase.engines.checkpoint import Snapshot
+from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
 from rheobase.engines.mpi import World
 from rheobase.engines.parts import Parts
 from rheobase.engines.synapses import steps_of
@@ -348,12 +348,14 @@ def make_plastic(
     return made, rules
 
 
-def synapse_states(projection: Projection, snapshot: Snapshot | None, seed: int) -> dict[str, np.ndarray]:
+def synapse_states(
+    projection: Projection, snapshot: Snapshot | ExactSnapshot | None, seed: int
+) -> dict[str, np.ndarray]:
     """Return the states of a projection's synapses at a snapshot, in the order of `Projection.synapses`.
 
     Where nothing is plastic it is the weight as given.
     """
-    if not projection.is_plastic or snapshot is None or projection.synapse is None:
+    if not projection.is_plastic or not isinstance(snapshot, Snapshot) or projection.synapse is None:
         made = build(projection, derive_key(seed, "projection", projection.index))
         return {"w": np.full(len(made), made.weight, dtype=np.float64)}
     from rheobase.derive.synapse import advance_states
