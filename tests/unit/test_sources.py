@@ -197,8 +197,33 @@ def test_in_continuous_time() -> None:
     assert stats.kstest(times, stats.uniform(10, 50).cdf).pvalue > 1e-5
     risen = rb.poisson(rb.ramp(0, 400, on=0, off=100)).in_time(100.0, 400, 3)[0]
     assert stats.kstest(risen, lambda x: (x / 100) ** 2).pvalue > 1e-5
+    waved = rb.poisson(rb.sine(80, "50 Hz", offset=100), on=3.33, off=77.7).in_time(100.0, 400, 3)[0]
+    assert 3.33 <= waved.min() < 4
+    assert 77 < waved.max() <= 77.7
+    w = 2 * np.pi * 50 / 1000
+    area = lambda x: 100 * x - 80 / w * np.cos(w * x)  # noqa: E731
+    assert stats.kstest(waved, lambda x: (area(x) - area(3.33)) / (area(77.7) - area(3.33))).pvalue > 1e-5
     given = rb.spikes([3.0, 1.0, 200.0], weight=[1, 2, 3]).in_time(100.0, 2, 3)
     assert [x.tolist() for x in given] == [[1, 3, 1, 3], [0, 0, 1, 1], [2, 1, 2, 1]]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        rb.poisson(200, on=-5, off=60),
+        rb.poisson(rb.sine(80, "50 Hz", offset=100), on=3.33, off=77.7),
+        rb.poisson(rb.ramp([0, 100, 0], [400, 0, 0], on=20, off=50, hold=True), frozen=True, sources=3),
+        rb.poisson([0, 50, 500]) + rb.spikes([3.0, 1.0, 99.0]),
+    ],
+    ids=["equal", "sine", "frozen ramp", "sum"],
+)
+def test_a_longer_run_has_the_same_times(source: SpikeSource) -> None:
+    whole = source.in_time(100.0, 3, 7)
+    assert whole[0].min() >= 0
+    for until in (0.05, 10.0, 33.333, 99.99):
+        early = whole[0] <= until
+        for part, all_of_it in zip(source.in_time(until, 3, 7), whole, strict=True):
+            assert part.tobytes() == all_of_it[early].tobytes()
 
 
 @pytest.mark.parametrize(

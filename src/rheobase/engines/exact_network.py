@@ -11,16 +11,17 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from rheobase.emit.exact_plan import Link, find_exact_network
+from rheobase.emit.exact_plan import find_exact_network
 from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.engines import arrivals as _arrivals
 from rheobase.engines.checkpoint import ExactSnapshot
 from rheobase.engines.exact import COMPILING, Exact, digest, kernels
 from rheobase.engines.exact_groups import ExactGroup, make_group
 from rheobase.engines.exact_state import put_state, take_state
+from rheobase.engines.exact_wiring import gather_links, gather_outside
 from rheobase.engines.groups import alike
 from rheobase.engines.parts import share
-from rheobase.engines.population import Population, prepare
+from rheobase.engines.population import prepare
 from rheobase.engines.progress import bar, waiting_for_ctrl_c
 from rheobase.engines.result import Recording, Result
 from rheobase.engines.spikes import Spikes
@@ -88,7 +89,6 @@ class _Run:
         threads: int | None = 1,
         make: Callable[[Projection, int], Synapses] = build,
     ) -> None:
-        self.make = make
         self.net, self.until, self.seed = net, until, seed
         self.parts = _count_parts(net, threads)  # of the neurons of each group; a thread has one or several
         self.team = Team(self.parts)
@@ -113,84 +113,25 @@ class _Run:
             times, neurons = np.ascontiguousarray(times[order], dtype=float), neurons[order].astype(np.int32)
             self.emitted[name] = (times, neurons)
             self.values_of |= {f"_source_time{s}": times, f"_source_neuron{s}": neurons}
-        self._connect()
-        self._outside(prepared)
+        self.links, own, shortest = gather_links(net, self.groups, self.place, self.emitted, seed, make)
+        self.outside, more = gather_outside(self.groups, prepared, until)
+        self.values_of |= own | more
+        self._take_width(shortest)
         self._load()
         self.at = 0  # the window that comes next
         self.spikes: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in self.groups]
         self.kept = [0] * len(self.groups)  # how many spikes at the head of the buffer are already in `spikes`
         self.seconds = {"compile": 0.0, "run": 0.0}
 
-    def _connect(self) -> None:
-        """Gather projections between the same groups and port into one table, sorted by source and delay."""
-        found: dict[tuple[int, int, str], list[tuple[np.ndarray, np.ndarray, Any, Any]]] = {}
-        for projection in self.net.projections:
-            synapses = self.make(projection, derive_key(self.seed, "projection", projection.index))
-            target, to = self.place[projection.target.name]
-            if projection.source.name in self.place:
-                source, offset = self.place[projection.source.name]
-            else:
-                source, offset = -1 - [*self.sources].index(projection.source.name), 0
-            if len(synapses):
-                found.setdefault((source, target, projection.port), []).append(
-                    (synapses.pre + offset, synapses.post + to, synapses.weight, synapses.delay)
-                )
-        self.links: list[Link] = []
-        shortest = math.inf
-        for k, ((source, target, port), parts) in enumerate(found.items()):
-            sizes = [len(p[0]) for p in parts]
-            pre, post = (np.concatenate([p[i] for p in parts]) for i in (0, 1))
-            weight, own = _join([p[2] for p in parts], sizes, float)
-            delay, spread = _join([p[3] for p in parts], sizes, float)
-            order = np.lexsort((post, delay, pre)) if spread else np.lexsort((post, pre))
-            pre, post = pre[order], post[order]
-            n_pre = self.groups[source].whole.n if source >= 0 else self.net.populations[[*self.sources][-1 - source]].n
-            low = float(np.min(delay))
-            shortest = min(shortest, low) if source >= 0 else shortest
-            self.links.append(Link(source, target, port, own, spread))
-            emitted = self.values_of.get(f"_source_time{-1 - source}")
-            self.values_of |= {
-                f"_begin{k}": np.zeros(1, dtype=np.int64),
-                f"_start{k}": np.searchsorted(pre, np.arange(n_pre + 1)).astype(np.int64),
-                f"_target{k}": post.astype(np.int32),
-                f"_weight{k}": weight[order] if own else float(weight),
-                f"_delay{k}": delay[order] if spread else float(delay),
-                f"_shortest{k}": low,
-            }
-            if spread:
-                room = len(self.groups[source].arrays["_all_time"]) if emitted is None else len(emitted)
-                self.values_of[f"_place{k}"] = np.zeros(room, dtype=np.int32)
-        # a little less than the smallest delay, so that no rounding lets a spike arrive in its own window
+    def _take_width(self, shortest: float) -> None:
+        """Choose how wide a window is, given the shortest delay between neurons."""
+        # a little less than that, so that no rounding lets a spike arrive in its own window
         self.width = min(shortest, _WIDEST) * (1.0 - 2.0**-40)
         if self.until / self.width > _MOST_WINDOWS:
             raise InputError(
                 f"the smallest delay is {shortest:g} ms: Exact moves on by windows of it,"
                 f" {self.until / shortest:g} here; give longer delays or a shorter run"
             )
-
-    def _outside(self, prepared: Mapping[str, Population]) -> None:
-        """Sort what arrives from outside by group and port."""
-        self.outside: list[tuple[int, str]] = []
-        for g, group in enumerate(self.groups):
-            for port in group.cells.ports:
-                columns = []
-                for name, offset in zip(group.names, group.offsets, strict=False):
-                    p = prepared[name]
-                    if port in p.sources:
-                        times, neurons, weights = p.sources[port].in_time(self.until, p.n, p.key("port", port))
-                        columns.append((times, neurons + offset, weights))
-                if not columns:
-                    continue
-                times, neurons, weights = (np.concatenate(c) for c in zip(*columns, strict=True))
-                order = np.argsort(times, kind="stable")  # equal times stay in the order of neurons
-                k = len(self.outside)
-                self.outside.append((g, port))
-                self.values_of |= {
-                    f"_at_outside{k}": np.zeros(1, dtype=np.int64),
-                    f"_outside_time{k}": np.ascontiguousarray(times[order], dtype=float),
-                    f"_outside_neuron{k}": neurons[order].astype(np.int64),
-                    f"_outside_weight{k}": np.ascontiguousarray(weights[order], dtype=float),
-                }
 
     def _load(self) -> None:
         self.real = all(g.real for g in self.groups)
@@ -404,15 +345,6 @@ def _count_parts(net: Network, asked: int | None) -> int:
     if asked is not None:
         return asked
     return cores() if sum(part.n for part in net.populations.values()) >= _MANY else 1
-
-
-def _join(parts: Sequence[Any], sizes: Sequence[int], kind: Any) -> tuple[Any, bool]:
-    """Return one value if all synapses share it, else one for each."""
-    if all(np.ndim(p) == 0 for p in parts) and len({float(p) for p in parts}) == 1:
-        return kind(parts[0]), False
-    return np.concatenate(
-        [np.broadcast_to(np.asarray(p, dtype=kind), (size,)) for p, size in zip(parts, sizes, strict=True)]
-    ), True
 
 
 def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:
