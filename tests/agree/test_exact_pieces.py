@@ -235,6 +235,13 @@ def test_more_spikes_under_way_than_expected(monkeypatch: pytest.MonkeyPatch, tm
     assert_same(whole, first.resume(100))
 
 
+def test_neurons_that_are_not_joined_may_fire_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_groups, "_LEAST", 1)
+    net = rb.Network()
+    net.add("cells", 5, rb.LIF(), I="0.5 nA")
+    assert len(rb.simulate(net, until=600, engine=rb.Exact(threads=1), seed=1).spikes.times) > 5 * 16
+
+
 def test_what_cannot_go_on_is_told(tmp_path: Path) -> None:
     make = NETWORKS["quadratic"]
     first = run("quadratic", 20)

@@ -53,8 +53,8 @@ class Exact:
     raises `NotExact`, which names the row and an engine that can run it.
 
     Networks move on by windows of the smallest delay, in which neurons do not influence each other; delays are any
-    real numbers. A neuron is touched when a spike arrives at it or when it may fire, not in between. Their runs can be
-    resumed and written into checkpoints, whatever the time at which they ended; pieces have the bits of an unbroken run.
+    real numbers. A neuron is touched when a spike arrives at it or when it may fire, not in between. Their runs go on
+    (`NetworkRun.resume`, `checkpoint`), whatever the time at which they ended, with the bits of an unbroken run.
 
     Parameters
     ----------
