@@ -1,64 +1,29 @@
-"""Ways of running a network: in memory, into a file, several at once, on from a checkpoint."""
+"""Ways of running a network: in memory, into a file, on from a checkpoint."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rheobase.engines.clock import Clock, steps_until
 from rheobase.engines.result import Recording
-from rheobase.errors import InputError, RheobaseError
+from rheobase.errors import InputError
 from rheobase.model.neuron import Neuron
 from rheobase.run import NetworkRun, Run
-from rheobase.runs import NetworkRuns
 from rheobase.units import to_number
 
 if TYPE_CHECKING:
     from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
     from rheobase.engines.exact import Exact
+    from rheobase.engines.progress import Progress
     from rheobase.engines.shared import Shared
     from rheobase.engines.spikes import Spikes
     from rheobase.network.network import Network
 
-__all__ = ["batch_network", "restore", "run_alone", "stream_network"]
-
-
-def batch_network(
-    net: Network,
-    until: float,
-    engine: Clock | Exact,
-    seed: int,
-    recordings: Mapping[str, Recording],
-    progress: bool,
-    batch: Mapping[str, Any],
-) -> NetworkRuns:
-    """Return the runs of a batch, one after the other."""
-    from rheobase.engines.shared import Shared
-    from rheobase.engines.synapses import check_delays
-    from rheobase.network.change import read_batch
-
-    values, planned = read_batch(net, batch, seed)
-    if isinstance(engine, Clock):
-        for changed, _ in planned:
-            check_delays(changed.projections, engine.dt)
-    shared, runs = Shared(), list[NetworkRun]()
-
-    def gather() -> NetworkRuns:
-        return NetworkRuns(tuple(runs), {name: given[: len(runs)] for name, given in values.items()})
-
-    for i, (changed, own) in enumerate(planned):
-        try:
-            runs.append(run_alone(changed, until, engine, own, recordings, None, progress, shared))
-        except RheobaseError as error:  # the runs before are not lost
-            error.args = (f"batch, run {i}: {error}" + ("; the runs before it are error.done" if runs else ""),)
-            error.done = gather()
-            raise
-        end = (steps_until(until, engine.dt) - 0.5) * engine.dt if isinstance(engine, Clock) else until
-        if runs[-1].until < end:
-            break  # Ctrl-C
-    return gather()
+__all__ = ["carry_out", "restore", "run_alone", "stream_network"]
 
 
 def stream_network(
@@ -109,31 +74,43 @@ def run_alone(
     recordings: Mapping[str, Recording],
     start: Snapshot | ExactSnapshot | None = None,
     progress: bool = False,
+) -> NetworkRun:
+    """Return the run of a network, from the beginning or from a snapshot on; warn if it was interrupted."""
+    run = carry_out(net, until, engine, seed, recordings, start, progress)
+    if run.until < (steps_until(until, engine.dt) * engine.dt if isinstance(engine, Clock) else until):
+        warnings.warn(f"interrupted at {run.until:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
+    return run
+
+
+def carry_out(
+    net: Network,
+    until: float,
+    engine: Clock | Exact,
+    seed: int,
+    recordings: Mapping[str, Recording],
+    start: Snapshot | ExactSnapshot | None = None,
+    progress: Progress = False,
     shared: Shared | None = None,
 ) -> NetworkRun:
-    """Return the run of a network, from the beginning or from a snapshot on."""
+    """Return the run of a network, as far as it came; one of a batch has one thread if several go on at once."""
     from rheobase.engines.checkpoint import ExactSnapshot, Snapshot
 
+    chosen = engine if shared is None or shared.at_once == 1 else _with_threads(engine, 1)
     snapshot: Snapshot | ExactSnapshot
-    if isinstance(engine, Clock):
+    if isinstance(chosen, Clock):
         from rheobase.engines.network import run_network
 
         assert not isinstance(start, ExactSnapshot)
-        results, snapshot = run_network(net, engine, until, recordings, seed, start, progress, None, shared)
-        planned, reached = steps_until(until, engine.dt) * engine.dt, snapshot.k * engine.dt
+        results, snapshot = run_network(net, chosen, until, recordings, seed, start, progress, None, shared)
+        reached = snapshot.k * chosen.dt
     else:
         from rheobase.engines.exact_network import run_exact_network
         from rheobase.engines.record import check_exact, trim
-        from rheobase.network.connect import build
 
         assert not isinstance(start, Snapshot)
         check_exact(recordings)
-        make = build if shared is None else shared.synapses
-        results, snapshot = run_exact_network(net, engine, until, recordings, seed, make, start, progress)
-        results = {name: trim(r, recordings[name]) for name, r in results.items()}
-        planned, reached = until, snapshot.until
-    if reached < planned:
-        warnings.warn(f"interrupted at {reached:g} ms; run.resume(until=...) goes on from there", stacklevel=3)
+        results, snapshot = run_exact_network(net, chosen, until, recordings, seed, shared, start, progress)
+        results, reached = {name: trim(r, recordings[name]) for name, r in results.items()}, snapshot.until
     runs: dict[str, Run | Spikes] = {}
     offsets, at = {}, 0
     for name, part in net.populations.items():
@@ -163,14 +140,15 @@ def run_alone(
 
     def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
         end = to_number(until, "ms", "until")
-        many = threads or engine.threads
-        chosen = (
-            Clock(engine.dt, engine.method, many, engine.precision) if isinstance(engine, Clock) else type(engine)(many)
-        )
-        return run_alone(net, end, chosen, seed, recordings, snapshot, progress)
+        return run_alone(net, end, _with_threads(engine, threads), seed, recordings, snapshot, progress)
 
     first = next(r for r in runs.values() if isinstance(r, Run))
     return NetworkRun(runs, offsets, reached, seed, first.engine, first.seconds, net, snapshot, go_on)
+
+
+def _with_threads(engine: Clock | Exact, threads: int | None) -> Clock | Exact:
+    """Return the engine with another number of threads, unless it is None."""
+    return engine if threads is None else replace(engine, threads=threads)
 
 
 def restore(path: Any, net: Network, record_to: Any = None) -> NetworkRun:

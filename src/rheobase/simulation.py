@@ -151,12 +151,14 @@ def simulate(
                 " or rb.Exact()"
             )
         from rheobase.engines.request import read_recordings
-        from rheobase.running import batch_network, run_alone, stream_network
+        from rheobase.running import run_alone, stream_network
 
         recordings = read_recordings(model, record, record_every, record_neurons, end)
         if batch is not None:
             if record_to is not None:
                 raise InputError("batch= and record_to= do not go together; run one after the other, each into a file")
+            from rheobase.batches import batch_network
+
             return batch_network(model, end, chosen, int(seed), recordings, progress, batch)
         if record_to is None:
             return run_alone(model, end, chosen, int(seed), recordings, progress=progress)

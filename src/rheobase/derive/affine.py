@@ -16,7 +16,7 @@ import numpy as np
 from rheobase.derive.crossing import Crossing, prepare_crossing, stack_crossings
 from rheobase.derive.facts import ZERO, ExactFacts
 from rheobase.derive.modal import layout_size
-from rheobase.derive.propagate import clamp_sets
+from rheobase.derive.propagate import clamp_sets, find_unique
 from rheobase.derive.riccati import prepare_quadratic
 from rheobase.errors import InputError, NotExact
 from rheobase.model.compute import compute_text
@@ -140,12 +140,13 @@ def assemble_system(
         flat += [number(facts.bend), number(facts.middle)]
     varied = any(x.ndim for x in flat)
     table = np.stack([np.broadcast_to(x, (n if varied else 1,)) for x in flat], axis=1) if flat else np.zeros((1, 0))
-    unique, inverse = np.unique(table, axis=0, return_inverse=True)
+    first, inverse = find_unique(table)
+    unique = table[first]
     if len(unique) > 20_000:
         raise InputError(
             f"{len(unique)} different sets of rates need that many decompositions; use engine=rb.Clock(dt='0.1 ms')"
         )
-    kind = np.broadcast_to(inverse.reshape(-1), (n,)).astype(np.int64) if varied else np.zeros(n, dtype=np.int64)
+    kind = np.broadcast_to(inverse, (n,)).astype(np.int64) if varied else np.zeros(n, dtype=np.int64)
     clamps = tuple(clamp_sets(neuron))
     crossings: list[Crossing] = []
     tables: list[tuple[np.ndarray, np.ndarray]] = []

@@ -70,6 +70,10 @@ class Exact:
 
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.threads is not None and (int(self.threads) != self.threads or self.threads < 1):
+            raise InputError(f"threads = {self.threads!r} must be a whole number from 1")
+
     def run(self, population: Population, until: float, recording: Recording) -> Result:
         """Return the result of running one population of unconnected neurons until `until` (ms)."""
         begin = perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -22,8 +23,9 @@ from rheobase.engines.exact_wiring import gather_links, gather_outside
 from rheobase.engines.groups import alike
 from rheobase.engines.parts import share
 from rheobase.engines.population import prepare
-from rheobase.engines.progress import bar, waiting_for_ctrl_c
+from rheobase.engines.progress import Progress, bar, waiting_for_ctrl_c
 from rheobase.engines.result import Recording, Result
+from rheobase.engines.shared import Shared
 from rheobase.engines.spikes import Spikes
 from rheobase.engines.threads import PLAIN, Team, cores, intrinsics
 from rheobase.errors import InputError, NotExact
@@ -33,9 +35,9 @@ from rheobase.network.network import Network, Projection
 from rheobase.network.sources import SpikeSource
 from rheobase.random import derive_key
 
-__all__ = ["run_exact_network"]
+__all__ = ["MANY", "run_exact_network"]
 
-_MANY: Final = 2_000  # neurons from which several threads are taken, unless it is said how many
+MANY: Final = 2_000  # neurons from which several threads are taken, unless it is said how many
 _LOOK: Final = 6e-5  # seconds that plain Python takes for one neuron
 _MOST_WINDOWS: Final = 10**10
 _WIDEST: Final = 10.0  # ms of a window where delays are longer, or there are none
@@ -48,14 +50,14 @@ def run_exact_network(
     until: float,
     recordings: Mapping[str, Recording],
     seed: int,
-    make: Callable[[Projection, int], Synapses] = build,
+    shared: Shared | None = None,
     start: ExactSnapshot | None = None,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> tuple[dict[str, Result], ExactSnapshot]:
     """Return a result for each population of a network, run until `until` (ms), and what is needed to go on.
 
-    It begins where `start` ends; `make` makes the synapses of a projection. After Ctrl-C it returns what has been
-    simulated so far; `ExactSnapshot.until` tells how far.
+    It begins where `start` ends; `shared` has what an earlier run of a batch has built. After Ctrl-C it returns what
+    has been simulated so far; `ExactSnapshot.until` tells how far.
     """
     for p in net.projections:
         if p.is_plastic:
@@ -65,17 +67,19 @@ def run_exact_network(
             )
     if start is not None and start.until > until:
         raise InputError(f"the run has already reached {start.until:g} ms; give a later until=")
-    begin = perf_counter()
-    run = _Run(net, until, recordings, seed, engine.threads, make)
+    building = nullcontext() if shared is None else shared.building
+    with building:
+        begin = perf_counter()
+        run = _Run(net, until, recordings, seed, engine.threads, build if shared is None else shared.synapses, building)
     try:
         if start is not None:
             run.restore(start)
-        ready = perf_counter()
+        prepared = perf_counter() - begin
         arrays = run.advance(progress)
     finally:
         run.team.close()
     snapshot = ExactSnapshot(run.last, run.until, engine, seed, recordings, arrays)
-    return run.results({"prepare": ready - begin, **run.seconds}, "Exact()"), snapshot
+    return run.results({"prepare": prepared, **run.seconds}, "Exact()"), snapshot
 
 
 @final
@@ -86,10 +90,11 @@ class _Run:
         until: float,
         recordings: Mapping[str, Recording],
         seed: int,
-        threads: int | None = 1,
-        make: Callable[[Projection, int], Synapses] = build,
+        threads: int | None,
+        make: Callable[[Projection, int], Synapses],
+        building: AbstractContextManager[Any],
     ) -> None:
-        self.net, self.until, self.seed = net, until, seed
+        self.net, self.until, self.seed, self.building = net, until, seed, building
         self.parts = _count_parts(net, threads)  # of the neurons of each group; a thread has one or several
         self.team = Team(self.parts)
         parts = net.populations
@@ -187,7 +192,7 @@ class _Run:
         self.kept = [int(group.arrays["_all_count"][0]) for group in self.groups]
         self.at = start.window
 
-    def advance(self, progress: bool = False) -> dict[str, np.ndarray]:
+    def advance(self, progress: Progress) -> dict[str, np.ndarray]:
         """Run to the end, or until Ctrl-C; return the state at the beginning of the last window.
 
         In plain Python as long as that takes less than compiling, then compiled; same bits. Where the run ends must not
@@ -231,11 +236,12 @@ class _Run:
                 step = max(1, step // 2)
 
     def _compile(self) -> None:
-        begin = perf_counter()
-        inner, apart = self.functions
-        self.module, self.compiled = _compiled(self.path, inner, apart, self.real), True
-        self._call(self.at, self.at)
-        self.seconds["compile"] = perf_counter() - begin
+        with self.building:
+            begin = perf_counter()
+            inner, apart = self.functions
+            self.module, self.compiled = _compiled(self.path, inner, apart, self.real), True
+            self._call(self.at, self.at)
+            self.seconds["compile"] = perf_counter() - begin
 
     def _call(self, start: int, stop: int) -> int:
         """Run windows start..stop-1, or as many as there is room for; return the first not run."""
@@ -344,7 +350,7 @@ def _count_parts(net: Network, asked: int | None) -> int:
     """Return how many threads may run: they meet twice in each window, which must hold enough work."""
     if asked is not None:
         return asked
-    return cores() if sum(part.n for part in net.populations.values()) >= _MANY else 1
+    return cores() if sum(part.n for part in net.populations.values()) >= MANY else 1
 
 
 def _compiled(path: Path, inner: tuple[str, ...], apart: tuple[str, ...], real: bool) -> ModuleType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
@@ -21,7 +21,7 @@ from rheobase.network.network import Network
 from rheobase.network.projection import Projection
 from rheobase.units import to_number
 
-__all__ = ["Forecast", "forecast", "refuse_too_large", "trace_bytes"]
+__all__ = ["Forecast", "forecast", "how_many_fit", "refuse_too_large", "trace_bytes"]
 
 _PROGRAM: Final = 2.5e8  # bytes of Python, NumPy and the compiler
 _NEURON: Final = 150  # bytes beside its states
@@ -104,6 +104,15 @@ def refuse_too_large(
             f"this run needs about {needed / 1e9:.3g} GB, but {free / 1e9:.3g} GB are free; take fewer synapses,"
             " precision='float32', or record less or into a file, record_to= (rb.forecast tells what is needed)"
         )
+
+
+def how_many_fit(
+    nets: Sequence[Network], until: float, engine: Clock, recordings: Mapping[str, Recording], most: int
+) -> int:
+    """Return how many of these runs, at most so many, fit into the memory that is free at once; 1 at least."""
+    needed = sorted((_forecast(net, until, engine, recordings, False).bytes - _PROGRAM for net in nets), reverse=True)
+    free = _free_bytes()
+    return max([1, *(many for many in range(2, min(most, len(nets)) + 1) if sum(needed[:many]) <= free)])
 
 
 def _forecast(

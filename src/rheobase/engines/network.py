@@ -22,7 +22,7 @@ from rheobase.engines.mpi import World, find_world
 from rheobase.engines.outcome import Outcome
 from rheobase.engines.parts import Parts, cut
 from rheobase.engines.precision import settle
-from rheobase.engines.progress import bar, waiting_for_ctrl_c
+from rheobase.engines.progress import Progress, bar, waiting_for_ctrl_c
 from rheobase.engines.queue import SpikeLog
 from rheobase.engines.rain import Rain
 from rheobase.engines.record import Piece, Sink
@@ -36,10 +36,10 @@ from rheobase.errors import InputError
 from rheobase.network.connect import expect_synapses
 from rheobase.network.network import Network
 
-__all__ = ["run_network"]
+__all__ = ["ALONE", "SMALL", "run_network"]
 
-_SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
-_ALONE: Final = 6_000  # neurons below which a step is too short for threads to wait for each other
+SMALL: Final = 12_000  # neuron-steps below which compiling, or loading compiled code, takes longer than running
+ALONE: Final = 6_000  # neurons below which a step is too short for threads to wait for each other
 _NARROW: Final = 1 << 16  # targets that can be told by 16 bits
 _TRIAL: Final = 64  # steps of a chunk by which it is seen how many threads pay
 _OFTEN: Final = 0.1  # seconds after which a streamed run writes what it has
@@ -52,7 +52,7 @@ def run_network(
     recordings: Mapping[str, Recording],
     seed: int,
     start: Snapshot | None = None,
-    progress: bool = False,
+    progress: Progress = False,
     stream: Stream | None = None,
     shared: Shared | None = None,
     alone: bool = False,
@@ -82,25 +82,27 @@ def _carry_out(
     recordings: Mapping[str, Recording],
     seed: int,
     start: Snapshot | None,
-    progress: bool,
+    progress: Progress,
     stream: Stream | None,
     shared: Shared | None,
     world: World | None,
     name: str = "",
 ) -> tuple[dict[str, Result], Snapshot]:
-    begin = perf_counter()
-    with _together(world):
-        engine = settle(net, engine)
-        total = steps_until(until, engine.dt)
-        if start is not None and start.k > total:
-            raise InputError(f"the run has already reached {start.k * engine.dt:g} ms; give a later until=")
-        check_delays(net.projections, engine.dt)
-        near = 1.0 if world is None else world.near / world.size
-        refuse_too_large(net, until, engine, recordings, stream is not None, near)
-    run = _NetworkRun(net, engine, recordings, seed, total, stream, shared, world)
-    if start is not None:
-        run.restore(start)
-    prepared = perf_counter() - begin
+    building = nullcontext() if shared is None else shared.building
+    with building:
+        begin = perf_counter()
+        with _together(world):
+            engine = settle(net, engine)
+            total = steps_until(until, engine.dt)
+            if start is not None and start.k > total:
+                raise InputError(f"the run has already reached {start.k * engine.dt:g} ms; give a later until=")
+            check_delays(net.projections, engine.dt)
+            near = 1.0 if world is None else world.near / world.size
+            refuse_too_large(net, until, engine, recordings, stream is not None, near)
+        run = _NetworkRun(net, engine, recordings, seed, total, stream, shared, world)
+        if start is not None:
+            run.restore(start)
+        prepared = perf_counter() - begin
     try:
         if stream is not None:
             if world is not None:
@@ -112,6 +114,8 @@ def _carry_out(
                         stream.begin(run.results(prepared, gather=False), total)
         if start is None or stream is None:  # else the file has it
             run.add(run.begin)
+        with building:
+            run.warm_up()
         run.advance(total, progress)
         results = run.results(prepared, gather=stream is None)
         if stream is not None:
@@ -155,7 +159,7 @@ class _NetworkRun:
         self.net, self.engine, self.total, self.k, self.seed = net, engine, total, 0, seed
         self.recordings, self.world = recordings, world
         with _together(world):
-            self.groups = group_cells(net, engine, recordings, seed, total, _SMALL)
+            self.groups = group_cells(net, engine, recordings, seed, total, SMALL)
             self.compiled = self.groups[0].run.compiled
             self.sources = group_sources(net, seed, engine.dt, self.compiled)
         self.members: list[Cells | Emitting] = [*self.groups, *self.sources]
@@ -194,7 +198,7 @@ class _NetworkRun:
         free = cores()
         if self.world is not None and free == os.cpu_count():  # the launcher has not said which cores are whose
             free = max(1, free // self.world.near)
-        threads = self.engine.threads or (free if self.n >= _ALONE * ranks else 1)
+        threads = self.engine.threads or (free if self.n >= ALONE * ranks else 1)
         if not self.compiled:
             threads = 1
         most = threads if self.world is None else self.world.largest(threads)[0]
@@ -246,13 +250,16 @@ class _NetworkRun:
             self.exchange = Exchange(world, parts, self.held, len(self.groups) + len(drawn), most, self.compiled)
             self.held = self.exchange.held
 
-    def advance(self, until_step: int, progress: bool = False) -> None:
-        """Carry the network forward to a step, or until Ctrl-C."""
+    def warm_up(self) -> None:
+        """Compile the loop, or load it compiled."""
         with _together(self.world):
             if self.compiled:
                 begin = perf_counter()
                 self.loop.warm_up(self.k)
                 self.seconds["compile"] += perf_counter() - begin
+
+    def advance(self, until_step: int, progress: Progress = False) -> None:
+        """Carry the network forward to a step, or until Ctrl-C."""
         begin = perf_counter()
         self._normalise()
         with waiting_for_ctrl_c() as stopped, bar((until_step - self.k) * self.engine.dt, progress) as report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, final
@@ -38,9 +39,17 @@ class Shared:
     """Tables and plastic synapses of the latest run, for the next one to take over what is the same.
 
     It is right for runs of networks that `Network.replace` made of one another: what was not changed is one object.
+
+    Attributes
+    ----------
+    at_once : int
+        How many of the runs go on at once, each on one thread.
+    building : lock
+        Held while a run is built and its code compiled: only what is computed then is done at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = 1) -> None:
+        self.at_once, self.building = at_once, threading.RLock()
         self._tables: dict[Any, tuple[tuple[Any, ...], list[Any], Table]] = {}
         self._plastic: dict[int, tuple[tuple[Any, ...], list[Any], Plastic]] = {}
         self._synapses: dict[int, tuple[int, list[Any], Synapses]] = {}
