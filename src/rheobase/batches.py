@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from rheobase.engines.clock import Clock, steps_until
@@ -42,13 +43,20 @@ def batch_network(
             check_delays(changed.projections, engine.dt)
     shared = Shared(count_at_once([changed for changed, _ in planned], until, engine, recordings))
 
-    with waiting_for_ctrl_c() as stopped, bar(len(planned) * until, progress) as report:
+    end = (steps_until(until, engine.dt) - 0.5) * engine.dt if isinstance(engine, Clock) else until
+    one_by_one = nullcontext(list[int]())  # then each run waits for Ctrl-C itself
+    with (
+        waiting_for_ctrl_c() if shared.at_once > 1 else one_by_one as stopped,
+        bar(len(planned) * until, progress) as report,
+    ):
 
         def work(i: int) -> NetworkRun | None:
             if stopped:
                 return None
             changed, own = planned[i]
             run = carry_out(changed, until, engine, own, recordings, None, report, shared)
+            if run.until < end:
+                stopped.append(i)
             return run if run.until > 0 else None  # Ctrl-C before its first step
 
         runs, error = do_at_once(work, len(planned), shared.at_once)
@@ -58,7 +66,6 @@ def batch_network(
         error.done = made
     if error is not None:
         raise error
-    end = (steps_until(until, engine.dt) - 0.5) * engine.dt if isinstance(engine, Clock) else until
     whole = sum(run.until >= end for run in runs)
     if whole < len(planned):
         warnings.warn(

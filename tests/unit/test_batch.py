@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import rheobase as rb
-from rheobase.engines import exact_network, shared
+from rheobase.engines import at_once, exact_network, forecast, shared
+from rheobase.engines.request import read_recordings
 
 
 def make() -> rb.Network:
@@ -172,3 +177,120 @@ def test_a_network_is_changed_without_changing_it() -> None:
     assert [str(p.weight) for p in other.projections[:2]] == ["1 mV", "1 mV"]
     assert other.projections[-1].source.indices.tolist() == [*range(10)]
     rb.simulate(other, until=2, seed=1)
+
+
+@pytest.mark.parametrize("batch", [BATCHES[3], BATCHES[6]], ids=lambda b: ", ".join(b))
+def test_runs_at_once_have_the_bits_of_a_run_alone(batch: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three at once, which share tables and plastic synapses."""
+    net, engine, until = make(), rb.Clock(threads=3), 25.0
+    most: list[int] = []
+    count = at_once.count_at_once
+    monkeypatch.setattr(at_once, "count_at_once", lambda *a: most.append(count(*a)) or most[-1])
+    runs = rb.simulate(net, until=until, seed=7, batch=batch, engine=engine)
+    assert most == [min(3, len(runs))]
+    for i, run in enumerate(runs):
+        values = {key: given[i] for key, given in batch.items()}
+        seed = values.pop("seed", 7)
+        expect_same(run, rb.simulate(net.replace(values), until=until, seed=seed, engine=engine))
+        assert run.engine.endswith("1 thread")
+    first = {key: given[0] for key, given in batch.items() if key != "seed"}
+    expect_same(runs[0].resume(30.0), rb.simulate(net.replace(first), until=30.0, seed=runs[0].seed))
+
+
+def exact_net() -> rb.Network:
+    net = rb.Network()
+    E = net.add("E", 30, rb.CUBA(), v=rb.uniform("-60 mV", "-50 mV"), exc=rb.poisson("300 Hz", "1 mV"))
+    net.connect(E, E, to="exc", p=0.2, weight=rb.uniform(0.5, 2), delay="0.7 ms", name="a")
+    return net
+
+
+def test_exact_runs_at_once_have_the_bits_of_a_run_alone() -> None:
+    net, engine = exact_net(), rb.Exact(threads=2)
+    values = [20.0, 15.0, 10.0, 25.0, 30.0]
+    runs = rb.simulate(net, until=30, engine=engine, seed=1, batch={"E.tau_m": values}, record="v")
+    assert len(runs.rate()["E"]) == 5
+    for i, run in enumerate(runs):
+        same = net.replace({"E.tau_m": values[i]})
+        alone = rb.simulate(same, until=40, engine=rb.Exact(threads=1), seed=1, record="v")
+        assert run["E"].v.tobytes() == alone["E"].v[:, : len(run["E"].t)].tobytes()
+        longer = run.resume(until=40, threads=1)
+        assert longer.spikes.times.tobytes() == alone.spikes.times.tobytes()
+        assert longer["E"].v.tobytes() == alone["E"].v.tobytes()
+
+
+def test_how_many_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = [rb.networks.cuba(1000)] * 5, [rb.networks.cuba(1000), rb.networks.cuba(8000)]
+    recordings = read_recordings(small[0], None, None, None)
+
+    def count(nets: list[rb.Network], until: float, engine: Any) -> int:
+        return at_once.count_at_once(nets, until, engine, recordings)
+
+    monkeypatch.setattr(at_once, "cores", lambda: 4)
+    assert count(small, 100.0, rb.Clock()) == count(small, 100.0, rb.Exact()) == 4
+    assert count(small, 100.0, rb.Clock(threads=8)) == 5
+    assert count(small, 100.0, rb.Clock(threads=1)) == 1
+    assert count(small, 1.0, rb.Clock()) == 1  # plain Python
+    assert count(large, 100.0, rb.Clock()) == count(large, 100.0, rb.Exact()) == 1  # threads pay inside one
+    each = rb.forecast(small[0], until=100.0).bytes - forecast._PROGRAM
+    monkeypatch.setattr(forecast, "_free_bytes", lambda: 2.5 * each)
+    assert count(small, 100.0, rb.Clock()) == 2
+    monkeypatch.setattr(forecast, "_free_bytes", lambda: 0.5 * each)
+    assert count(small, 100.0, rb.Clock()) == 1
+
+
+def test_an_error_among_runs_at_once_keeps_those_before_it() -> None:
+    """A weight above its bound is seen when the run is built; the runs after it are not begun, or are thrown away."""
+    values = {"s.weight": [1, 2, 2.5, 4, 1, 5, 1, 1]}
+    with pytest.raises(rb.InputError, match=r"batch, run 3: projection s: a weight of 4 is above") as error:
+        rb.simulate(make(), until=25, seed=1, batch=values, engine=rb.Clock(threads=2))
+    assert len(error.value.done) == 3
+    assert error.value.done[2].until == 25
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_work_ends_at_the_first_that_has_nothing(threads: int) -> None:
+    begun: list[int] = []
+
+    def work(i: int) -> int | None:
+        begun.append(i)
+        if i == 4:
+            raise ValueError("four")
+        return i if i < stop else None
+
+    stop = 99
+    done, error = at_once.do_at_once(work, 9, threads)
+    assert (done, str(error)) == ([0, 1, 2, 3], "four")
+    assert 8 not in begun
+    stop = 2
+    assert at_once.do_at_once(work, 4, threads) == ([0, 1], None)
+
+
+@pytest.mark.parametrize("engine", [rb.Clock(threads=2), rb.Clock(threads=1), rb.Exact(threads=2)], ids=str)
+def test_ctrl_c_ends_all_that_go_on(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact_network, "COMPILING", np.inf)  # plain Python will do
+    monkeypatch.setattr(exact_network, "waiting", lambda _: np.inf)
+    net, until = rb.Network(), 1e7
+    E = net.add("E", 30, rb.CUBA(), v=rb.uniform("-60 mV", "-50 mV"))
+    net.connect(E, E, to="inh", p=0.2, weight="-5 mV", delay="0.7 ms")
+    batch = {"E.tau_m": [20.0, 15.0, 10.0, 25.0]}
+    rb.simulate(net, until=50, seed=1, batch=batch, engine=engine)
+    timer = threading.Timer(0.6, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.warns(UserWarning, match="interrupted: 0 of 4 runs"):
+        runs = rb.simulate(net, until=until, seed=1, batch=batch, engine=engine)
+    assert 1 <= len(runs) <= engine.threads  # a busy machine may not have begun the second
+    for i, run in enumerate(runs):
+        assert 0 < run.until < until
+        assert runs.batch["E.tau_m"][i] == batch["E.tau_m"][i]
+    last = runs[-1]
+    same = net.replace({"E.tau_m": runs.batch["E.tau_m"][-1]})
+    alone = rb.simulate(same, until=last.until + 1, seed=1, engine=replace(engine, threads=1))
+    assert last.resume(until=last.until + 1, threads=1).spikes.times.tobytes() == alone.spikes.times.tobytes()
+
+
+def test_one_bar_for_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    for engine in (rb.Clock(threads=2), rb.Clock(threads=1)):
+        rb.simulate(exact_net(), until=50, seed=1, batch={"E.tau_m": [20, 15, 10]}, engine=engine, progress=True)
+        shown = capsys.readouterr().err
+        assert "150/150 ms" in shown
+        assert shown.count("100%") <= 2  # the last line may be written twice
