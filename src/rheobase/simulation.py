@@ -97,7 +97,7 @@ def simulate(
     batch : mapping, optional
         Of a network: names as `Network.replace` takes them, each with a list of values, one a run; or ``"seed"``. The
         result is a `NetworkRuns`, in which each run has the bits of a run alone. What joins the neurons is built once,
-        where it does not change. (Of neurons, arrays of values do the same.)
+        where it does not change; small networks run several at once. (Of neurons, arrays of values do the same.)
         Inputs (numbers, arrays with one value a neuron, stimuli such as `step`), spikes at a port
         (`spikes`, `poisson`, or a list of times), other values of parameters, initial values of states.
 
