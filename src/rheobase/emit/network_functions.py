@@ -8,7 +8,7 @@ __all__ = ["EXCHANGE", "EXCHANGE_FUNCTIONS", "HEADER", "INNER"]
 
 #: The functions that a network's `run` calls.
 INNER: Final = (
-    *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
+    *("_meet", "_find", "_open", "_add_each", "_add_same", "_tell", "_list_each", "_list_same"),
     *("_draw", "_draw_rare"),
 )
 #: Those that it calls, too, where several processes share a network.
@@ -87,12 +87,17 @@ def _add_same(count, heads, ends, rows, target, weight, total):
             total[onto[m]] += w
 
 
-def _only_targets(count, heads, ends, k):
-    """Replace segments of weights and targets by where the targets begin and end."""
+def _tell(count, heads, ends, target, weight, k):
+    """Replace segments of weights and targets by where the targets begin and end; fetch them."""
     for h in range(count):
-        n = k*(ends[h] - heads[h])//(k + 1)
-        heads[h] = k*(heads[h] + n)
-        ends[h] = heads[h] + n
+        if k > 0:
+            n = k*(ends[h] - heads[h])//(k + 1)
+            for at in range(heads[h], heads[h] + n, 16):
+                _prefetch(weight, at)
+            heads[h] = k*(heads[h] + n)
+            ends[h] = heads[h] + n
+        for at in range(heads[h], ends[h], 32):
+            _prefetch(target, at)
 
 
 def _list_each(count, heads, ends, target, weight, lo, used, hits, weights, status, k):

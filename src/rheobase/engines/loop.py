@@ -118,7 +118,7 @@ class Loop:
             values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
             values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
-                if port not in cells.in_turn:
+                if port not in cells.in_turn and port not in cells.run.late:
                     values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
                 if port in rain:
                     values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
@@ -139,7 +139,11 @@ class Loop:
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
-                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
+                **{
+                    f"_{a}{j}": np.empty(most, dtype=np.int64)
+                    for j, most in late.items()
+                    for a in ("heads", "ends", "rows")
+                },
                 "_bits": np.empty(BLOCK, dtype=np.int32),
                 "_counts": np.empty(BLOCK, dtype=np.int32),
             }
