@@ -68,7 +68,7 @@ def network_source(
     If the network is shared with other processes, spikes are exchanged once in a window.
     """
     arguments = ["_k0", "_k1", "_first", "_last", "_team", "_held", "_parts", "dt"]
-    arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_counts"]
+    arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_draws", "_counts"]
     body: list[str] = []
     for s, emitter in enumerate(emitters):
         arguments += [f"s{s}_log", f"s{s}_base", f"s{s}_edge", f"s{s}_past"]
@@ -247,22 +247,23 @@ def _outside_lines(g: int, p: str, turn: bool) -> list[str]:
     ]
 
 
-_RAIN: Final = ("pieces", "of", "keys", "steps", "limits", "fine", "few", "inside")
+_RAIN: Final = ("pieces", "of", "keys", "own", "first", "steps", "finer", "limits", "fine", "few", "inside")
 
 
-def _draw_lines(n: dict[str, str], s: str) -> list[str]:
-    """Draw the counts of a part's pieces: (first neuron, the one after its last, row of its limits, shower)."""
-    step = f"{n['steps']}[row, {s}]"
+def _draw_lines(n: dict[str, str]) -> list[str]:
+    """Draw the counts of a part's pieces (see `rheobase.engines.rain.Rain`)."""
     return [
         f"for q in range({n['of']}[part], {n['of']}[part + 1]):",
         f"    a, b = {n['pieces']}[q, 0], {n['pieces']}[q, 1]",
         f"    c, s = {n['pieces']}[q, 2], {n['pieces']}[q, 3]",
+        f"    at, skip = {n['pieces']}[q, 4], {n['pieces']}[q, 5]",
         f"    if {n['inside']}[row, s]:",
-        "        some = 1",
-        f"        if {n['few']}[c] > 0:",
-        f"            _draw({n['keys']}[a:b], {step}, {n['limits']}[c], {n['few']}[c], _bits, _counts)",
-        "        else:",
-        f"            some = _draw_rare({n['keys']}[a:b], {step}, {n['fine']}[c], _counts)",
+        f"        keys = {n['keys']}[at:at + (skip + b - a + 3)//4]",
+        f"        some = _draw(keys, {n['steps']}[row, s], {n['limits']}[c], {n['few']}[c], skip, b - a, _bits, _draws,"
+        " _counts)",
+        "        if some > 1:",
+        f"            _settle({n['own']}[s], a - {n['first']}[s], {n['finer']}[row, s], {n['limits']}[c],"
+        f" {n['fine']}[c], _draws[skip:skip + b - a], _counts)",
         "        if some > 0:",
     ]
 
@@ -272,11 +273,11 @@ def _rain_lines(g: int, p: str, arguments: list[str]) -> list[str]:
     n = {x: f"q{g}_rain{x}_{p}" for x in (*_RAIN, "weight")}
     arguments += n.values()
     return [
-        *_draw_lines(n, "s"),
+        *_draw_lines(n),
         f"            w = {n['weight']}[s]",
         "            onto = total[a - lo:b - lo]",
         "            for i in range(b - a):",
-        "                onto[i] += _counts[i]*w",
+        "                onto[i] += np.float32(np.int32(_counts[i]))*w",
     ]
 
 
@@ -286,7 +287,7 @@ def _source_lines(s: int, arguments: list[str]) -> list[str]:
     arguments += [*n.values(), f"s{s}_end"]
     return [
         f"count = s{s}_edge[part, row + s{s}_past]",
-        *_draw_lines(n, "s"),
+        *_draw_lines(n),
         "            for i in range(b - a):",
         "                many = _counts[i]",
         "                while many > 0:",

@@ -144,8 +144,9 @@ class Loop:
                     for j, most in late.items()
                     for a in ("heads", "ends", "rows")
                 },
-                "_bits": np.empty(BLOCK, dtype=np.int32),
-                "_counts": np.empty(BLOCK, dtype=np.int32),
+                "_bits": (bits := np.empty(BLOCK // 4 + 1, dtype=np.uint64)),
+                "_draws": bits.view(np.uint16),
+                "_counts": np.empty(BLOCK, dtype=np.uint16),
             }
             for _ in range(self.team.most)
         ]
@@ -182,13 +183,13 @@ class Loop:
                     own |= self._make_room(g, port, int(np.diff(edges, axis=1).max()))
                 values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
             for port, rain in self.rain[g].items():
-                values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
+                values |= {f"q{g}_rain{a}_{port}": x for a, x in rain.steps(k0, k1).items()}
         for y, synapses in enumerate(self.plastic):
             if synapses.plan.rewarded:
                 values[f"y{y}_reward"] = synapses.rewards(k0, k1)
         for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
             if drizzle is not None:
-                values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
+                values |= {f"s{s}_{a}": x for a, x in drizzle.steps(k0, k1).items()}
             else:
                 self._fill_given(s, source, k0, k1)
                 values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}
