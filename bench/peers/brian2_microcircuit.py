@@ -15,7 +15,7 @@ import time
 
 import brian2
 import numpy as np
-from brian2 import Hz, NeuronGroup, PoissonInput, SpikeMonitor, Synapses, device, mV, ms, nA, nF
+from brian2 import Hz, NeuronGroup, PoissonInput, SpikeMonitor, Synapses, device, ms, mV, nA, nF
 from parameters import PD, pd_synapses
 
 n, until, threads = int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
@@ -53,7 +53,7 @@ cells.pop = pop
 cells.v = rng.normal(np.array(PD["v0m"])[pop], np.array(PD["v0s"])[pop]) * mV
 drives = [
     PoissonInput(cells[int(a) : int(b)], "I", k, PD["bg_hz"] * Hz, weight=names["w_e"])
-    for a, b, k in zip(first, first[1:], PD["Kext"])
+    for a, b, k in zip(first, first[1:], PD["Kext"], strict=False)
 ]
 synapses = Synapses(cells, cells, "w : amp", on_pre="I += w", namespace=names)
 wanted = [[int(k * part * part) for k in row] for row in pd_synapses()]
