@@ -164,6 +164,8 @@ def check_dt(
             )
     chosen = [d for d in _DTS if d <= _shortest_delay(model)] if dts is None else np.atleast_1d(dts)
     steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in chosen]))[::-1]
+    if dts is not None and not len(steps):
+        raise InputError("dts is empty; give the steps to try in ms, such as dts=[0.2, 0.1, 0.05]")
     if not len(steps):
         raise InputError(f"delays of {_shortest_delay(model):g} ms are shorter than all steps tried; give dts=")
     if steps.min() <= 0:

@@ -18,9 +18,19 @@ from rheobase.units import DIMENSIONLESS, Dimension, parse_unit
 if TYPE_CHECKING:
     from rheobase.model.neuron import Neuron
 
-__all__ = ["check_same_kind", "check_values", "find_inputs", "infer_dimensions", "read_refractory"]
+__all__ = ["check_same_kind", "check_values", "find_inputs", "infer_dimensions", "read_refractory", "refuse_rows"]
 
 _MS: Final = parse_unit("ms")[1]
+
+
+def refuse_rows(values: Mapping[str, Any], rows: tuple[str, ...], what: str) -> None:
+    """Refuse a text that is written as a row under a name that no row has."""
+    for name, value in values.items():
+        if isinstance(value, str) and any(sign in value for sign in ("<", ">", "←", "/dt")):
+            raise InputError(
+                f"{name} = {value!r:.60} reads as a row, but a {what} has no row of that name.{nearest(name, rows)}"
+                f" Rows: {', '.join(rows)}"
+            )
 
 
 def read_refractory(given: Any, rows: Rows, quantities: dict[str, Quantity]) -> dict[str, str]:

@@ -10,7 +10,14 @@ from types import MappingProxyType
 from typing import Any, final
 
 from rheobase.errors import InputError, nearest
-from rheobase.model.agreement import check_same_kind, check_values, find_inputs, infer_dimensions, read_refractory
+from rheobase.model.agreement import (
+    check_same_kind,
+    check_values,
+    find_inputs,
+    infer_dimensions,
+    read_refractory,
+    refuse_rows,
+)
 from rheobase.model.expression import normalise
 from rheobase.model.quantity import Quantity, read_quantity, values_from_dict
 from rheobase.model.rows import Rows, parse_rows
@@ -116,6 +123,7 @@ class Neuron:
         reference: str = "",
         **values: Any,
     ) -> None:
+        refuse_rows(values, ("evolve", "receive", "threshold", "reset", "refractory", "hazard"), "neuron")
         rows = parse_rows(evolve, receive, threshold, reset, hazard)
         quantities = {_ascii(n): read_quantity(v, n) for n, v in values.items() if v is not None}
         clamps = read_refractory(refractory, rows, quantities)

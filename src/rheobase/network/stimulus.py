@@ -88,9 +88,13 @@ def as_stimulus(value: Any, name: str) -> Stimulus:
         return value
     if callable(value):
         return Function(value)
-    array = np.asarray(value) if not isinstance(value, str | Quantity) and not hasattr(value, "sample") else None
-    if array is not None and array.ndim == 2:
-        raise InputError(f"{name} has shape {array.shape}; a current over time is rb.sampled(values, dt=...)")
+    if not isinstance(value, str | Quantity) and not hasattr(value, "sample"):
+        try:
+            shape = np.asarray(value).shape
+        except (ValueError, RuntimeError):  # lists of different lengths; torch, of what still has a gradient
+            raise InputError(f"{name} = {value!r:.60} is no array of numbers; of a tensor give x.detach()") from None
+        if len(shape) == 2:
+            raise InputError(f"{name} has shape {shape}; a current over time is rb.sampled(values, dt=...)")
     return Constant(read_quantity(value, name))
 
 

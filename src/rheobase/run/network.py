@@ -15,6 +15,7 @@ from rheobase.errors import InputError, NotRecorded, nearest
 from rheobase.formats.content import Content
 from rheobase.formats.convertible import Convertible
 from rheobase.run.single import Run, as_group
+from rheobase.units import to_number
 
 if TYPE_CHECKING:
     import pandas
@@ -153,6 +154,12 @@ class NetworkRun(Convertible):
             )
         return states[state]
 
+    def __getattr__(self, name: str) -> Any:
+        own = () if name.startswith("_") else self.__dict__.get("populations", ())
+        known = [n for n in (*NetworkRun.__dict__, *NetworkRun.__dataclass_fields__) if not n.startswith("_")]
+        hint = f" A population is reached by its name: run['{name}']" if name in own else nearest(name, known)
+        raise AttributeError(f"a run of a network has no '{name}'.{hint}")
+
     def __getitem__(self, name: str) -> Run | Spikes:
         if name not in self.populations:
             raise NotRecorded(
@@ -176,8 +183,9 @@ class NetworkRun(Convertible):
             kept = np.concatenate([(np.arange(s.n) if s.kept is None else s.kept) + o for s, o in parts])
         return Spikes.from_table(times, np.concatenate([s.neurons + o for s, o in parts]), self.n, kept)
 
-    def rate(self, start: float = 0.0) -> dict[str, float]:
+    def rate(self, start: Any = 0.0) -> dict[str, float]:
         """Return each population's mean rate in Hz, over the neurons whose spikes were recorded; nan if none were."""
+        start = to_number(start, "ms", "start")
         length = (self.until - start) / 1000.0
         if not length > 0 or start < 0:
             raise InputError(f"start = {start:g} ms must lie in 0 .. {self.until:g} ms")

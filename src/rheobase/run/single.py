@@ -14,6 +14,7 @@ from rheobase.errors import InputError, NotRecorded, nearest
 from rheobase.formats.content import Content, Group
 from rheobase.formats.convertible import Convertible
 from rheobase.model.neuron import Neuron
+from rheobase.units import to_number
 
 if TYPE_CHECKING:
     import pandas
@@ -111,16 +112,17 @@ class Run(Convertible):
         out["time"], out["neuron"] = self.spikes.times, self.spikes.neurons
         return out
 
-    def rate(self, start: float = 0.0) -> Any:
+    def rate(self, start: Any = 0.0) -> Any:
         """Return spikes per second of each neuron, shape (n_neurons,); a float for a single neuron.
 
         It is nan for neurons whose spikes were not recorded.
 
         Parameters
         ----------
-        start : float
-            Spikes up to this time (ms) are left out.
+        start : time
+            Spikes up to this time are left out.
         """
+        start = to_number(start, "ms", "start")
         if not 0 <= start < self.until:
             raise InputError(f"start = {start:g} ms must lie in 0 .. {self.until:g} ms")
         late = self.spikes.times > start
