@@ -10,11 +10,11 @@ from rheobase.derive.integrate import Step, choose_method, derive_step
 from rheobase.derive.near import near_step
 from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse
-from rheobase.emit.loop import ClockSource, write_rows
+from rheobase.emit.loop import LATE, ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
-__all__ = ["ARITHMETIC", "LATE", "clock_source", "print_clock"]
+__all__ = ["ARITHMETIC", "clock_source", "print_clock"]
 
 _HEADER = '''"""{title}, written by rheobase from these rows:
 
@@ -91,8 +91,6 @@ def _exprel_near(x):
 #: Neurons that are looked at together, whether their exponentials have small arguments: so few, for among 256 cells
 #: of COBA there is nearly always one with a burst of inhibition.
 _TILE: Final = 32
-#: What the loop is given of each late port.
-LATE: Final = ("_some", "_heads", "_ends", "_rows", "_onto", "_weight", "_packed")
 _SHARED = ("_tail", "_split", "exp", "expm1", "exprel", "_exprel_near")
 
 

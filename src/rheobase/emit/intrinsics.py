@@ -10,7 +10,7 @@ import numpy as np
 
 from rheobase.emit.to_numba import jit
 
-__all__ = ["power_of_two", "prefetch", "row_adder"]
+__all__ = ["ask_ahead", "power_of_two", "prefetch", "row_adder"]
 
 
 @lru_cache(maxsize=2)
@@ -28,15 +28,25 @@ def power_of_two(real: str = "float64") -> Any:
     return jit(two_to, inline=True)
 
 
+def ask_ahead(build: Any, place: Any, write: bool, keep: int) -> None:
+    """Print that the cache line at an address will be read or written; `keep` is 0 (once) to 3 (again and again)."""
+    from llvmlite import ir
+    from numba.core.cgutils import get_or_insert_function
+
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+    function = get_or_insert_function(build.module, kind, "llvm.prefetch.p0i8")
+    build.call(function, [build.bitcast(place, pointer), number(int(write)), number(keep), number(1)])
+
+
 @lru_cache(maxsize=2)
 def prefetch(write: bool) -> Callable[..., Any]:
     """Return ``_fetch(rows, k, i)`` or, to be written, ``_claim(rows, k, i)``: asks for a cache line early.
 
     The processor does so by itself along a row, but not from one row to the next, which lies elsewhere in memory.
     """
-    from llvmlite import ir
     from numba.core import types
-    from numba.core.cgutils import get_item_pointer, get_or_insert_function
+    from numba.core.cgutils import get_item_pointer
     from numba.extending import intrinsic
 
     @intrinsic
@@ -44,11 +54,7 @@ def prefetch(write: bool) -> Callable[..., Any]:
         def generate(target, build, signature, arguments):  # type: ignore[no-untyped-def]
             kind = signature.args[0]
             array = target.make_array(kind)(target, build, arguments[0])
-            pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-            place = build.bitcast(get_item_pointer(target, build, kind, array, arguments[1:]), pointer)
-            shape = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-            function = get_or_insert_function(build.module, shape, "llvm.prefetch.p0i8")
-            build.call(function, [place, number(int(write)), number(3), number(1)])
+            ask_ahead(build, get_item_pointer(target, build, kind, array, arguments[1:]), write, 3)
             return target.get_dummy_value()
 
         return types.none(rows, types.intp, types.intp), generate

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from rheobase.emit.clock_loop import LATE
-from rheobase.emit.loop import MEET
+from rheobase.emit.loop import LATE, MEET
 from rheobase.emit.network_functions import EXCHANGE_FUNCTIONS, HEADER
 from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
