@@ -129,6 +129,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     from rheobase.emit.event_forward import ADVANCE, forward_parts
     from rheobase.emit.event_neuron import NEURON
     from rheobase.emit.event_rows import back_functions, lines_of_rows
+    from rheobase.emit.event_seek import fill
     from rheobase.emit.exact_loop import drop_flows
     from rheobase.emit.to_python import row_functions
 
@@ -143,26 +144,19 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     if neuron.rows.threshold is None:
         forward["search"] = "_safe[_i] = inf"
     moving = [k for k in range(size) if k not in plan.fixed]
-    quick_back = ""
-    if plan.single and plan.additive:
-        every = range(size)
-        quick_back = top.fill(
-            back.QUICK_BACK.strip(),
-            {
-                "load": "\n".join(f"    _l{k} = _l[_i, {k}]" for k in every),
-                "step": "\n".join(f"        _l{k} *= _fading[_e, {k}]" for k in moving) or "        pass",
-                "weight": " + ".join(f"_l{k}*_by_weight[0, {k}]" for k in every),
-                "time": " + ".join(f"_l{k}*_by_time[0, {k}]" for k in moving) or "0.0",
-                "store": "\n".join(f"    _l[_i, {k}] = _l{k}" for k in every),
-            },
-        )
     single_flow = "\n".join(f"_l[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass"
     arrive_back = back.ARRIVE_ADDITIVE.strip()
     if not plan.additive:
         arrive_back = back.ARRIVE_ANY.strip().replace("{receive}", rows["receive_back"])
     places = {**forward, **{k: v for k, v in rows.items() if k in ("mode", "left", "arrive", "reset", "release")}}
     text = _indented(
-        _indented(NEURON + (top.CLIMB if plan.climbs else "") + ADVANCE, places), places
+        _indented(
+            NEURON.replace("{functions}", forward["functions"].strip("\n"))
+            + (top.CLIMB if plan.climbs else "")
+            + ADVANCE,
+            places,
+        ),
+        places,
     )  # twice: the search holds the reset
     text += _indented(
         back.BACKWARD,
@@ -172,7 +166,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "arrive": arrive_back,
             "reset": rows["reset_back"],
             "release": rows["release_back"],
-            "quick": quick_back,
+            "quick": back.quick_back(size, moving) if plan.single and plan.additive else "pass",
             "top": top.TOP.strip() if plan.climbs else "_place = -1",
             "descend": top.DESCEND.strip() if plan.climbs else "pass",
             "edge": top.EDGE.strip() if plan.climbs else "pass",
@@ -181,7 +175,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     parameters = sorted({name for name, _ in plan.kinds if re.search(rf"(?<!\w){name}(?!\w)", rows["used"])})
     arguments = [*_ARGUMENTS, *(f"_left_{s}" for s in neuron.refractory), *parameters, *_BACK]
     text, used = _pass_on(text, arguments)
-    text = top.fill(
+    text = fill(
         text,
         {
             "size": str(size),
