@@ -13,7 +13,8 @@ from typing import Final
 
 from rheobase.emit.event_neuron import APPROACH, SEARCH
 from rheobase.emit.event_seek import SEARCH_ALWAYS, SEEK_FIRST, below_lines, fill, indent, seek_function
-from rheobase.emit.event_top import watch_lines
+from rheobase.emit.event_sweep import sweep_function
+from rheobase.emit.event_top import glance_lines, watch_lines
 
 __all__ = ["ADVANCE", "forward_parts"]
 
@@ -56,6 +57,7 @@ def _advance(_b, _i, _n, _high, _w, {arguments}):
         _e += 1
         {quick}
 
+{sweep}
 
 def _element(_b, {arguments}):
     """Run one element of the batch; return 0, or what went wrong."""
@@ -83,7 +85,8 @@ def _element(_b, {arguments}):
             if _n < 0:
                 return 3
             _fade(_n, {arguments})
-        for _i in _range(_len(_safe)):
+        {sweep_all}
+        for _i in _range(0 if _swept else _len(_safe)):
             if not _uniform:
                 _n = _gather(_b, _i, _begin, _low, _high, {arguments})
                 if _n < 0:
@@ -152,6 +155,14 @@ _seen_now = glance(_x, _strict, _f, _row*_table, _p, _row*_layout)
 _safe[_i] = inf if _seen_now == inf else _at[_i]
 """
 
+_SWEEP_ALL: Final = """
+_swept = _quick and not _recurrent and not _tracing and _len(_read_time) == 0
+if _swept:
+    _error = _sweep(_b, _n, _high, {arguments})
+    if _error > 0:
+        return _error
+"""
+
 #: Through arrivals between which g surely stays below 0 (see `rheobase.emit.event_seek`).
 _QUICK: Final = """
 if _quick and _code[_i] == 0 and not _tracing:
@@ -204,11 +215,13 @@ def forward_parts(
     watch = {"climb": "_here = min(_t, _until)\n_climb(_b, _i, _here, _e, {arguments})" if climbs else "pass"}
     watch["top"] = "_read_value[_b, 0, _i] = -inf" if climbs else "pass"
     moving = [k for k in range(size) if k not in fixed]
+    watch["glance"] = glance_lines(size, moving) if climbs and single else "pass"
     if not single:
         flow = "pass_modes(_y, _i, _wait, _f, _row*_table, _p, _row*_layout, _work)"
         bound = _GLANCE.strip() if fires else "_safe[_i] = inf"
         search = indent(SEARCH.strip(), "seek", SEARCH_ALWAYS.strip())
         kept = {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": search, "functions": ""}
+        kept |= {"sweep": "", "sweep_all": "_swept = False"}
         return {**kept, "approach": APPROACH.strip(), **watch}
     seen = [k for k in range(size) if k not in unseen] or [0]
     rising = [k for k in moving if k in seen]
@@ -220,6 +233,8 @@ def forward_parts(
         "approach": "pass",
         "search": indent(SEARCH.strip(), "seek", SEEK_FIRST.strip()),
         "functions": seek_function(seen, rising) if fires else "",
+        "sweep": sweep_function(size, moving, seen, rising) if fires and additive else "",
+        "sweep_all": _SWEEP_ALL.strip() if fires and additive else "_swept = False",
         **watch,
     }
 

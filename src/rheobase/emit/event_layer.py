@@ -39,14 +39,14 @@ def exprel(x):
 _ARGUMENTS: Final = (
     # what arrives: times, neurons, where each element's begin; readings
     *("_in_time", "_in_neuron", "_in_offset", "_read_time", "_read_state", "_read_value"),
-    *("_inputs", "_sources", "_weight", "_delay", "_uniform", "_delay_in", "_delay_own"),
+    *("_inputs", "_sources", "_weight", "_weight_of", "_delay", "_uniform", "_delay_in", "_delay_own"),
     *("_short_in", "_long_in", "_short_own", "_long_own", "_recurrent", "_width", "_last", "_most"),
     # tables of the flow (see rheobase.derive.crossing), and of its modes where each is one exponential
     *("_f", "_p", "_table", "_layout", "_strict", "_rate", "_seen", "_gain", "_modes", "_quick"),
     *("_kind", "_start", "_first_code"),
     # of each neuron: modes, their time, what is certain, the last event, twice the table (+ 1 if refractory)
     *("_y", "_at", "_safe", "_event", "_code", "_same", "_x", "_work"),
-    *("_a_time", "_a_source", "_a_spike", "_fading"),
+    *("_a_time", "_a_source", "_a_spike", "_fading", "_lane", "_doubt", "_away"),
     *("_r_time", "_r_state", "_record", "_head", "_o_time", "_o_neuron", "_o_record"),
     *("_count", "_windows", "_o_size", "_records_at", "_outs_at", "_tracing", "_trace"),
     *("_until", "_see", "_f_down", "_p_down", "_f_up", "_p_up", "_top_time", "_top_place", "_top_slope", "_matrix"),
@@ -153,7 +153,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         _indented(
             NEURON.replace("{functions}", forward["functions"].strip("\n"))
             + (top.CLIMB if plan.climbs else "")
-            + ADVANCE,
+            + ADVANCE.replace("{sweep}", forward["sweep"].strip("\n")),
             places,
         ),
         places,
@@ -197,6 +197,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         "_element",
         "_settle",
         "_advance",
+        "_sweep",
         "_record_back",
         "_retreat",
         "_collect",

@@ -159,6 +159,7 @@ def _shared(job: Job, weight: np.ndarray, delay: np.ndarray, times: np.ndarray) 
         "_inputs": job.n_in,
         "_sources": weight.shape[1],
         "_weight": weight,
+        "_weight_of": np.ascontiguousarray(weight.T),
         "_delay": delay,
         "_uniform": job.uniform,
         "_delay_in": float(inside.flat[0]),
