@@ -23,6 +23,7 @@ from rheobase.learn.event_check import (
     read_until,
 )
 from rheobase.learn.event_run import Events, Job
+from rheobase.learn.event_space import Spaces
 from rheobase.learn.event_tables import Tables, build_tables, peak
 from rheobase.learn.event_values import EventValues
 from rheobase.learn.spikes import Spikes
@@ -155,6 +156,7 @@ class EventLayer(nn.Module):
         self._facts = exact_facts(self._neuron, ())
         self._adjoint = adjoint_facts(self._neuron, self._trained)
         self.values = EventValues(cell, values, self._trained, per_neuron, self.n_out)
+        self._spaces = Spaces()
         self._cached: tuple[Any, Tables] | None = None
         delay = read_delays(delays, 0.0, (self.n_out, self.n_in), "delays", 0.0)
         self._put("delay", delay, "delay" in names)
@@ -235,6 +237,7 @@ class EventLayer(nn.Module):
             read_times=self._at,
             read_state=self._neuron.states.index(self._read[1]) if self._read else 0,
             keep=keep,
+            spaces=self._spaces,
         )
         times, readings = Events.apply(job, weight, delay, spikes.times.double(), *trained)
         offsets = torch.from_numpy(job.out_offsets)
