@@ -158,6 +158,10 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         ),
         places,
     )  # twice: the search holds the reset
+    if forward["sweep"]:  # which has it built in
+        begin = text.index("def _settle(")
+        settle = text[begin : text.index("\n\n\n", begin)].replace("def _settle(", "def _settle_here(", 1)
+        text = text.replace("def _sweep(", f"{settle}\n\n\ndef _sweep(", 1)
     text += _indented(
         back.BACKWARD,
         {

@@ -64,7 +64,7 @@ def _sweep(_b, _n, _high, {arguments}):
                 _event[_i] = _before
                 _safe[_i] = _before
             if _safe[_i] < _t:
-                _error_code = _settle(_b, _i, _t, _e, 0, {arguments})
+                _error_code = _settle_here(_b, _i, _t, _e, 0, {arguments})
                 if _error_code > 0:
                     return _error_code
             if _e < _n:
