@@ -182,9 +182,8 @@ def _divide(job: Job) -> None:
     size = job.tables.system.size
     job.space = job.spaces.take(lambda: Space(lambda: _new_arrays(job), _gradients(job)))
     job.parts = job.space.divide(job.batch)
-    counts = np.diff(job.in_offsets)
+    widest = int(np.diff(job.in_offsets).max()) + len(job.read_times) + 64
     for part in job.parts:
-        widest = int(counts[part.low : part.high].max(initial=0)) + len(job.read_times) + 64
         if len(part.arrays["_a_time"]) < widest:
             for name, x in arrival_lists(widest + widest // 4, size).items():
                 part.put(name, x)
@@ -257,12 +256,13 @@ class _Runner:
     """The loops of a module on the arguments of a job."""
 
     def __init__(self, job: Job, module: ModuleType, common: Mapping[str, Any]) -> None:
-        source, self.common = job.tables.source, common
+        assert job.space is not None
+        source, known, self.common = job.tables.source, job.space.known, common
         self.again = "_g_time" in common and bool(common["_collecting"] or not job.tables.plan.additive)
         if "_g_time" in common:
-            self.backward = Call(module.backward, source.backward, common, job.parts[0])
+            self.backward = Call(module.backward, source.backward, common, job.parts[0], known)
         if "_g_time" not in common or self.again:
-            self.forward = Call(module.forward, source.forward, common, job.parts[0])
+            self.forward = Call(module.forward, source.forward, common, job.parts[0], known)
 
 
 def _forward_part(job: Job, part: Part, runner: _Runner) -> None:

@@ -57,6 +57,7 @@ class Space:
 
     def __init__(self, make: Callable[[], Mapping[str, Any]], gradients: Mapping[str, tuple[int, ...]]) -> None:
         self._make, self._shapes = make, gradients
+        self.known: dict[Any, Any] = {}  # see `Call`
         self._all: list[Part] = []
         self._sums: np.ndarray | None = None
 
@@ -65,7 +66,7 @@ class Space:
         count = min(PARTS, batch)
         while len(self._all) < count:
             self._all.append(Part(self._make()))
-        edges = np.linspace(0, batch, count + 1).astype(int).tolist()
+        edges = [batch * k // count for k in range(count + 1)]
         for part, low, high in zip(self._all, edges, edges[1:], strict=False):
             part.low, part.high = low, high
             part.arrays["_count"][:] = 0
@@ -142,39 +143,43 @@ class Call:
         Arguments that do not differ from part to part.
     part : Part
         Any of them.
+    known : dict
+        Where is kept what does not change from call to call: arguments of a layer never change their types.
     """
 
-    def __init__(self, function: Callable[..., int], names: Sequence[str], common: Mapping[str, Any], part: Part):
-        assert tuple(names[:2]) == ("_from_b", "_to_b")
-        self._function, self._common = function, common  # arrays live as long as this
-        values = {"_from_b": 0, "_to_b": 0, **common, **part.arrays}
-        self._values = [values[a] for a in names]
-        self._own = [(i, a) for i, a in enumerate(names) if a in part.arrays]
-        found = function.machine_code(*self._values) if isinstance(function, Compiled) else None
-        self._entry: Callable[[bytes], int] | None = None
-        self._pack: Callable[..., bytes] = struct.Struct("").pack
-        if found is not None:
-            self._entry, self._pack = _entry(found[0]), struct.Struct(found[1]).pack
-            self._values = [id(x) if isinstance(x, np.ndarray) else x for x in self._values]
+    def __init__(
+        self,
+        function: Callable[..., int],
+        names: Sequence[str],
+        common: Mapping[str, Any],
+        part: Part,
+        known: dict[Any, Any],
+    ) -> None:
+        self._common = common  # arrays live as long as this
+        if function not in known:
+            assert tuple(names[:2]) == ("_from_b", "_to_b")
+            values = {"_from_b": 0, "_to_b": 0, **common, **part.arrays}
+            own = [(i, a) for i, a in enumerate(names) if a in part.arrays]
+            found = function.machine_code(*(values[a] for a in names)) if isinstance(function, Compiled) else None
+            entry = None if found is None else ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(found[0])
+            known[function] = entry or function, own, struct.Struct(found[1]).pack if found is not None else None
+        self._entry, self._own, self._pack = known[function]
+        given = [common.get(a, 0) for a in names]
+        self._values = given if self._pack is None else [id(x) if type(x) is np.ndarray else x for x in given]
 
     def __call__(self, part: Part, low: int, high: int) -> int:
         """Run elements low..high-1; return what the loop returns."""
         values = self._values.copy()
         values[0], values[1] = low, high
-        own = part.arrays if self._entry is None else part.words
+        own = part.arrays if self._pack is None else part.words
         for i, name in self._own:
             values[i] = own[name]
-        if self._entry is None:
-            return int(self._function(*values))
+        if self._pack is None:
+            return int(self._entry(*values))
         out = self._entry(self._pack(*values))
         if out == RAISED:
             raise RuntimeError("a compiled loop raised an exception")
         return int(out)
-
-
-@lru_cache(maxsize=64)
-def _entry(address: int) -> Callable[[bytes], int]:
-    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_char_p)(address)
 
 
 def share(parts: Sequence[Part], threads: int, work: Callable[[Part], None]) -> None:
