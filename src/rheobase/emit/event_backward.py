@@ -87,7 +87,7 @@ def _arrive_back(_i, _source, _spike, {arguments}):
 
 
 def _record_back(_i, _r, {arguments}):
-    """Lead neuron _i back through a spike, or through an end of refractoriness."""
+    """Lead neuron _i back through a spike, or through an end of its refractoriness."""
     _before = _record[_r, 1] >> 1
     _after = _record[_r, 2] >> 1
     for _k in _range({size}):

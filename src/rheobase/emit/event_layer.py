@@ -202,8 +202,6 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         "_settle",
         "_advance",
         "_sweep",
-        "_record_back",
-        "_retreat",
         "_collect",
     }
     inner = [name for name in defined if name not in (*apart, "forward", "backward")]
