@@ -226,7 +226,7 @@ def backward(_from_b, _to_b, {arguments}):
                 _w = min(_w, _latest)
         if _tracing:
             _count[3] = 0
-        for _i in _range(_len(_safe)):
+        for _i in _range({begins}):  # down to the start, where that is trained
             if _live[_i] == 1:
                 if _tracing:
                     for _k in _range({size}):
@@ -342,17 +342,18 @@ if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
 """
 
 
-def quick_back(size: int, moving: Sequence[int]) -> str:
-    """Return the loop back through arrivals, for as many modes, of which some move."""
-    every = range(size)
-    load = [line for k in every for line in (f"_l{k} = _l[_i, {k}]", f"_by{k} = _by_weight[0, {k}]")]
+def quick_back(moving: Sequence[int], raised: Sequence[int]) -> str:
+    """Return the loop back through arrivals: of the modes some move, and arrivals raise some."""
+    needed = sorted({*moving, *raised})
+    load = [f"_l{k} = _l[_i, {k}]" for k in needed] + [f"_by{k} = _by_weight[0, {k}]" for k in raised]
+    late = [k for k in moving if k in raised]
     parts = {
-        "load": [*load, *(f"_late{k} = _by_time[0, {k}]" for k in moving)],
+        "load": [*load, *(f"_late{k} = _by_time[0, {k}]" for k in late)],
         "step": [f"_l{k} *= _fading[_e, {k}]" for k in moving],
-        "store": [f"_l[_i, {k}] = _l{k}" for k in every],
+        "store": [f"_l[_i, {k}] = _l{k}" for k in moving],
     }
     text = QUICK_BACK.strip()
     for name, lines in parts.items():
         text = indent(text, name, "\n".join(lines) or "pass")
-    weight = " + ".join(f"_l{k}*_by{k}" for k in every)
-    return fill(text, {"weight": weight, "time": " + ".join(f"_l{k}*_late{k}" for k in moving) or "0.0"})
+    weight = " + ".join(f"_l{k}*_by{k}" for k in raised) or "0.0"
+    return fill(text, {"weight": weight, "time": " + ".join(f"_l{k}*_late{k}" for k in late) or "0.0"})

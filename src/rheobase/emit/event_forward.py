@@ -9,12 +9,15 @@ time moves on by windows of their smallest delay. Each spike and each end of ref
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rheobase.emit.event_neuron import APPROACH, SEARCH
 from rheobase.emit.event_seek import SEARCH_ALWAYS, SEEK_FIRST, below_lines, fill, indent, seek_function
 from rheobase.emit.event_sweep import sweep_function
 from rheobase.emit.event_top import glance_lines, watch_lines
+
+if TYPE_CHECKING:
+    from rheobase.emit.event_layer import EventPlan
 
 __all__ = ["ADVANCE", "forward_parts"]
 
@@ -196,44 +199,32 @@ if _steep > 0.0 and _flat < 0.0 and {lines} >= -_error*(_steep - _flat):
 """
 
 
-def forward_parts(
-    size: int, single: bool, fires: bool, additive: bool, fixed: Sequence[int], unseen: Sequence[int], climbs: bool
-) -> dict[str, str]:
-    """Return the lines of the flow, the bound and the inner loop: one exponential a mode, or the kernels'.
-
-    Parameters
-    ----------
-    single : bool
-        Whether every mode is one real exponential.
-    fires, additive : bool
-        Whether there is a threshold; whether an arrival just adds a multiple of its weight.
-    fixed, unseen : sequences of int
-        Modes that do not change in time, and that the threshold does not see.
-    climbs : bool
-        Whether the maximum of a state is read.
-    """
+def forward_parts(plan: EventPlan) -> dict[str, str]:
+    """Return the lines of the flow, the bound and the inner loops: one exponential a mode, or the kernels'."""
+    size, climbs, additive, fires = plan.size, plan.climbs, plan.additive, plan.neuron.rows.threshold is not None
     watch = {"climb": "_here = min(_t, _until)\n_climb(_b, _i, _here, _e, {arguments})" if climbs else "pass"}
     watch["top"] = "_read_value[_b, 0, _i] = -inf" if climbs else "pass"
-    moving = [k for k in range(size) if k not in fixed]
-    watch["glance"] = glance_lines(size, moving) if climbs and single else "pass"
-    if not single:
+    moving = [k for k in range(size) if k not in plan.fixed]
+    watch["glance"] = glance_lines(size, moving) if climbs and plan.single else "pass"
+    if not plan.single:
         flow = "pass_modes(_y, _i, _wait, _f, _row*_table, _p, _row*_layout, _work)"
         bound = _GLANCE.strip() if fires else "_safe[_i] = inf"
         search = indent(SEARCH.strip(), "seek", SEARCH_ALWAYS.strip())
         kept = {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": search, "functions": ""}
         kept |= {"sweep": "", "sweep_all": "_swept = False"}
         return {**kept, "approach": APPROACH.strip(), **watch}
-    seen = [k for k in range(size) if k not in unseen] or [0]
+    raised = [k for k in range(size) if k not in plan.deaf]
+    seen = [k for k in range(size) if k not in plan.unseen] or [0]
     rising = [k for k in moving if k in seen]
     return {
         "flow": "\n".join(f"_y[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass",
         "fade": "\n".join(f"_fading[_e, {k}] = exp(_rate[0, {k}]*_wait)" for k in moving) or "pass",
         "bound": _bound_lines(seen, rising) if fires else "_safe[_i] = inf",
-        "quick": _quick_lines(size, moving, seen, rising, fires, climbs) if additive else "",
+        "quick": _quick_lines(plan, moving, raised, seen, rising) if additive else "",
         "approach": "pass",
         "search": indent(SEARCH.strip(), "seek", SEEK_FIRST.strip()),
         "functions": seek_function(seen, rising) if fires else "",
-        "sweep": sweep_function(size, moving, seen, rising) if fires and additive else "",
+        "sweep": sweep_function(moving, raised, seen, rising) if fires and additive else "",
         "sweep_all": _SWEEP_ALL.strip() if fires and additive else "_swept = False",
         **watch,
     }
@@ -253,11 +244,12 @@ def _bound_lines(seen: Sequence[int], rising: Sequence[int]) -> str:
 
 
 def _quick_lines(
-    size: int, moving: Sequence[int], seen: Sequence[int], rising: Sequence[int], fires: bool, climbs: bool
+    plan: EventPlan, moving: Sequence[int], raised: Sequence[int], seen: Sequence[int], rising: Sequence[int]
 ) -> str:
     """Return the loop over arrivals at a neuron that is not refractory, in the modes."""
-    every = range(size)
-    load = [f"_y{k} = _y[_i, {k}]" for k in every] + [f"_gain{k} = _gain[0, {k}]" for k in every]
+    climbs, fires = plan.climbs, plan.neuron.rows.threshold is not None
+    every = range(plan.size)
+    load = [f"_y{k} = _y[_i, {k}]" for k in every] + [f"_gain{k} = _gain[0, {k}]" for k in raised]
     load += [f"_h{k} = _rate[0, {k}]" for k in moving] if fires or climbs else []
     ends = [f"_a{k} = _seen{k}*_y{k}" for k in seen] + [f"_z{k} = _seen{k}*_f{k}" for k in rising]
     ends += [f"_r{k} = _h{k}*_a{k}" for k in rising] + [f"_q{k} = _h{k}*_z{k}" for k in rising]
@@ -273,15 +265,16 @@ def _quick_lines(
     if fires:
         load += [f"_seen{k} = _seen[0, {k}]" for k in seen]
     if climbs:
-        load += [f"_see{k} = _see[0, {k}]" for k in every]
+        load += [f"_see{k} = _see[0, {k}]" for k in every] + ["_best = _read_value[_b, 0, _i]"]
+    changed = sorted({*moving, *raised})
     faded = {k: f"_f{k}" if k in moving else f"_y{k}" for k in every}
     parts = {
         "load": load,
         "fade": [f"_f{k} = _y{k}*_fading[_e, {k}]" for k in moving],
         "test": fill(indent(_TEST.strip(), "ends", test["ends"]), test).splitlines() if fires else [],
-        "watch": watch_lines(size, moving).splitlines() if climbs else [],
-        "add": [f"_y{k} = {faded[k]} + _gain{k}*_w_i" for k in every],
-        "store": [f"_y[_i, {k}] = _y{k}" for k in every],
+        "watch": watch_lines(plan.size, moving).splitlines() if climbs else [],
+        "add": [f"_y{k} = {faded[k]}" + (f" + _gain{k}*_w_i" if k in raised else "") for k in changed],
+        "store": [f"_y[_i, {k}] = _y{k}" for k in changed],
         "bound": ["_bound(_i, {arguments})"] if not fires else [],
     }
     text = _QUICK.strip()

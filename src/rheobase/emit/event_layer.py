@@ -76,8 +76,8 @@ class EventPlan:
         Length of the augmented state.
     single, additive : bool
         Whether each mode is one real exponential; whether an arrival adds a multiple of its weight.
-    fixed, unseen : tuple of int
-        Modes that do not change in time, and that the threshold does not see.
+    fixed, unseen, deaf : tuple of int
+        Modes that do not change in time, that the threshold does not see, and that no arrival changes.
     climbs : bool
         Whether the maximum of a state is read.
     """
@@ -91,6 +91,7 @@ class EventPlan:
     additive: bool
     fixed: tuple[int, ...]
     unseen: tuple[int, ...]
+    deaf: tuple[int, ...]
     climbs: bool
 
 
@@ -116,7 +117,17 @@ def find_event_layer(plan: EventPlan, digest: str) -> EventSource:
 
     neuron = plan.neuron
     about = [neuron.name, write_rows(neuron), neuron.rows.texts, [*neuron.refractory.items()], plan.port, plan.kinds]
-    more = [plan.trained, plan.size, plan.single, plan.additive, plan.fixed, plan.unseen, plan.climbs, digest]
+    more = [
+        plan.trained,
+        plan.size,
+        plan.single,
+        plan.additive,
+        plan.fixed,
+        plan.unseen,
+        plan.deaf,
+        plan.climbs,
+        digest,
+    ]
     known = remember("event layer", [about, more], derive)
     text = read_module("event", known[0]) or _print(plan, digest)[0]
     return EventSource(write_module("event", text), *(tuple(names) for names in known[1:5]))
@@ -138,9 +149,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     functions, calls = row_functions(neuron, nothing)
     backwards, back_calls = back_functions(neuron, plan.port, plan.trained)
     rows = lines_of_rows(plan, calls, back_calls)
-    forward = forward_parts(
-        size, plan.single, neuron.rows.threshold is not None, plan.additive, plan.fixed, plan.unseen, plan.climbs
-    )
+    forward = forward_parts(plan)
     if neuron.rows.threshold is None:
         forward["search"] = "_safe[_i] = inf"
     moving = [k for k in range(size) if k not in plan.fixed]
@@ -170,7 +179,9 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "arrive": arrive_back,
             "reset": rows["reset_back"],
             "release": rows["release_back"],
-            "quick": back.quick_back(size, moving) if plan.single and plan.additive else "pass",
+            "quick": back.quick_back(moving, [k for k in range(size) if k not in plan.deaf])
+            if plan.single and plan.additive
+            else "pass",
             "top": top.TOP.strip() if plan.climbs else "_place = -1",
             "descend": top.DESCEND.strip() if plan.climbs else "pass",
             "edge": top.EDGE.strip() if plan.climbs else "pass",
@@ -185,6 +196,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "size": str(size),
             "square": str(size * size),
             "states": str(len(neuron.states)),
+            "begins": "_len(_safe)" if plan.trained else "0",
             "skip": "False and " if plan.climbs else "",
         },
     )
@@ -201,7 +213,6 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         "_element",
         "_settle",
         "_advance",
-        "_sweep",
         "_collect",
     }
     inner = [name for name in defined if name not in (*apart, "forward", "backward")]

@@ -57,20 +57,20 @@ def _seek(_i, _span, {arguments}):
         {inside}
     else:
         {unique}
-    _low = 0.0  # one crossing in (_low, _high): steps along parabolas
+    _low = 0.0  # one crossing in (_low, _high): Halley's steps
     _t = 0.0
     {start}
     for _turn in _range(100):
         _rise = {slope_b}
         _curve = {curve_b}
-        _root = _rise*_rise - 2.0*_g*_curve
+        _below = 2.0*_rise*_rise - _g*_curve
         _new = -1.0
         if _rise > 0.0:
-            _new = _t - 2.0*_g/(_rise + sqrt(_root)) if _root >= 0.0 else _t - _g/_rise
+            _new = _t - 2.0*_g*_rise/_below if _below > _rise*_rise else _t - _g/_rise
         if _low < _new < _high:
             _move = abs(_new - _t)
-            if _root >= 0.0 and _move*_move*_move*({third}) <= 1e-17*_new*_rise:
-                return _new  # what the parabola neglects is below rounding
+            if _below > _rise*_rise and _move*_move*_move*({third} + _curve*_curve/_rise) <= 1e-17*_new*_rise:
+                return _new  # what such a step neglects is below rounding
         else:
             _new = 0.5*(_low + _high)
             if not _low < _new < _high:

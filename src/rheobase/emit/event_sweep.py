@@ -63,11 +63,12 @@ def _sweep(_b, _n, _high, {arguments}):
                 _at[_i] = _before
                 _event[_i] = _before
                 _safe[_i] = _before
+            _had = _count[1]
             if _safe[_i] < _t:
                 _error_code = _settle_here(_b, _i, _t, _e, 0, {arguments})
                 if _error_code > 0:
                     return _error_code
-            if _e < _n:
+            if _e < _n and (_count[1] > _had or _away[_i] > 0.0):  # else the lanes hold what follows
                 _flow(_i, _t, {arguments})
                 _w_i = _weight[_i, _source]
                 {arrive}
@@ -79,13 +80,13 @@ def _sweep(_b, _n, _high, {arguments}):
 '''
 
 
-def sweep_function(size: int, moving: Sequence[int], seen: Sequence[int], rising: Sequence[int]) -> str:
-    """Return the source of `_sweep`, for so many modes, of which some move, and the threshold sees some."""
-    every = range(size)
+def sweep_function(moving: Sequence[int], raised: Sequence[int], seen: Sequence[int], rising: Sequence[int]) -> str:
+    """Return the source of `_sweep`: of the modes some move, arrivals raise some, and the threshold sees some."""
+    every = sorted({*moving, *raised, *seen})
     faded = {k: f"_f{k}" if k in moving else f"_y{k}" for k in every}
     blocks = {
         "load": [
-            *(f"_gain{k} = _gain[0, {k}]" for k in every),
+            *(f"_gain{k} = _gain[0, {k}]" for k in raised),
             *(f"_h{k} = _rate[0, {k}]" for k in moving),
             *(f"_seen{k} = _seen[0, {k}]" for k in seen),
         ],
@@ -99,7 +100,7 @@ def sweep_function(size: int, moving: Sequence[int], seen: Sequence[int], rising
             *(f"_r{k} = _h{k}*_a{k}" for k in rising),
             *(f"_q{k} = _h{k}*_z{k}" for k in rising),
         ],
-        "add": [f"_lane[_is, {k}, _i] = {faded[k]} + _gain{k}*_w_i" for k in every],
+        "add": [f"_lane[_is, {k}, _i] = {faded[k]}" + (f" + _gain{k}*_w_i" if k in raised else "") for k in every],
         "leave": [f"_y[_i, {k}] = _lane[_was, {k}, _i]" for k in every],
         "back": [f"_lane[_is, {k}, _i] = _y[_i, {k}]" for k in every],
     }

@@ -49,12 +49,14 @@ _level = {read_level}
 _start_slope = {read_slope}
 _end_slope = {next_slope}
 _end_level = {next_level}
-if _level > _read_value[_b, 0, _i]:
+if _level > _best:
+    _best = _level
     _read_value[_b, 0, _i] = _level
     _top_time[_b, _i] = {from}
     _top_place[_b, _i] = _e
     _top_slope[_b, _i] = _start_slope
-if _end_level > _read_value[_b, 0, _i]:
+if _end_level > _best:
+    _best = _end_level
     _read_value[_b, 0, _i] = _end_level
     _top_time[_b, _i] = {to}
     _top_place[_b, _i] = _e
@@ -64,7 +66,6 @@ _flat = {flat}
 _sure = True
 if _steep > 0.0 and _flat < 0.0:
     _wait = {to} - {from}
-    _best = _read_value[_b, 0, _i]
     if {lines} > (_best - 1e-14*abs(_best))*(_steep - _flat):
         {inside}
 """
@@ -74,6 +75,7 @@ if _start_slope > 0.0 and _end_slope < 0.0:
     _sure = 0.0 <= _reach <= _wait
     _level = {level}
     if _sure and _level > _best:
+        _best = _level
         _read_value[_b, 0, _i] = _level
         _top_time[_b, _i] = {from} + _reach
         _top_place[_b, _i] = _e
@@ -83,6 +85,7 @@ if _start_slope > 0.0 and _end_slope < 0.0:
 #: The same for any interval; what is in doubt is climbed through.
 _GLANCE: Final = """
 {begin}
+_best = _read_value[_b, 0, _i]
 if _from < _to < inf{tame}:
     {end}
     {watch}

@@ -117,6 +117,7 @@ def build_tables(
         found is not None,
         tuple(int(k) for k in range(size) if single and np.all(rates[:, k] == 0.0)),
         tuple(int(k) for k in range(size) if single and np.all(seen[:, k] == 0.0)),
+        tuple(int(k) for k in range(size) if single and np.all(gain[:, k] == 0.0)),
         top is not None,
     )
     return Tables(plan, system, arrays, values, start, system.real)
