@@ -101,11 +101,12 @@ def _kept() -> Collection[str]:
         changed = folder.stat().st_mtime_ns
         if _LISTED.get("at") != (folder, changed):
             with os.scandir(folder) as files:
-                names = {file.name.partition(".")[0] for file in files if file.name.endswith(_SUFFIX)}
-            _LISTED.update(at=(folder, changed), names=names)
+                found = {file.name.partition(".")[0] for file in files if file.name.endswith(_SUFFIX)}
+            _LISTED.update(at=(folder, changed), names=found)
     except OSError:
         return ()
-    return _LISTED["names"]  # type: ignore[no-any-return]
+    names: Collection[str] = _LISTED["names"]
+    return names
 
 
 def jit(function: Callable[..., Any], inline: bool = False) -> Any:
