@@ -46,8 +46,10 @@ html_math_renderer = "mathml"
 # where a reader wants to see what comes out
 shown_pages = [
     "evening",
-    *(f"how-to/{name}" for name in ("write-a-neuron", "drive-it", "networks", "sweep")),
+    *(f"how-to/{name}" for name in ("write-a-neuron", "drive-it", "networks", "plasticity", "sweep")),
+    *(f"how-to/{name}" for name in ("record-long-runs", "train", "convert", "exchange")),
     *(f"explanation/{name}" for name in ("order-of-operations", "when-is-a-run-exact", "choosing-a-method")),
+    "explanation/what-the-training-layer-does",
 ]
 
 html_theme = "furo"

@@ -71,6 +71,8 @@ def write_pages(app: Sphinx) -> None:
     found: dict[str, list[str]] = {name: [] for name in PAGES}
     places = [home for _, homes in PAGES.values() for home in homes]
     for name, home in sorted(rheobase._HOMES.items(), key=lambda pair: _place(pair[1], places)):
+        if home == "rheobase" and name == "learn":  # a page of its own, where torch is installed
+            continue
         thing = getattr(rheobase, name)
         page = page_of(thing.__name__ if inspect.ismodule(thing) else home)
         found[page] += [directive(x) for x in things_of(thing)]

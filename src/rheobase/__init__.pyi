@@ -1,5 +1,6 @@
 """Public names, each with its home; `rheobase/__init__.py` reads this file and imports a name on first use."""
 
+from rheobase import learn as learn
 from rheobase import networks as networks
 from rheobase import teach as teach
 from rheobase.analysis import bifurcation as bifurcation

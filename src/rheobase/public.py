@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,5 +38,7 @@ def fetch(package: str, homes: Mapping[str, str], name: str) -> Any:
     if home is None:
         from rheobase.errors import nearest
 
+        if name.isidentifier() and not name.startswith("_") and find_spec(f"{package}.{name}") is not None:
+            raise AttributeError(f"{package}.{name} is a module that is imported by its name: import {package}.{name}")
         raise AttributeError(f"{package} has no '{name}'.{nearest(name, homes)}")
     return import_module(f"{home}.{name}") if home == package else getattr(import_module(home), name)

@@ -13,7 +13,20 @@ from typing import Final, final
 
 import numpy as np
 
-__all__ = ["Fill", "Numbers", "derive_key", "mix", "neuron_keys", "normals", "step_key", "step_keys", "uniforms"]
+__all__ = [
+    "Fill",
+    "Numbers",
+    "derive_key",
+    "mix",
+    "neuron_keys",
+    "normals",
+    "step_key",
+    "step_keys",
+    "uniforms",
+    "uniforms_at",
+    "word_key",
+    "words",
+]
 
 #: Writes what `normals` returns for keys `neuron_keys(key, 0, n)` and steps 2j, 2j + 1 into an array (2, n).
 Fill = Callable[[int, int, np.ndarray], None]
@@ -79,6 +92,28 @@ def uniforms(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:
         h = _mix_array(keys + steps[a : a + rows])
         out[a : a + rows] = ((h >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
     return out
+
+
+def uniforms_at(key: int, keys: np.ndarray, steps: np.ndarray, k0: int) -> np.ndarray:
+    """Return what `uniforms` returns for pairs of a neuron's key and a step, k0 + `steps`; shape (len(keys),)."""
+    last = int(steps.max(initial=-1)) + 1
+    h = _mix_array(keys + step_keys(key, k0, k0 + last)[steps])
+    return ((h >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def word_key(key: int) -> int:
+    """Return the key of `words`, which shares no hash with `uniforms`."""
+    return mix(key ^ 0x5851F42D4C957F2D)
+
+
+def words(key: int, n: int, k0: int, k1: int) -> np.ndarray:
+    """Return 16 random bits for steps k0..k1-1 and neurons 0..n-1, shape (k1 - k0, n), uint16.
+
+    Neurons 4g..4g+3 share a hash, of which the first takes the lowest bits.
+    """
+    own = word_key(key)
+    h = _mix_array(neuron_keys(own, 0, -(-n // 4)) + step_keys(own, k0, k1)[:, None])
+    return h.astype("<u8", copy=False).view("<u2")[:, :n]
 
 
 def normals(key: int, keys: np.ndarray, k0: int, k1: int) -> np.ndarray:

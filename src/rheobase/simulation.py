@@ -128,10 +128,9 @@ def simulate(
         raise InputError(f"seed = {seed!r:.60} must be a whole number from 0")
     if n is not None and not _is_count(n, 1):
         raise InputError(f"n = {n!r:.60} must be a whole number from 1, how many neurons")
-    if engine is not None and not callable(getattr(engine, "run", None)):
-        raise InputError(
-            f"engine = {engine!r:.60} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()"
-        )
+    if engine is not None and (isinstance(engine, type) or not callable(getattr(engine, "run", None))):
+        what = f"engine = {getattr(engine, '__name__', repr(engine)):.60}"
+        raise InputError(f"{what} is no engine; give for example engine=rb.Clock(dt='0.1 ms') or rb.Exact()")
     if engine is not None and (dt is not None or method is not None):
         raise InputError("give either engine= or dt=/method=, which mean engine=Clock(dt, method)")
     if not isinstance(model, Neuron):

@@ -7,40 +7,12 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from tests.agree.layer_models import SURROGATES, zoo
 
 import rheobase as rb
 from rheobase import learn
 from rheobase.emit import layer_modules
 from rheobase.emit.source import load_module
-
-SURROGATES = [
-    learn.fast_sigmoid(2),
-    learn.arctan(),
-    learn.triangle(),
-    learn.gaussian(),
-    learn.multi_gaussian(),
-    learn.straight_through(),
-    learn.superspike(3),
-]
-
-#: model, where x arrives, how large it is, what is trained
-ZOO = [
-    (rb.LIF(), "spikes", 9.0, ("tau", "theta", "v_r", "E_L")),
-    (rb.LIF(refractory=None), "I", 0.6, ("tau", "R")),
-    (rb.LIFexp(), "spikes", 0.6, ("tau", "tau_s")),
-    (rb.LIFalpha(), "spikes", 0.6, ("tau",)),
-    (rb.LIFbiexp(), "spikes", 0.6, ()),
-    (rb.ALIF(), "spikes", 1.2, ("tau", "tau_a", "delta", "theta_0")),
-    (rb.LIFsfa(), "spikes", 9.0, ()),
-    (rb.IF(), "spikes", 0.7, ("theta",)),
-    (rb.QIF(), "I", 2.0, ()),
-    (rb.EIF(), "I", 1.5, ("Delta_T",)),
-    (rb.AdEx(), "I", 3.0, ("C", "a", "b", "tau_w")),
-    (rb.Izhikevich(), "I", 25.0, ("a", "b", "c", "d")),
-    (rb.COBA(), "exc", 0.01, ("tau_e", "E_e")),
-    (rb.CUBA(), "exc", 3.0, ()),
-    (rb.MAT(), "exc", 2.0, ("tau_1", "omega")),
-]
 
 
 def random_model(seed):
@@ -77,7 +49,8 @@ def random_model(seed):
     return cell, "spikes", 1.0, tuple(n for n in values if rng.random() < 0.7)
 
 
-MODELS = [*ZOO, *(random_model(seed) for seed in range(15))]
+#: model, where x arrives, how large it is, what is trained
+MODELS = [*zoo(0.6, 1.5), *(random_model(seed) for seed in range(15))]
 
 
 def gradients(neuron, to, size, train, *, T=14, dtype=torch.float64, seed=0, **more):

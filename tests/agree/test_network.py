@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,23 @@ def test_pieces_do_not_change_a_bit(unbroken: rb.NetworkRun, tmp_path: Path) -> 
 def test_poisson_in_the_loop_is_poisson_from_a_list(unbroken: rb.NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rheobase.engines.groups.shower", lambda *given: None)
     assert_same(unbroken, rb.simulate(mixture(), until=60, engine=rb.Clock(threads=1), **KEPT))
+
+
+@pytest.mark.parametrize("mean", [1e-5, 0.004, 1.6, 20.0])
+def test_counts_that_16_bits_do_not_decide(mean: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million draws: hundreds of them have the bits of a limit, or lie beyond those that all are compared with."""
+    sums = rb.Neuron(evolve="dc/dt = 0", receive="c <- c + w_i")
+    found = []
+    for _ in range(2):
+        net = rb.Network()
+        net.add("E", 5003, sums, c=0.0, spikes=rb.poisson(mean * 1e4, sources=1))
+        net.add("F", 301, sums, c=0.0, spikes=rb.poisson(np.repeat([0.5, 1.0, 1.5], [101, 2, 198]) * mean * 1e4))
+        run = rb.simulate(net, until=20, engine=rb.Clock(dt=0.1, threads=2), seed=7, record="c")
+        found.append(np.concatenate([run["E"].c, run["F"].c]))
+        monkeypatch.setattr("rheobase.engines.groups.shower", lambda *given: None)
+    counts = np.diff(found[0], axis=1)
+    assert counts[:5003].mean() == pytest.approx(mean, abs=5 * math.sqrt(mean / counts[:5003].size))
+    assert np.array_equal(*found)
 
 
 def test_plain_python_is_the_compiled_loop(unbroken: rb.NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:

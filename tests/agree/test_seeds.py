@@ -6,55 +6,56 @@ continuous time (spikes to 1e-9 ms) are in test_seeds_exact.py, Markov chains an
 test_markov.py.
 """
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.agree.seed_models import (
+    EVERY_10,
+    SEEDS,
+    adaptive,
+    bucket,
+    firing_bucket,
+    numbers,
+    page_if,
+    page_lif,
+    page_lifexp,
+    textbook,
+)
 
 import rheobase as rb
 
-SEEDS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "seeds_values.json").read_text())
 TAUS = ("500", "1000", "3000")
-
-
-def _numbers(values: list[str]) -> np.ndarray:
-    return np.array([float(x) for x in values])
 
 
 # 000: the leaky bucket ----------------------------------------------------------------------------
 
 
-def _bucket(**more: Any) -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = I - v", **more)
-
-
 @pytest.mark.parametrize("tau", TAUS)
 def test_bucket_drains(tau: str) -> None:
     row = SEEDS[f"S000.decay.tau{tau}"]
-    run = rb.simulate(_bucket(tau=row["tau_ms"], v=row["v0"]), 10_000, dt=100, I=0)
+    run = rb.simulate(bucket(tau=row["tau_ms"], v=row["v0"]), 10_000, dt=100, I=0)
     at = np.array(row["t_ms"]) // 100
-    np.testing.assert_allclose(run.v[at], _numbers(row["v"]), rtol=row["rel_tol"])
+    np.testing.assert_allclose(run.v[at], numbers(row["v"]), rtol=row["rel_tol"])
     half = float(row["half_life_ms"])
-    run = rb.simulate(_bucket(tau=row["tau_ms"], v=row["v0"]), 2 * half, dt=half, I=0)
+    run = rb.simulate(bucket(tau=row["tau_ms"], v=row["v0"]), 2 * half, dt=half, I=0)
     np.testing.assert_allclose(run.v, [100, 50, 25], rtol=row["rel_tol"])
 
 
 @pytest.mark.parametrize("tau", TAUS)
 def test_bucket_fills(tau: str) -> None:
     row = SEEDS[f"S000.charge.tau{tau}"]
-    run = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 50 * row["tau_ms"], dt=100, I=row["I"])
-    np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"])
+    run = rb.simulate(bucket(tau=row["tau_ms"], v=0), 50 * row["tau_ms"], dt=100, I=row["I"])
+    np.testing.assert_allclose(run.v[np.array(row["t_ms"]) // 100], numbers(row["v"]), rtol=row["rel_tol"])
     assert run.v[-1] == pytest.approx(float(row["v_inf"]), rel=1e-12)
-    slope = rb.simulate(_bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[1]  # one step of 1 ms
+    slope = rb.simulate(bucket(tau=row["tau_ms"], v=0), 1, dt=1, method="euler", I=row["I"]).v[1]  # one step of 1 ms
     assert slope == pytest.approx(float(row["dv_dt_at_0"]), rel=1e-12)
 
 
 def test_bucket_leaks_in_proportion_to_its_level_and_to_one_over_tau() -> None:
     taus = np.array([500.0, 1000.0, 3000.0])
-    first = {v: rb.simulate(_bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)}
+    first = {v: rb.simulate(bucket(tau=taus), 1, dt=1, method="euler", I=0, v=v).v[:, 1] - v for v in (10.0, 20.0)}
     np.testing.assert_allclose(first[10.0] / first[10.0][2], [6, 3, 1], rtol=1e-12)
     np.testing.assert_allclose(first[20.0] / first[10.0], 2, rtol=1e-12)
 
@@ -64,7 +65,7 @@ def test_resistor_and_capacitor_are_the_same_bucket() -> None:
     drive = rb.step(2.0, on=100, off=900)
     run = rb.simulate(circuit, 2000, dt=10, I=drive)
     np.testing.assert_allclose(
-        run.v, rb.simulate(_bucket(tau=500, v=0), 2000, dt=10, I=drive * 10.0).v, rtol=0, atol=1e-12
+        run.v, rb.simulate(bucket(tau=500, v=0), 2000, dt=10, I=drive * 10.0).v, rtol=0, atol=1e-12
     )
     # I = I_R + I_C: C dv is what the current left over by the resistor brings in, here by the
     # trapezoidal rule's mean
@@ -75,16 +76,9 @@ def test_resistor_and_capacitor_are_the_same_bucket() -> None:
 
 def test_bucket_fires_on_the_grid() -> None:
     row = SEEDS["S000.fire"]
-    model = _bucket(
-        tau=row["tau_ms"],
-        threshold="v >= theta",
-        theta=row["vth"],
-        reset="v <- 0",
-        refractory=row["tref_ms"],
-        v=0,
-    )
+    model = firing_bucket(row)
     found = rb.simulate(model, 30_000, dt=1, I=row["I"]).spikes[0]
-    late = found - _numbers(row["spikes_up_to_30000_ms"])
+    late = found - numbers(row["spikes_up_to_30000_ms"])
     assert len(found) == 6
     assert np.all((late >= 0) & (late <= 1 + np.arange(6)))  # each spike at the end of its step
     assert not len(rb.simulate(model, 30_000, dt=1, I=99.99).spikes[0])
@@ -228,28 +222,10 @@ def test_one_call_is_many_steps() -> None:
 # 002: current, threshold and reset in units -------------------------------------------------------
 
 
-def _textbook(**more: Any) -> rb.Neuron:
-    values: dict[str, Any] = {
-        "C": "200 pF",
-        "g_L": "10 nS",
-        "V_L": "-70 mV",
-        "V_th": "-50 mV",
-        "V_reset": "-65 mV",
-        "V": "-70 mV",
-    }
-    return rb.Neuron(
-        "C dV/dt = -g_L*(V - V_L) + I",
-        threshold="V >= V_th",
-        reset="V <- V_reset",
-        refractory={"V": "2 ms"},
-        **values | more,
-    )
-
-
 def test_rate_against_current() -> None:
     rows = SEEDS["S002.fI"]["rows"]
     dt = 0.01
-    run = rb.simulate(_textbook(), 500, dt=dt, I=[r["I_pA"] * 1e-3 for r in rows], record=False)
+    run = rb.simulate(textbook(), 500, dt=dt, I=[r["I_pA"] * 1e-3 for r in rows], record=False)
     for train, row in zip(run.spikes, rows, strict=True):
         if row["isi_ms"] is None:
             assert len(train) == 0
@@ -260,15 +236,15 @@ def test_rate_against_current() -> None:
 
 
 def test_units_are_understood() -> None:
-    a = rb.simulate(_textbook(), 100, dt=0.1, I="250 pA")
-    b = rb.simulate(_textbook(), "0.1 s", dt="100 us", I="0.25 nA")
+    a = rb.simulate(textbook(), 100, dt=0.1, I="250 pA")
+    b = rb.simulate(textbook(), "0.1 s", dt="100 us", I="0.25 nA")
     assert a.spikes[0].tobytes() == b.spikes[0].tobytes()
     assert a.V.tobytes() == b.V.tobytes()
 
 
 def test_without_leak_any_current_fires() -> None:
     rows = SEEDS["S002.noleak"]["rows"]
-    model = _textbook(g_L="0 nS")
+    model = textbook(g_L="0 nS")
     for row in rows:
         found = rb.simulate(model, 3 * row["isi_ms"], dt=0.1, I=row["I_pA"] * 1e-3, record=False).spikes[0]
         assert np.all(np.abs(np.diff(found) - row["isi_ms"]) < 0.1 + 1e-9)
@@ -278,7 +254,7 @@ def test_without_leak_any_current_fires() -> None:
 
 def test_responses_add_below_threshold() -> None:
     one, two = rb.step("50 pA", on=10, off=60), rb.sine("40 pA", 30)
-    model = _textbook(V_L="0 mV", V_th="20 mV", V_reset="5 mV", V="0 mV")
+    model = textbook(V_L="0 mV", V_th="20 mV", V_reset="5 mV", V="0 mV")
     both = rb.simulate(model, 100, dt=0.1, I=one + two).V
     alone = [rb.simulate(model, 100, dt=0.1, I=I).V for I in (one, two)]
     assert both.max() < 20
@@ -428,20 +404,10 @@ def test_synaptic_current_on_average() -> None:
 
 # 004: neuro4ml ------------------------------------------------------------------------------------
 
-EVERY_10 = np.arange(10.0, 1001.0, 10.0)
-
-
-def _page_if(threshold: str = "v > 1") -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
-
-
-def _page_lif() -> rb.Neuron:
-    return rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
-
 
 def test_integrate_and_fire() -> None:
     short, long = SEEDS["S004.IF"], SEEDS["S004.IF.long"]
-    run = rb.simulate(_page_if(), 1000, dt=0.1, spikes=rb.spikes(EVERY_10, weight=long["w"]))
+    run = rb.simulate(page_if(), 1000, dt=0.1, spikes=rb.spikes(EVERY_10, weight=long["w"]))
     np.testing.assert_allclose(run.spikes[0], long["spikes_ms"], rtol=0, atol=1e-9)
     assert len(run.spikes[0]) == long["n"]
     assert run.spikes[0][:1].tolist() == short["spikes_ms"]
@@ -451,21 +417,21 @@ def test_integrate_and_fire() -> None:
 
 @pytest.mark.parametrize(("threshold", "key"), [("v > 1", "strict"), ("v >= 1", "inclusive")])
 def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
-    run = rb.simulate(_page_if(threshold), 100, dt=0.1, spikes=rb.spikes(EVERY_10[:10], weight=0.25))
+    run = rb.simulate(page_if(threshold), 100, dt=0.1, spikes=rb.spikes(EVERY_10[:10], weight=0.25))
     assert run.spikes[0].tolist() == SEEDS["S004.IF.edge"][key]
 
 
 def test_leaky_integrate_and_fire() -> None:
     row, long = SEEDS["S004.LIF"], SEEDS["S004.LIF.long"]
     for method, rtol in (("exact", 1e-9), ("euler", 5e-3)):
-        run = rb.simulate(_page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"]))
+        run = rb.simulate(page_lif(), 1000, dt=0.1, method=method, spikes=rb.spikes(EVERY_10, weight=row["w"]))
         np.testing.assert_allclose(run.spikes[0], long["spikes_ms"], rtol=0, atol=1e-9)
         assert len(run.spikes[0]) == long["n"]
-        expected = _numbers(row["v_just_after_input_before_reset"])
+        expected = numbers(row["v_just_after_input_before_reset"])
         np.testing.assert_allclose([run.v[100 * k] for k in (1, 2, 4, 5)], expected[[0, 1, 3, 4]], rtol=rtol)
         # the third is above threshold; without a threshold it is seen
         free = rb.simulate(
-            _page_lif().replace(threshold=None),
+            page_lif().replace(threshold=None),
             40,
             dt=0.1,
             method=method,
@@ -477,7 +443,7 @@ def test_leaky_integrate_and_fire() -> None:
 def test_smallest_weight_that_ever_fires() -> None:
     w = float(SEEDS["S004.LIF.critical_w"]["w"])
     run = rb.simulate(
-        _page_lif(),
+        page_lif(),
         1000,
         dt=1,
         spikes=rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-9), w * (1 + 1e-9)])),
@@ -485,33 +451,19 @@ def test_smallest_weight_that_ever_fires() -> None:
     assert (run.spikes.count > 0).tolist() == [False, True]
 
 
-def _page_lifexp(threshold: str | None = "v > 1") -> rb.Neuron:
-    rows = {"threshold": threshold, "reset": "v <- 0"} if threshold else {}
-    return rb.Neuron(
-        "tau dv/dt = R*I - v\ntau_I dI/dt = -I",
-        receive="I <- I + w_i",
-        tau=15.0,
-        tau_I=5.0,
-        R=4.0,
-        v=0.0,
-        I=0.0,
-        **rows,
-    )
-
-
 def test_exponential_synapses_on_the_grid() -> None:
     row = SEEDS["S004.LIFexp.long"]
-    run = rb.simulate(_page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False)
-    expected = _numbers(row["spikes_ms"])
+    run = rb.simulate(page_lifexp(), row["T_ms"], dt=0.01, spikes=rb.spikes(EVERY_10, weight=0.6), record=False)
+    expected = numbers(row["spikes_ms"])
     assert len(run.spikes[0]) == row["n"]
     assert np.abs(run.spikes[0] - expected).max() < 0.1
-    coarse = rb.simulate(_page_lifexp(), 50, dt=0.1, method="euler", spikes=rb.spikes(EVERY_10, weight=0.6))
-    assert coarse.spikes[0] == pytest.approx(_numbers(SEEDS["S004.LIFexp"]["spikes_ms"]), abs=0.1)
+    coarse = rb.simulate(page_lifexp(), 50, dt=0.1, method="euler", spikes=rb.spikes(EVERY_10, weight=0.6))
+    assert coarse.spikes[0] == pytest.approx(numbers(SEEDS["S004.LIFexp"]["spikes_ms"]), abs=0.1)
 
 
 def test_one_postsynaptic_potential() -> None:
     row = SEEDS["S004.LIFexp.psp"]
-    run = rb.simulate(_page_lifexp(None), 30, dt=0.001, spikes=rb.spikes([0.0], weight=0.6))
+    run = rb.simulate(page_lifexp(None), 30, dt=0.001, spikes=rb.spikes([0.0], weight=0.6))
     k = int(run.v.argmax())
     assert run.t[k] == pytest.approx(float(row["t_peak_ms"]), abs=0.001)
     assert run.v[k] == pytest.approx(float(row["v_peak"]), rel=1e-7)
@@ -520,23 +472,12 @@ def test_one_postsynaptic_potential() -> None:
 @pytest.mark.parametrize("jump", ["0", "0.4"])
 def test_adaptive_threshold(jump: str) -> None:
     row = SEEDS[f"S004.ALIF.dvt{jump}"]
-    model = rb.Neuron(
-        "tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta",
-        receive="v <- v + w_i",
-        threshold="v > theta",
-        reset="v <- 0; theta <- theta + d",
-        tau=row["tau_ms"],
-        tau_T=row["tauT_ms"],
-        d=row["dvT"],
-        R=1.0,
-        v=0.0,
-        theta=1.0,
-    )
+    model = adaptive(row)
     run = rb.simulate(model, 150, dt=0.1, I=0, spikes=rb.spikes(np.arange(2.0, 151.0, 2.0), weight=row["w"]))
     np.testing.assert_allclose(run.spikes[0], row["spikes_ms"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(np.diff(run.spikes[0]), row["isi"], rtol=0, atol=1e-9)
     np.testing.assert_allclose(
-        run.theta[np.rint(run.spikes[0] * 10).astype(int)], _numbers(row["vT_after_spike"]), rtol=1e-12
+        run.theta[np.rint(run.spikes[0] * 10).astype(int)], numbers(row["vT_after_spike"]), rtol=1e-12
     )
     if jump == "0.4":
         assert np.all(np.diff(np.rint(np.diff(run.spikes[0]))) >= 0)

@@ -1,22 +1,26 @@
 """The numbers of the seed tutorials in continuous time, by the exact engine."""
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.agree.seed_models import (
+    EVERY_10,
+    SEEDS,
+    adaptive,
+    bucket,
+    firing_bucket,
+    numbers,
+    page_if,
+    page_lif,
+    page_lifexp,
+    textbook,
+)
 
 import rheobase as rb
 
 pytest.importorskip("rheobase.engines.exact")
-SEEDS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "seeds_values.json").read_text())
-EVERY_10 = np.arange(10.0, 1001.0, 10.0)
-
-
-def _numbers(values: list[str]) -> np.ndarray:
-    return np.array([float(x) for x in values])
 
 
 def _spikes(model: rb.Neuron, until: float, **given: Any) -> rb.Spikes:
@@ -25,17 +29,9 @@ def _spikes(model: rb.Neuron, until: float, **given: Any) -> rb.Spikes:
 
 def test_bucket_fires() -> None:
     row = SEEDS["S000.fire"]
-    model = rb.Neuron(
-        "tau dv/dt = I - v",
-        threshold="v >= theta",
-        reset="v <- 0",
-        refractory=row["tref_ms"],
-        tau=row["tau_ms"],
-        theta=row["vth"],
-        v=0,
-    )
+    model = firing_bucket(row)
     found = _spikes(model, 30_000, I=row["I"])[0]
-    np.testing.assert_allclose(found, _numbers(row["spikes_up_to_30000_ms"]), rtol=0, atol=row["abs_tol_ms"])
+    np.testing.assert_allclose(found, numbers(row["spikes_up_to_30000_ms"]), rtol=0, atol=row["abs_tol_ms"])
     np.testing.assert_allclose(np.diff(found), float(row["isi_ms"]), rtol=0, atol=row["abs_tol_ms"])
     # at I = theta it is reached in infinite time
     assert _spikes(model, 30_000, I=[99.0, 100.0 - 1e-9]).count.tolist() == [0, 0]
@@ -45,10 +41,10 @@ def test_bucket_fires() -> None:
 def test_bucket_drains_and_fills(tau: str) -> None:
     for key, I in (("decay", 0.0), ("charge", 60.0)):
         row = SEEDS[f"S000.{key}.tau{tau}"]
-        model = rb.Neuron("tau dv/dt = I - v", tau=row["tau_ms"], v=row.get("v0", 0.0))
+        model = bucket(tau=row["tau_ms"], v=row.get("v0", 0.0))
         run = rb.simulate(model, 10_000, engine=rb.Exact(), I=I, record="v", record_every=100)
         np.testing.assert_allclose(
-            run.v[np.array(row["t_ms"]) // 100], _numbers(row["v"]), rtol=row["rel_tol"], atol=1e-13
+            run.v[np.array(row["t_ms"]) // 100], numbers(row["v"]), rtol=row["rel_tol"], atol=1e-13
         )
 
 
@@ -58,25 +54,14 @@ def test_interval_of_20_log_11() -> None:
         "tau dv/dt = -v + R*(I_syn + I_bias)", threshold="v >= 10", reset="v <- 0", tau=20.0, R=1.0, v=0.0
     )
     found = _spikes(model, 1000, I_syn=11, I_bias=0)[0]
-    np.testing.assert_allclose(found[:2], _numbers(row["spikes_100"]), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found[:2], numbers(row["spikes_100"]), rtol=0, atol=1e-11)
     np.testing.assert_allclose(np.diff(found), float(row["isi_ms"]), rtol=0, atol=1e-11)
     assert _spikes(model, 100, I_syn=6, I_bias=5)[0].tolist() == _spikes(model, 100, I_syn=11, I_bias=0)[0].tolist()
 
 
 def test_rate_against_current() -> None:
     rows = SEEDS["S002.fI"]["rows"]
-    model = rb.Neuron(
-        "C dV/dt = -g_L*(V - V_L) + I",
-        threshold="V >= V_th",
-        reset="V <- V_reset",
-        refractory={"V": "2 ms"},
-        C="200 pF",
-        g_L="10 nS",
-        V_L="-70 mV",
-        V_th="-50 mV",
-        V_reset="-65 mV",
-        V="-70 mV",
-    )
+    model = textbook()
     run = _spikes(model, 1000, I=[r["I_pA"] * 1e-3 for r in rows])
     for train, row in zip(run, rows, strict=True):
         if row["isi_ms"] is None:
@@ -116,37 +101,24 @@ def test_intervals_for_square_currents() -> None:
 
 @pytest.mark.parametrize(("threshold", "key"), [("v > 1", "strict"), ("v >= 1", "inclusive")])
 def test_a_value_that_hits_the_threshold(threshold: str, key: str) -> None:
-    model = rb.Neuron("tau dv/dt = 0*v", receive="v <- v + w_i", threshold=threshold, reset="v <- 0", tau=1.0, v=0.0)
+    model = page_if(threshold)
     assert _spikes(model, 100, spikes=rb.spikes(EVERY_10[:10], weight=0.25))[0].tolist() == SEEDS["S004.IF.edge"][key]
 
 
 def test_regular_input() -> None:
     row = SEEDS["S004.LIF.long"]
-    model = rb.Neuron("tau dv/dt = -v", receive="v <- v + w_i", threshold="v > 1", reset="v <- 0", tau=15.0, v=0.0)
+    model = page_lif()
     assert _spikes(model, 1000, spikes=rb.spikes(EVERY_10, weight=0.6))[0].tolist() == row["spikes_ms"]
     w = float(SEEDS["S004.LIF.critical_w"]["w"])
     pair = rb.spikes([EVERY_10] * 2, weight=np.array([w * (1 - 1e-12), w * (1 + 1e-12)]))
     assert (_spikes(model, 1000, spikes=pair).count > 0).tolist() == [False, True]
 
 
-def _page_lifexp(**rows: Any) -> rb.Neuron:
-    return rb.Neuron(
-        "tau dv/dt = R*I - v\ntau_I dI/dt = -I",
-        receive="I <- I + w_i",
-        tau=15.0,
-        tau_I=5.0,
-        R=4.0,
-        v=0.0,
-        I=0.0,
-        **rows,
-    )
-
-
 def test_exponential_synapses() -> None:
     row, long = SEEDS["S004.LIFexp"], SEEDS["S004.LIFexp.long"]
-    model = _page_lifexp(threshold="v > 1", reset="v <- 0")
+    model = page_lifexp()
     found = _spikes(model, 1000, spikes=rb.spikes(EVERY_10, weight=0.6))[0]
-    np.testing.assert_allclose(found, _numbers(long["spikes_ms"]), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found, numbers(long["spikes_ms"]), rtol=0, atol=1e-9)
     # at 50 ms the fifth input has just come: the number for I has it in it
     end = rb.simulate(model, 50, engine=rb.Exact(), spikes=rb.spikes(EVERY_10[:4], weight=0.6)).final
     assert end["v"][0] == pytest.approx(float(row["v_end_just_before_50"]), rel=1e-9)
@@ -157,7 +129,7 @@ def test_one_postsynaptic_potential() -> None:
     row = SEEDS["S004.LIFexp.psp"]
     peak = float(row["t_peak_ms"])
     run = rb.simulate(
-        _page_lifexp(),
+        page_lifexp(threshold=None),
         2 * peak,
         engine=rb.Exact(),
         spikes=rb.spikes([0.0], weight=0.6),
@@ -170,18 +142,7 @@ def test_one_postsynaptic_potential() -> None:
 @pytest.mark.parametrize("jump", ["0", "0.4"])
 def test_adaptive_threshold(jump: str) -> None:
     row = SEEDS[f"S004.ALIF.dvt{jump}"]
-    model = rb.Neuron(
-        "tau dv/dt = R*I - v\ntau_T dtheta/dt = 1 - theta",
-        receive="v <- v + w_i",
-        threshold="v > theta",
-        reset="v <- 0; theta <- theta + d",
-        tau=row["tau_ms"],
-        tau_T=row["tauT_ms"],
-        d=row["dvT"],
-        R=1.0,
-        v=0.0,
-        theta=1.0,
-    )
+    model = adaptive(row)
     given = {"I": 0, "spikes": rb.spikes(np.arange(2.0, 5001.0, 2.0), weight=row["w"])}
     found = _spikes(model, 150, **given)[0]
     assert found.tolist() == row["spikes_ms"]
@@ -193,7 +154,7 @@ def test_adaptive_threshold(jump: str) -> None:
 
 
 def test_half_life() -> None:
-    model = rb.Neuron("tau dv/dt = I - v", tau=500.0, v=100.0)
+    model = bucket(tau=500.0, v=100.0)
     assert rb.simulate(model, 500 * math.log(2), engine=rb.Exact(), I=0).final["v"][0] == pytest.approx(50, rel=1e-13)
 
 

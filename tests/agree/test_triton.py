@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from tests.agree.layer_models import SURROGATES, zoo
 
 import rheobase as rb
 from rheobase import learn
@@ -19,16 +20,6 @@ from rheobase.emit.layer_modules import LayerKind
 pytestmark = pytest.mark.skipif(
     find_spec("triton") is None, reason="Triton is not installed: pip install 'rheobase[triton]'"
 )
-
-SURROGATES = [
-    learn.fast_sigmoid(2),
-    learn.arctan(),
-    learn.triangle(),
-    learn.gaussian(),
-    learn.multi_gaussian(),
-    learn.straight_through(),
-    learn.superspike(3),
-]
 
 SUBTRACTED = rb.Neuron(
     evolve="tau dv/dt = -v\ntau_s ds/dt = -s\nv >= -0.5",
@@ -52,24 +43,12 @@ CUBIC = rb.Neuron(
     tau=4.0, tau_w=12.5, a=0.7, b=0.8, d=0.2, name="own, cubic",
 )  # fmt: skip
 
+ZOO = zoo(3.0, 3.0)
 #: model, where x arrives, how large it is, what is trained
 MODELS = [
-    (rb.LIF(), "spikes", 9.0, ("tau", "theta", "v_r", "E_L")),
-    (rb.LIF(refractory=None), "I", 3.0, ("tau", "R")),
+    *ZOO[:2],
     (rb.LIF(reset="v <- v - (theta - v_r)"), "I", 3.0, ("tau", "theta", "v")),
-    (rb.LIFexp(), "spikes", 0.6, ("tau", "tau_s")),
-    (rb.LIFalpha(), "spikes", 0.6, ("tau",)),
-    (rb.LIFbiexp(), "spikes", 0.6, ()),
-    (rb.ALIF(), "spikes", 1.2, ("tau", "tau_a", "delta", "theta_0")),
-    (rb.LIFsfa(), "spikes", 9.0, ()),
-    (rb.IF(), "spikes", 0.7, ("theta",)),
-    (rb.QIF(), "I", 2.0, ()),
-    (rb.EIF(), "I", 3.0, ("Delta_T",)),
-    (rb.AdEx(), "I", 3.0, ("C", "a", "b", "tau_w")),
-    (rb.Izhikevich(), "I", 25.0, ("a", "b", "c", "d")),
-    (rb.COBA(), "exc", 0.01, ("tau_e", "E_e")),
-    (rb.CUBA(), "exc", 3.0, ()),
-    (rb.MAT(), "exc", 2.0, ("tau_1", "omega")),
+    *ZOO[2:],
     (rb.HH(), "I", 40.0, ("g_Na",)),
     (rb.EscapeLIF(), "I", 1.0, ("theta",)),
     (SUBTRACTED, "spikes", 1.0, ("tau", "tau_s", "theta")),

@@ -1,17 +1,13 @@
 // Drives the page in headless Chromium and prints what it saw as JSON; tests/page/test_page.py compares it with Python.
 //   node drive.mjs FILE_URL SERVED_URL FOLDER
-// Needs playwright-core (tools/page) and Chromium; CHROMIUM names another browser than /usr/bin/chromium.
 import { mkdtempSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { chromium, options } from "./browser.mjs";
 
-const require = createRequire(new URL("../../tools/page/", import.meta.url));
-const { chromium } = require("playwright-core");
 const [fileUrl, servedUrl, folder] = process.argv.slice(2);
-const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const context = await chromium.launchPersistentContext(mkdtempSync(join(tmpdir(), "page-")), {
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args, headless: true, viewport: { width: 1366, height: 900 }, hasTouch: true,
+  ...options, viewport: { width: 1366, height: 900 }, hasTouch: true,
 });
 const out = { errors: [], requests: [] };
 const only = process.env.ONLY?.split(","), wanted = (part) => !only || only.includes(part);

@@ -2,14 +2,11 @@
 //   node notebook.mjs lab URL           a JupyterLab with a notebook whose first cell shows the page
 //   node notebook.mjs stand-in PYTHON   the widget's front end on a bare document, tests/page/stand_in.py as the kernel
 import { spawn } from "node:child_process";
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
+import { chromium, options } from "./browser.mjs";
 
-const require = createRequire(new URL("../../tools/page/", import.meta.url));
-const { chromium } = require("playwright-core");
 const [where, target] = process.argv.slice(2), out = { errors: [], requests: [] };
-const args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", headless: true, args });
+const browser = await chromium.launch(options);
 const context = await browser.newContext({ viewport: { width: 1280, height: 1000 }, permissions: ["clipboard-read", "clipboard-write"] });
 const page = await context.newPage();
 page.on("pageerror", (error) => out.errors.push(error.message));

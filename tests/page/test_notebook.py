@@ -21,20 +21,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.page.browser import CHROMIUM, MARKS
 
 HERE = Path(__file__).parent
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 LAB = os.environ.get("JUPYTER_LAB") or shutil.which("jupyter-lab")
-MISSING = [
-    what
-    for what, there in {
-        "Node": shutil.which("node"),
-        "Chromium (set CHROMIUM)": Path(CHROMIUM).exists(),
-        "`npm ci` in tools/page": (HERE.parent.parent / "tools/page/node_modules/playwright-core").exists(),
-    }.items()
-    if not there
-]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}")]
+pytestmark = MARKS
 
 
 def walk(where: str, target: str) -> dict[str, Any]:

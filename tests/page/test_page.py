@@ -9,7 +9,6 @@ import csv
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,22 +18,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from tests.page.browser import CHROMIUM, MARKS
 
 import rheobase as rb
 from rheobase.explorer.open import serve
 
 HERE = Path(__file__).parent
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-MISSING = [
-    what
-    for what, there in {
-        "Node": shutil.which("node"),
-        "Chromium (set CHROMIUM)": Path(CHROMIUM).exists(),
-        "`npm ci` in tools/page": (HERE.parent.parent / "tools/page/node_modules/playwright-core").exists(),
-    }.items()
-    if not there
-]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"missing: {', '.join(MISSING)}")]
+pytestmark = MARKS
 
 #: seconds are asked for only where the machine is quiet: RHEOBASE_QUIET=1
 QUIET = os.environ.get("RHEOBASE_QUIET") == "1"

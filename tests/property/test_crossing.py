@@ -17,7 +17,8 @@ from rheobase.derive.crossing import (
     table_size,
     work_size,
 )
-from rheobase.derive.modal import compile_kernels, decompose
+from rheobase.derive.kernels import compile_kernels
+from rheobase.derive.modal import decompose
 
 UNIT = 2.0**-53
 SPECTRA = ("spread", "equal", "apart 1e-12", "apart 1e-6", "apart 1e-2", "thousandfold", "ramp", "chain")

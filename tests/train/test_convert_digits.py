@@ -5,9 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-from sklearn.datasets import load_digits  # noqa: E402
-from sklearn.model_selection import train_test_split  # noqa: E402
-from torch import nn  # noqa: E402
+from bench.peers import relu_networks  # noqa: E402
 
 from rheobase import learn  # noqa: E402
 
@@ -19,41 +17,14 @@ STEPS = (4, 8, 16, 32)
 PEERS = {"mlp": (96.3, 97.0, 97.1, 97.0), "cnn": (93.2, 93.6, 93.8, 94.3)}
 
 
-def mlp():
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10)
-    )
-
-
-def cnn():
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(128, 10),
-    )  # fmt: skip
-
-
-MAKE = {"mlp": mlp, "cnn": cnn}
-
-
 @pytest.fixture(scope="module")
 def trained():
     made = {}
 
     def train(kind, seed):
         if (kind, seed) not in made:
-            x, y = load_digits(return_X_y=True)
-            split = train_test_split((x / 16).astype(np.float32), y, test_size=0.25, random_state=seed, stratify=y)
-            xa, xb, ya, yb = (torch.from_numpy(part) for part in split)
-            xa, xb = xa.reshape(-1, 1, 8, 8), xb.reshape(-1, 1, 8, 8)
-            torch.manual_seed(seed)
-            net = MAKE[kind]()
-            optimiser = torch.optim.Adam(net.parameters(), 2e-3)
-            for _ in range(40):
-                for chosen in torch.randperm(len(xa)).split(64):
-                    optimiser.zero_grad()
-                    nn.functional.cross_entropy(net(xa[chosen]), ya[chosen]).backward()
-                    optimiser.step()
-            made[kind, seed] = net.eval(), (xa, ya), (xb, yb)
+            xa, ya, xb, yb = relu_networks.data(seed)
+            made[kind, seed] = relu_networks.train(kind, seed), (xa, ya), (xb, yb)
         return made[kind, seed]
 
     return train

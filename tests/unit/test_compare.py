@@ -90,6 +90,19 @@ def test_an_exact_method_has_only_rounding_and_the_grid():
     assert found.spike_error[found.dts <= found.recommended].max() <= 0.1
 
 
+def test_an_exact_method_is_called_exact():
+    told = repr(rb.check_dt(rb.LIF(), until="100 ms", I="0.3 nA", dts=[0.4, 0.2]))
+    assert "the method is exact here: dt does not matter for v; spikes lie on steps" in told
+    assert "inf" not in told
+    silent = repr(rb.check_dt(rb.LIF(), until="100 ms", I="0.1 nA", dts=[0.4, 0.2]))
+    assert silent.splitlines()[-2:] == [
+        "the method is exact here: dt does not matter for v",
+        "recommended: dt = 0.4 ms",
+    ]
+    assert "nan" not in silent
+    assert "exact here" not in repr(rb.check_dt(rb.AdEx(), until="20 ms", I="1 nA", dts=[0.2, 0.1]))
+
+
 def test_a_tolerance_out_of_reach_is_said():
     found = rb.check_dt(rb.LIF(), until="100 ms", I="0.3 nA", dts=[0.4, 0.2], tolerance="1e-6 ms")
     assert found.recommended is None

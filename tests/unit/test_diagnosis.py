@@ -214,6 +214,8 @@ def test_other_ways_of_calling():
                 z, state = self.layer.step(step, state)
             return z
 
+    with pytest.raises(InputError, match="loss = 'mse' must be a function"):
+        learn.diagnose(ByHand(), spikes(), loss="mse")
     with pytest.raises(InputError, match="stepped by hand"):
         learn.diagnose(ByHand(), spikes())
     with pytest.raises(InputError, match=r"has no learn\.Layer"):

@@ -144,6 +144,10 @@ def test_what_cannot_be_is_said():
     net, x = two_layers(rb.LIF(refractory="2 ms")), spikes()
     with pytest.raises(InputError, match=r"cannot fire at 0\.5 spikes per step: refractoriness and dt allow 0\.333"):
         learn.initialise(net, rate=0.5, data=x)
+    with pytest.raises(InputError, match="recurrent_share = 'a' must be a number"):
+        learn.initialise(net, rate=0.01, data=x, recurrent_share="a")
+    with pytest.raises(InputError, match="the data are missing"):
+        learn.initialise(net, rate=0.01, data=None)
     with pytest.raises(InputError, match="all that '0' before it is given is zero"):
         learn.initialise(net, rate=0.01, data=torch.zeros_like(x))
     with pytest.raises(InputError, match="must be positive"):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 import xarray
+from tests.unit.written_run import run_network
 
 import rheobase as rb
 from rheobase.errors import InputError, NotRecorded
@@ -18,12 +19,7 @@ from rheobase.errors import InputError, NotRecorded
 
 @pytest.fixture(scope="module")
 def run() -> rb.NetworkRun:
-    net = rb.Network()
-    source = net.add("source", 3, rb.poisson("200 Hz"))
-    a = net.add("a", 4, rb.LIF(), I=[0.2, 0.25, 0.3, 0.35])
-    net.add("quiet", 2, rb.LIF())
-    net.connect(source, a, all_to_all=True, weight="2 mV", delay="1 ms")
-    return rb.simulate(net, until="60 ms", dt="0.1 ms", seed=1, record={"a": rb.Record("v", neurons=[1, 3])})
+    return run_network()
 
 
 @pytest.fixture(scope="module")

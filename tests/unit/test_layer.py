@@ -240,6 +240,8 @@ def test_states_of_others_are_refused():
         layer(x, other)
     with pytest.raises(rb.InputError, match=r"layer\.start"):
         layer.step(x[0], None)
+    with pytest.raises(rb.InputError, match="batch = None must be a whole number of samples"):
+        layer.start(None, 3)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +266,12 @@ def test_input_that_cannot_be_meant(x, said):
         ({"train": "tua"}, "Did you mean 'tau'"),
         ({"train": "tau", "per_neuron": True}, "size=128"),
         ({"gradient": learn.arctan}, "with brackets"),
+        ({"gradient": "fastsigmoid"}, "Did you mean 'fast_sigmoid'? Call one, gradient=learn.fast_sigmoid(25)"),
+        ({"gradient": "arctan"}, "Call one, gradient=learn.arctan()"),
+        ({"store": "bit"}, "Did you mean 'bits'"),
+        ({"train": 3}, "train = 3 must be names"),
+        ({"size": "33"}, "a number of neurons or a tuple of them"),
+        ({"scale": "a"}, "scale = 'a' must be a number"),
         ({"read": "first spikes"}, "Did you mean 'first spike'"),
         ({"recurrent": True}, "size=128"),
         ({"recurrent": torch.ones(2, 3), "size": 3}, "[3, 3] is wanted"),

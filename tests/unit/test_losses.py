@@ -208,6 +208,12 @@ def test_wrong_arguments_are_named():
     z = torch.zeros(4, 1, 2)
     with pytest.raises(InputError, match="Did you mean 'mean'"):
         losses.rate(z, [0], reduction="men")
+    with pytest.raises(InputError, match="scale = None must be a number"):
+        losses.rate(z, [0], scale=None)
+    with pytest.raises(InputError, match="scale = 'a' must be a number"):
+        losses.max_v(z, [0], scale="a")
+    with pytest.raises(InputError, match=r"target = 'one' must be class numbers \[batch\]"):
+        losses.rate(z, "one")
     with pytest.raises(InputError, match="dt = -1 must be a positive time"):
         losses.first_spike_time(z, dt=-1)
     with pytest.raises(UnitMismatch, match="dt"):
@@ -220,6 +226,12 @@ def test_wrong_arguments_are_named():
         losses.van_rossum(z, z[:2], tau=5, dt=1)
     with pytest.raises(InputError, match="tau = 0 must be a positive time"):
         losses.van_rossum(z, z, tau=0, dt=1)
+
+
+def test_a_scale_may_be_trained():
+    scale = torch.tensor(2.0, requires_grad=True)
+    losses.max_v(torch.rand(4, 1, 2), [0], scale=scale).backward()
+    assert scale.grad is not None
 
 
 def test_losses_work_in_half_precision_and_keep_the_graph():

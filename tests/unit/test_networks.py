@@ -256,7 +256,7 @@ class TestDiehlCook:
         spikes = run["input"]
         counts = np.zeros((4, 4), dtype=int)
         np.add.at(counts, ((spikes.times / 200).astype(int), spikes.neurons), 1)
-        shown = np.array([np.histogram(spikes[i], [0, 300, 400, 700, 801])[0] for i in range(4)])
+        shown = np.array([np.histogram(spikes[i], [0, 300.2, 400.2, 700.2, 801])[0] for i in range(4)])
         assert shown[:, [1, 3]].sum() == 0
         expected = 0.3 * 200 * self.IMAGES.T
         assert np.all(np.abs(shown[:, [0, 2]] - expected) < 5 * np.sqrt(expected + 1e-9) + 1e-6)

@@ -69,3 +69,13 @@ def test_what_is_refused():
         learn.Surrogate("1", k=2)
     with pytest.raises(rb.RowError):
         learn.Surrogate("__import__('os')")
+    with pytest.raises(rb.InputError, match="a text is wanted, not None"):
+        learn.Surrogate(None)
+
+
+def test_every_surrogate_is_offered():
+    from rheobase.learn.surrogate import SURROGATES
+
+    for name in SURROGATES:
+        assert isinstance(getattr(learn, name)(), learn.Surrogate)
+    assert float(learn.fast_sigmoid(1).slope(1.0)) == 0.25

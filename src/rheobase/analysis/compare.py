@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, final
@@ -143,6 +143,8 @@ def compare(
     >>> found[0].matched, found[0].missed, found[0].invented, round(found[0].largest, 6)
     (4, 0, 0, 0.111017)
     """
+    if engines is not None and (isinstance(engines, str) or not isinstance(engines, Iterable)):
+        raise InputError(f"engines = {engines!r:.60} must be a list, such as engines=[rb.Exact(), rb.Clock('0.1 ms')]")
     chosen: list[Engine] = [Exact(), Clock("0.1 ms")] if engines is None else [*engines]
     if len(chosen) < 2:
         raise InputError(

@@ -120,13 +120,21 @@ def _label(name: str, i: int, one: bool) -> str:
 
 def positive(name: str, value: float, unit: str = "ms") -> float:
     """Return a checked positive number."""
-    if not (np.ndim(value) == 0 and np.isfinite(value) and value > 0):
+    _check_number(name, value, unit)
+    if not (np.isfinite(value) and value > 0):
         raise InputError(f"{name} = {value!r} must be a positive number of {unit}.")
     return float(value)
 
 
+def _check_number(name: str, value: Any, unit: str = "ms") -> None:
+    if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "iuf":
+        raise InputError(f"{name} = {value!r:.60} must be a plain number of {unit}, as in {name}=10.")
+
+
 def read_span(until: float, start: float) -> float:
     """Return the length of the window (start, until] in ms."""
+    _check_number("until", until)
+    _check_number("start", start)
     if not (np.isfinite(until) and np.isfinite(start)):
         raise InputError(f"until = {until!r} and start = {start!r} must be finite times in ms.")
     if until <= start:
@@ -147,7 +155,9 @@ def crop(flat: Flat, until: float | None, start: float) -> Flat:
     """Return the spikes in the window; without `until` all that come after `start`."""
     if until is None and start == 0:
         return flat
+    _check_number("start", start)
     end = float("inf") if until is None else until
+    _check_number("until", end)
     if not (np.isfinite(start) and start < end):
         raise InputError(f"until = {until!r} ms must come after start = {start!r} ms; swap them or give a later until.")
     inside = inside_span(flat.times, end, start)

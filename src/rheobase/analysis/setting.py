@@ -34,6 +34,11 @@ def pick_input(model: Neuron, name: str | None) -> str:
         raise InputError(f"a Neuron is wanted, not {type(model).__name__}; write rb.Neuron(...) or take rb.LIF()")
     known = [*model.inputs, *model.parameters]
     if name is not None:
+        if not isinstance(name, str):
+            raise InputError(
+                f"input = {name!r:.60} must be the name of what varies, such as input='I'; its values have a name of"
+                " their own"
+            )
         if name not in known:
             raise InputError(
                 f"input = '{name}' is no input or parameter of {model.name}."

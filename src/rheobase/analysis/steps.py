@@ -75,11 +75,11 @@ class Convergence:
                 [
                     f"{dt:g}",
                     f"{self.count_error[k]:+d}",
-                    f"{self.spike_error[k]:.3g}",
+                    "-" if np.isnan(self.spike_error[k]) else f"{self.spike_error[k]:.3g}",
                     *(f"{self.state_error[s][k]:.3g}" for s in states),
                 ]
             )
-        rows.append(["order", "", *(f"{self.order[s]:.2f}" for s in ("spikes", *states))])
+        rows.append(["order", "", *(_say_order(self.order[s]) for s in ("spikes", *states))])
         width = [max(len(r[k]) for r in rows) for k in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(r, width, strict=True)).rstrip() for r in rows]
         advice = (
@@ -87,7 +87,26 @@ class Convergence:
             if self.recommended
             else f"no step here reaches {self.tolerance:g} ms; give smaller dts="
         )
-        return f"{self.model}, {self.method}, against {self.truth}\n" + "\n".join(lines) + f"\nrecommended: {advice}"
+        lines = [f"{self.model}, {self.method}, against {self.truth}", *lines, *self._explain()]
+        return "\n".join([*lines, f"recommended: {advice}"])
+
+    def _explain(self) -> list[str]:
+        """Return what is to be said where errors are rounding alone, and no order can be measured."""
+        exact = [s for s, order in self.order.items() if order == np.inf]
+        if not exact:
+            return []
+        states = [s for s in exact if s != "spikes"]
+        rest = [s for s in self.state_error if s not in states]
+        if states and not rest:
+            kept = f"the method is exact here: dt does not matter for {', '.join(states)}"
+        else:
+            kept = f"exact: dt does not matter for {', '.join(exact)}"
+        late = "spikes" not in exact and bool(np.any(np.isfinite(self.spike_error)))
+        return [kept + ("; spikes lie on steps, so an interval is off by up to one dt" if late else "")]
+
+
+def _say_order(order: float) -> str:
+    return "exact" if order == np.inf else "-" if np.isnan(order) else f"{order:.2f}"
 
 
 def check_dt(
@@ -145,6 +164,8 @@ def check_dt(
             )
     chosen = [d for d in _DTS if d <= _shortest_delay(model)] if dts is None else np.atleast_1d(dts)
     steps = np.sort(np.unique([to_number(d, "ms", "dts") for d in chosen]))[::-1]
+    if dts is not None and not len(steps):
+        raise InputError("dts is empty; give the steps to try in ms, such as dts=[0.2, 0.1, 0.05]")
     if not len(steps):
         raise InputError(f"delays of {_shortest_delay(model):g} ms are shorter than all steps tried; give dts=")
     if steps.min() <= 0:

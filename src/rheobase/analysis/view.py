@@ -18,6 +18,7 @@ from rheobase.units import to_number
 
 __all__ = ["View", "take_view"]
 
+_CHOSEN = ("dt", "engine", "method", "record", "record_every", "record_neurons", "seed")
 _MOST = 4_000_000  # values of a network's states that are kept to be compared: 32 MB
 
 
@@ -43,6 +44,12 @@ def take_view(
     model: Neuron | Network, engine: Engine, until: Any, every: float, seed: int, inputs: Mapping[str, Any]
 ) -> View:
     """Return what a run of the model on an engine shows, its states kept every so often (ms)."""
+    for name in _CHOSEN:
+        if name in inputs:
+            raise InputError(
+                f"{name}= cannot be given here: check_dt takes dts=, method= and truth=, compare takes engines= and"
+                " seed="
+            )
     if isinstance(model, Neuron):
         run = simulate(model, until=until, engine=engine, seed=seed, record=True, record_every=every, **inputs)
         return View(run.spikes, run.t, run.traces, run.engine, run.method, run.until)

@@ -47,9 +47,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rheobase.derive import modal as _modal
-from rheobase.derive.modal import CLUSTER, PAIR, SINGLE, Floats, Modal, decompose
-from rheobase.derive.reading import UNIT
-from rheobase.derive.search import KERNELS, REAL, first_crossing, glance
+from rheobase.derive.kernels import Floats
+from rheobase.derive.modal import CLUSTER, PAIR, SINGLE, Modal, decompose
+from rheobase.derive.reading import UNIT, glance
+from rheobase.derive.search import KERNELS, REAL, first_crossing
 
 __all__ = [
     "KERNELS",

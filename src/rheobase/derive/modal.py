@@ -9,70 +9,21 @@ triangular block, whose exponential is a Newton series in divided differences of
 
 every term of which is smooth through equality: nothing special happens at tau_m = tau_s.
 
-Functions marked `kernel` are plain Python over flat sequences and floats. They run as they are, and
-`compile_kernels` hands them unchanged to a compiler chosen by the caller; this module imports none.
+`rheobase.derive.blocks` finds V and B; the functions marked `kernel` run as they are or compiled
+(`rheobase.derive.kernels`).
 """
 
 import math
-import types
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Table = Sequence[float] | Floats  # what a kernel reads
-Layout = Sequence[int] | NDArray[np.int64]
-Function = TypeVar("Function", bound=Callable[..., Any])
-Work = Any  # what a kernel writes: a list of floats or a float64 array
+from rheobase.derive.blocks import find_blocks
+from rheobase.derive.kernels import Floats, Layout, Table, Work, kernel
+from rheobase.derive.kernels import compile_kernels as compile_kernels
 
 SINGLE, PAIR, CLUSTER, MIXED = 0, 1, 2, 3
-KERNELS: list[Callable[..., Any]] = []
-
-
-def kernel(function: Function) -> Function:
-    """Return the function itself, noted in `KERNELS` in order of definition (callees come first)."""
-    KERNELS.append(function)
-    return function
-
-
-def compile_kernels(
-    jit: Callable[[Any], Any],
-    kernels: Sequence[Callable[..., Any]],
-    instead: Mapping[str, Callable[..., Any]] | None = None,
-) -> dict[str, Any]:
-    """Return the compiled kernels by name; each calls the compiled form of those before it.
-
-    Every function is rebuilt on a copy of its module's globals in which earlier kernels are already the
-    compiled ones, so the originals stay plain Python. The code objects keep their file and line, hence
-    tracebacks and on-disk caches of the compiler keep working.
-
-    Parameters
-    ----------
-    jit : callable
-        Takes a Python function, returns its compiled form, for example ``numba.njit(cache=True)``.
-    kernels : sequence of functions
-        In dependency order, for example `KERNELS` of `rheobase.derive.crossing`.
-    instead : mapping, optional
-        Functions that take the place of kernels of that name.
-
-    Examples
-    --------
-    >>> compiled = compile_kernels(lambda function: function, KERNELS)
-    >>> "propagate_state" in compiled
-    True
-    """
-    compiled: dict[str, Any] = {}
-    for own in kernels:
-        function = (instead or {}).get(own.__name__, own)
-        namespace = {**function.__globals__, **compiled}
-        clone = types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
-        clone.__module__ = function.__module__
-        clone.__qualname__ = function.__qualname__
-        compiled[own.__name__] = jit(clone)
-    return compiled
 
 
 # ---------------------------------------------------------------------------------------------- kernels
@@ -403,12 +354,6 @@ class Modal:
 def decompose(matrix: ArrayLike, gap: float = 0.125, slow: float = 1e-4) -> Modal:
     """Return the block-diagonal form of a constant matrix.
 
-    States are first put in the order of who drives whom, so that a cascade (currents into a voltage) is
-    triangular as it stands: its eigenvalues are its diagonal, exactly, and zeros stay zeros. Only states in a
-    loop (voltage and adaptation, a sinusoid) go through a balanced real Schur form. Blocks are then
-    separated by the recurrence for ``T V = V B`` (Bavely and Stewart 1979, SIAM J. Numer. Anal. 16:359),
-    which divides only by differences of eigenvalues of different clusters.
-
     Parameters
     ----------
     matrix : (n, n) array
@@ -437,139 +382,17 @@ def decompose(matrix: ArrayLike, gap: float = 0.125, slow: float = 1e-4) -> Moda
     if not np.all(np.isfinite(m)):
         raise ValueError("matrix has an entry that is not finite; check the parameters it was built from")
     n = len(m)
-    t, to_t, from_t, atoms = _triangularise(m)
-    spectrum = [_eigenvalues(t[i:j, i:j]) for i, j in atoms]
-    coupled = _find_coupled(t)[np.ix_([i for i, _ in atoms], [i for i, _ in atoms])]
-    family = _cluster(spectrum, coupled, gap, slow)
-    v, b = _separate(t, atoms, family)
-    family = _split_uncoupled(b, atoms)
-    u = np.eye(n)
-    for i in range(n - 2, -1, -1):
-        u[i, i + 1 :] = -(v[i, i + 1 :] @ u[i + 1 :, i + 1 :])
-    mean = {
-        c: float(np.mean([z.real for a, z_ in zip(family, spectrum, strict=True) if a == c for z in z_]))
-        for c in family
-    }
-    ranks = sorted(range(len(atoms)), key=lambda a: (mean[family[a]], family[a], a))
-    order = [i for a in ranks for i in range(*atoms[a])]
+    to_modes, from_modes, blocks, groups = find_blocks(m, gap, slow)
     starts, kinds, nodes, mixed = [0], [], [], list[bool]()
-    for c in dict.fromkeys(family[a] for a in ranks):
-        members = [a for a in ranks if family[a] == c]
-        size = sum(len(spectrum[a]) for a in members)
-        nodes += sorted(z.real for a in members for z in spectrum[a])
-        real = all(len(spectrum[a]) == 1 for a in members)
+    for group in groups:
+        size = sum(len(spectrum) for spectrum in group)
+        nodes += sorted(z.real for spectrum in group for z in spectrum)
+        real = all(len(spectrum) == 1 for spectrum in group)
         kinds.append((SINGLE if size == 1 else CLUSTER) if real else (PAIR if size == 2 else MIXED))
         starts.append(starts[-1] + size)
         mixed += [kinds[-1] in (PAIR, MIXED)] * size
-    to_modes, from_modes, blocks = u[order] @ to_t, from_t @ v[:, order], b[np.ix_(order, order)]
     fastest = float(max(np.abs(nodes).max(), np.abs(blocks).sum(axis=1)[mixed].max(initial=0.0)))
     numbers = np.concatenate([to_modes.ravel(), from_modes.ravel(), blocks.ravel(), nodes, [fastest]])
     pad = [0] * (n - len(kinds))
     layout = np.array([n, len(kinds), *starts, *pad, *kinds, *pad], dtype=np.int64)
     return Modal(m, to_modes, from_modes, blocks, np.array(nodes), tuple(starts), tuple(kinds), numbers, layout)
-
-
-def _triangularise(m: Floats) -> tuple[Floats, Floats, Floats, list[tuple[int, int]]]:
-    """Return quasi-triangular T, the transforms to and from it, and its diagonal blocks (start, stop)."""
-    n = len(m)
-    needs = np.eye(n, dtype=bool) | (m != 0.0)
-    for _ in range(n.bit_length()):
-        needs = (needs.astype(np.int64) @ needs.astype(np.int64)) > 0
-    loop = needs & needs.T
-    leader = loop.argmax(axis=1)
-    order = sorted(range(n), key=lambda i: (-int(needs[i].sum()), leader[i], i))
-    to_t, from_t = np.eye(n)[order], np.eye(n)[:, order]
-    t = m[np.ix_(order, order)]
-    atoms: list[tuple[int, int]] = []
-    i = 0
-    while i < n:
-        j = i + int(loop[order[i]].sum())
-        if j > i + 1:
-            from scipy.linalg import matrix_balance, schur
-
-            balanced, (scale, _) = matrix_balance(t[i:j, i:j], permute=False, separate=True)
-            form, z = schur(balanced, output="real")
-            t[i:j, :] = z.T @ (t[i:j, :] / scale[:, None])
-            t[:, i:j] = (t[:, i:j] * scale) @ z
-            t[i:j, i:j] = form
-            to_t[i:j] = z.T @ (to_t[i:j] / scale[:, None])
-            from_t[:, i:j] = (from_t[:, i:j] * scale) @ z
-        while i < j:
-            size = 2 if i + 1 < j and t[i + 1, i] != 0.0 else 1
-            atoms.append((i, i + size))
-            i += size
-    return t, to_t, from_t, atoms
-
-
-def _eigenvalues(block: Floats) -> list[complex]:
-    """Return the eigenvalues of a 1x1 block or of a standardised 2x2 block [[a, b], [c, a]], b c < 0."""
-    if len(block) == 1:
-        return [complex(block[0, 0])]
-    omega = math.sqrt(-block[0, 1] * block[1, 0])
-    return [complex(block[0, 0], omega), complex(block[1, 1], -omega)]
-
-
-def _find_coupled(t: Floats) -> NDArray[np.bool_]:
-    """Return which states drive one another, directly or through others, in either direction."""
-    reach = ((t != 0.0) | np.eye(len(t), dtype=bool)).astype(np.int64)
-    for _ in range(len(t).bit_length()):
-        reach = np.minimum(reach @ reach, 1)
-    return np.asarray((reach | reach.T) > 0)
-
-
-def _cluster(spectrum: list[list[complex]], coupled: NDArray[np.bool_], gap: float, slow: float) -> list[int]:
-    """Return a family number per diagonal block: chains of close eigenvalues belong together."""
-    count = len(spectrum)
-    family = list(range(count))
-    pairs = [(i, j) for i in range(count) for j in range(i)]
-    apart = [[math.inf] * count for _ in range(count)]
-    for i, j in pairs:
-        for a in spectrum[i]:
-            for b in spectrum[j]:
-                larger = max(abs(a), abs(b))
-                apart[i][j] = min(apart[i][j], 0.0 if larger <= slow else abs(a - b) / larger)
-        if apart[i][j] <= gap:
-            family = _join(family, i, j)
-    sizes = [sum(len(z) for z, c in zip(spectrum, family, strict=True) if c == own) for own in family]
-    for i, j in pairs:
-        if apart[i][j] ** max(1, sizes[i] + sizes[j] - 1) <= gap and coupled[i, j]:
-            family = _join(family, i, j)
-    return family
-
-
-def _join(family: list[int], i: int, j: int) -> list[int]:
-    """Return the families with those of i and j made one."""
-    old, new = family[i], family[j]
-    return [new if c == old else c for c in family]
-
-
-def _separate(t: Floats, atoms: list[tuple[int, int]], family: list[int]) -> tuple[Floats, Floats]:
-    """Return unit upper triangular V and block-diagonal B with ``T V = V B``."""
-    n = len(t)
-    v, b = np.eye(n), np.zeros((n, n))
-    for i, j in atoms:
-        b[i:j, i:j] = t[i:j, i:j]
-    for distance in range(1, len(atoms)):
-        for first in range(len(atoms) - distance):
-            (i, i2), (j, j2) = atoms[first], atoms[first + distance]
-            rest = t[i:i2, j:j2] + t[i:i2, i2:j] @ v[i2:j, j:j2] - v[i:i2, i2:j] @ b[i2:j, j:j2]
-            if family[first] == family[first + distance]:
-                b[i:i2, j:j2] = rest
-            elif np.any(rest):
-                left, right = t[i:i2, i:i2], t[j:j2, j:j2]
-                if rest.size == 1:
-                    v[i, j] = rest[0, 0] / (right[0, 0] - left[0, 0])
-                else:
-                    system = np.kron(left, np.eye(j2 - j)) - np.kron(np.eye(i2 - i), right.T)
-                    v[i:i2, j:j2] = np.linalg.solve(system, -rest.ravel()).reshape(rest.shape)
-    return v, b
-
-
-def _split_uncoupled(b: Floats, atoms: list[tuple[int, int]]) -> list[int]:
-    """Return a family number per diagonal block, equal only where B really couples them."""
-    family = list(range(len(atoms)))
-    for i in range(len(atoms)):
-        for j in range(i):
-            if np.any(b[slice(*atoms[j]), slice(*atoms[i])]):
-                family = _join(family, i, j)
-    return family

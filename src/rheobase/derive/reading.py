@@ -5,7 +5,8 @@ Kernels in plain Python over flat tables; how the tables are packed is told in `
 
 import math
 
-from rheobase.derive.modal import Layout, Table, Work, divided_exponentials, flow_modes, kernel
+from rheobase.derive.kernels import Layout, Table, Work, kernel
+from rheobase.derive.modal import divided_exponentials, flow_modes
 
 MANY = 1000  # more sign variations than any sequence here has
 UNIT = 2.0**-53
@@ -200,3 +201,34 @@ def read_threshold(
 def holds(g: float, strict: bool) -> bool:
     """Return whether the threshold condition holds at the value g."""
     return g > 0.0 or (g == 0.0 and not strict)
+
+
+@kernel
+def glance(x: Work, strict: bool, f: Table, o: int, p: Layout, q: int) -> float:
+    """Return 0 if the condition holds from the start, inf if it certainly never will, nan if in doubt.
+
+    No exponential and no scratch: a compiled loop may ask this first and call `first_crossing` on nan only.
+    """
+    n = p[q]
+    a = o + 3 * n * n + n + 1
+    s = q + 2 * n + 3
+    g0 = 0.0
+    for i in range(n):
+        g0 += f[a + i] * x[i]
+    if g0 > 0.0 or (g0 == 0.0 and not strict):
+        return 0.0
+    general = p[s + 1] == 1
+    row = a + 11 * n + 3 if general else a + n
+    for k in range(1, n if general else p[s]):
+        value = 0.0
+        error = 0.0
+        for i in range(n):
+            value += f[row + k * n + i] * x[i]
+            error += f[row + n * n + k * n + i] * abs(x[i])
+        if g0 == 0.0 and abs(value) > error:
+            if value > 0.0:
+                return 0.0  # from the threshold upwards: the first derivative that is surely not zero decides
+            g0 = -1.0
+        if value > -error and g0 < 0.0:
+            return math.nan
+    return math.nan if general or g0 == 0.0 else math.inf

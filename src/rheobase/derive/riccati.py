@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rheobase.derive import modal as _modal
 from rheobase.derive.crossing import layout_size, table_size
-from rheobase.derive.modal import Floats, Layout, Table, Work, kernel
+from rheobase.derive.kernels import Floats, Layout, Table, Work, kernel
 
 __all__ = [
     "first_quadratic",

@@ -7,12 +7,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rheobase.derive import modal as _modal
-from rheobase.derive.modal import PAIR, Layout, Table, Work, flow_modes, kernel
+from rheobase.derive.kernels import KERNELS as KERNELS  # those of `modal` come first: callees before callers
+from rheobase.derive.kernels import Layout, Table, Work, kernel
+from rheobase.derive.modal import PAIR, flow_modes
 from rheobase.derive.reading import (
     UNIT,
     count_variations,
     flow_real,
+    glance,
     holds,
     read_general,
     read_modes,
@@ -319,37 +321,6 @@ def search_general(
 
 
 @kernel
-def glance(x: Work, strict: bool, f: Table, o: int, p: Layout, q: int) -> float:
-    """Return 0 if the condition holds from the start, inf if it certainly never will, nan if in doubt.
-
-    No exponential and no scratch: a compiled loop may ask this first and call `first_crossing` on nan only.
-    """
-    n = p[q]
-    a = o + 3 * n * n + n + 1
-    s = q + 2 * n + 3
-    g0 = 0.0
-    for i in range(n):
-        g0 += f[a + i] * x[i]
-    if g0 > 0.0 or (g0 == 0.0 and not strict):
-        return 0.0
-    general = p[s + 1] == 1
-    row = a + 11 * n + 3 if general else a + n
-    for k in range(1, n if general else p[s]):
-        value = 0.0
-        error = 0.0
-        for i in range(n):
-            value += f[row + k * n + i] * x[i]
-            error += f[row + n * n + k * n + i] * abs(x[i])
-        if g0 == 0.0 and abs(value) > error:
-            if value > 0.0:
-                return 0.0  # from the threshold upwards: the first derivative that is surely not zero decides
-            g0 = -1.0
-        if value > -error and g0 < 0.0:
-            return math.nan
-    return math.nan if general or g0 == 0.0 else math.inf
-
-
-@kernel
 def first_crossing(
     x: Work, until: float, strict: bool, tolerance: float, f: Table, o: int, p: Layout, q: int, w: Work
 ) -> float:
@@ -394,9 +365,6 @@ def first_crossing(
         w[k] = value
         w[n + k] = error
     return search_real(f, o, p, q, a, s, g0, until, strict, tolerance, w)
-
-
-KERNELS = _modal.KERNELS  # those of `modal` come first: callees before callers
 
 
 def _read_real(

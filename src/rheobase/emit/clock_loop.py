@@ -10,7 +10,7 @@ from rheobase.derive.integrate import Step, choose_method, derive_step
 from rheobase.derive.near import near_step
 from rheobase.derive.propagate import clamp_sets
 from rheobase.derive.structure import analyse
-from rheobase.emit.loop import ClockSource, write_rows
+from rheobase.emit.loop import LATE, ClockSource, write_rows
 from rheobase.emit.to_python import row_functions
 from rheobase.model.neuron import Neuron
 
@@ -115,7 +115,9 @@ def clock_source(
         Those that a network fills: their sums are set to 0 when they have been delivered.
     late : collection of str
         Those of them (see `rheobase.derive.additive.late_ports`) where few neurons receive something in a step. They
-        are told by segments of a table of synapses, so that nobody asks the others.
+        are told by segments of a table of synapses, one arrival after the other, so that nobody asks the others. With
+        ``_packed`` targets in the room of a weight each synapse has its own, in front of a segment's targets; with 0 a
+        source's synapses share one.
     """
     near = near_step(step, neuron.states, {name for name, kind in kinds.items() if kind == "scalar"} | {"dt"})
     functions, calls = row_functions(neuron, step, near)
@@ -230,14 +232,21 @@ def clock_source(
             ]
             part, flows = [], False
     body += over_all(flows, [*part, *store, *fire, *count_down])
-    for p in late:  # a neuron that is told twice receives nothing the second time
+    for p in late:
         changed = [f"_at_{j.state}[_i] = _got_{j.state}" for j in neuron.rows.receive[p]]
-        one = [*load, *deliver(p, f"_sum_{p}[_row, _i]")[:1], *changed, f"_sum_{p}[_row, _i] = 0.0"]
+        one, each = (
+            ["for _m in _range(len(_told)):", *_indent(["_i = _told[_m]", *load, *deliver(p, w)[:1], *changed])]
+            for w in ("_w", "_force[_m]")
+        )
         body += [
             f"for _h in _range(_some_{p}):",
             f"    _told = _onto_{p}[_heads_{p}[_h]:_ends_{p}[_h]]",
-            "    for _m in _range(len(_told)):",
-            *_indent(["_i = _told[_m]", *one], 2),
+            f"    if _packed_{p} == 0:",
+            f"        _w = _weight_{p}[_rows_{p}[_h]]",
+            *_indent(one, 2),
+            "    else:",
+            f"        _force = _weight_{p}[_heads_{p}[_h]//_packed_{p} - len(_told):]",
+            *_indent(each, 2),
         ]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
@@ -282,8 +291,8 @@ def clock_source(
     ]
     arguments += [f"_z_{j}" for j in range(step.normals)]
     arguments += ["_u_0"] if neuron.rows.hazard is not None else []
-    arguments += [f"_sum_{p}" for p in additive]
-    arguments += [f"{a}_{p}" for p in late for a in ("_some", "_heads", "_ends", "_onto")]
+    arguments += [f"_sum_{p}" for p in additive if p not in late]
+    arguments += [f"{a}_{p}" for p in late for a in LATE]
     arguments += [f"{a}_{p}" for p in in_turn for a in ("_edges", "_hits", "_weights")]
     arguments += ["_fired", "_words", "_out_step", "_out_neuron", "_record", "_first", "_last", "_chosen"]
     arguments += [f"_trace_{s}" for s in states if kinds.get(f"_trace_{s}")]

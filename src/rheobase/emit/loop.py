@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from rheobase.emit.source import hash_text, read_module, write_module
 from rheobase.model.neuron import Neuron
 from rheobase.remember import remember
 
-__all__ = ["MEET", "ClockSource", "find_loop", "write_rows"]
+__all__ = ["LATE", "MEET", "ClockSource", "find_loop", "write_rows"]
+
+#: What the loop of a group is given of each late port (see `rheobase.emit.clock_loop.clock_source`).
+LATE: Final = ("_some", "_heads", "_ends", "_rows", "_onto", "_weight", "_packed")
 
 #: How the threads of a loop wait for each other; `rheobase.engines.threads` puts in what it calls.
 MEET = '''def _meet(barrier, goal):

@@ -8,8 +8,8 @@ __all__ = ["EXCHANGE", "EXCHANGE_FUNCTIONS", "HEADER", "INNER"]
 
 #: The functions that a network's `run` calls.
 INNER: Final = (
-    *("_meet", "_find", "_open", "_add_each", "_add_same", "_only_targets", "_list_each", "_list_same"),
-    *("_draw", "_draw_rare"),
+    *("_meet", "_find", "_open", "_add_each", "_add_same", "_tell", "_list_each", "_list_same"),
+    *("_draw", "_settle"),
 )
 #: Those that it calls, too, where several processes share a network.
 EXCHANGE: Final = ("_pack", "_unpack", "_swap")
@@ -28,9 +28,9 @@ A group's own loop is `advance` in its module:
 
 import numpy as np
 
-_S30, _S27, _S31, _S12, _S33 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12), np.uint64(33)
-_ZERO, _ONE, _TOP = np.int32(0), np.int32(1), np.int32(2147483646)
-_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31, _S12 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(12)
+_GOLDEN, _M1, _M2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_NONE, _MORE, _ASK = np.uint16(0), np.uint16(1), np.uint16(1024)  # counts are at most 500
 
 
 {meet}
@@ -87,12 +87,17 @@ def _add_same(count, heads, ends, rows, target, weight, total):
             total[onto[m]] += w
 
 
-def _only_targets(count, heads, ends, k):
-    """Replace segments of weights and targets by where the targets begin and end."""
+def _tell(count, heads, ends, target, weight, k):
+    """Replace segments of weights and targets by where the targets begin and end; fetch them."""
     for h in range(count):
-        n = k*(ends[h] - heads[h])//(k + 1)
-        heads[h] = k*(heads[h] + n)
-        ends[h] = heads[h] + n
+        if k > 0:
+            n = k*(ends[h] - heads[h])//(k + 1)
+            for at in range(heads[h], heads[h] + n, 16):
+                _prefetch(weight, at)
+            heads[h] = k*(heads[h] + n)
+            ends[h] = heads[h] + n
+        for at in range(heads[h], ends[h], 32):
+            _prefetch(target, at)
 
 
 def _list_each(count, heads, ends, target, weight, lo, used, hits, weights, status, k):
@@ -123,61 +128,52 @@ def _list_same(count, heads, ends, rows, target, weight, lo, used, hits, weights
     return used
 
 
-def _draw(keys, step, limits, few, bits, counts):
-    """Write Poisson counts: how many limits are not above a neuron's 31 random bits."""
-    n = len(keys)
-    for i in range(n):
-        h = keys[i] + step
-        h = (h ^ (h >> _S30)) * _M1
-        h = (h ^ (h >> _S27)) * _M2
-        h = h ^ (h >> _S31)
-        bits[i] = min(np.int32(h >> _S33), _TOP)
-        counts[i] = _ZERO
-    for c in range(0, few, 4):  # four at a time, without a branch, in 32 bits: so it vectorises
-        a, b, d, e = limits[c], limits[c + 1], limits[c + 2], limits[c + 3]
-        for i in range(n):
-            x = bits[i]
-            y = np.int32(counts[i] + (_ONE if x >= a else _ZERO))
-            y = np.int32(y + (_ONE if x >= b else _ZERO))
-            y = np.int32(y + (_ONE if x >= d else _ZERO))
-            counts[i] = np.int32(y + (_ONE if x >= e else _ZERO))
-    last = limits[few - 1]
-    many = 0
-    for i in range(n):
-        many += bits[i] >= last
-    if many > 0:
-        for i in range(n):
-            c = few
-            while c < len(limits) and bits[i] >= limits[c]:
-                c += 1
-            if c > few:
-                counts[i] = c
+def _draw(keys, step, limits, few, skip, n, bits, words, counts):
+    """Write Poisson counts of n neurons: how many limits are below a neuron's 16 random bits, four to a hash.
 
-
-def _draw_rare(keys, step, limits, counts):
-    """Write Poisson counts of a small mean, with 52 random bits; return how many are not 0."""
-    some = 0
-    limit = limits[0]
+    Return 0 if all are 0, 2 if some (_ASK is put in) need more bits or more limits than the first few, else 1.
+    """
     for i in range(len(keys)):
         h = keys[i] + step
         h = (h ^ (h >> _S30)) * _M1
         h = (h ^ (h >> _S27)) * _M2
-        h = h ^ (h >> _S31)
-        hit = np.int64(h >> _S12) >= limit
-        counts[i] = _ONE if hit else _ZERO
-        some += hit
-    if some > 0:
-        for i in range(len(keys)):
-            if counts[i] > 0:
-                h = keys[i] + step
+        bits[i] = h ^ (h >> _S31)
+    mine = words[skip:skip + n]
+    last = limits[max(few, 1) - 1]
+    for i in range(n):
+        counts[i] = _ASK if mine[i] >= last else _NONE
+    for c in range(0, few, 4):  # four at a time, without a branch, in 16 bits: so it vectorises
+        a, b, d, e = limits[c], limits[c + 1], limits[c + 2], limits[c + 3]
+        for i in range(n):
+            x = mine[i]
+            y = np.uint16(counts[i] + (_MORE if x > a else _NONE))
+            y = np.uint16(y + (_MORE if x > b else _NONE))
+            y = np.uint16(y + (_MORE if x > d else _NONE))
+            y = np.uint16(y + (_MORE if x > e else _NONE))
+            tied = (x == a) | (x == b) | (x == d) | (x == e)
+            counts[i] = np.uint16(y | (_ASK if tied else _NONE))
+    found = _NONE
+    for i in range(n):
+        found = np.uint16(found | counts[i])
+    return 2 if found >= _ASK else 1 if few > 0 else 0
+
+
+def _settle(key, first, step, limits, fine, mine, counts):
+    """Write the counts that `_draw` has left, with 52 bits more; `first`: the neuron's number, in its own source."""
+    for i in range(len(mine)):
+        if counts[i] >= _ASK:
+            h = key + np.uint64(first + i + 1)*_GOLDEN
+            for turn in range(2):  # the neuron's key; then what it makes of the step
                 h = (h ^ (h >> _S30)) * _M1
                 h = (h ^ (h >> _S27)) * _M2
                 h = h ^ (h >> _S31)
-                c = 1
-                while c < len(limits) and np.int64(h >> _S12) >= limits[c]:
-                    c += 1
-                counts[i] = c
-    return some
+                if turn == 0:
+                    h = h + step
+            more = np.int64(h >> _S12)
+            c = 0
+            while c < len(limits) and (mine[i] > limits[c] or (mine[i] == limits[c] and more >= fine[c])):
+                c += 1
+            counts[i] = c
 '''
 
 EXCHANGE_FUNCTIONS: Final = '''

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
-from rheobase.emit.loop import MEET
+from rheobase.emit.loop import LATE, MEET
 from rheobase.emit.network_functions import EXCHANGE_FUNCTIONS, HEADER
 from rheobase.emit.synapse_loop import RULE_HEADER, Plasticity, Rule, arrive_lines, fire_lines, reward_lines
 
@@ -19,7 +19,7 @@ class Group:
     """Neurons that share one loop: its module, its arguments in order, those that vary in time, the ports in use.
 
     `in_turn` are the ports where arrivals act one by one, `rain` those with Poisson spikes drawn in the loop, `late`
-    those whose sums the group's loop takes from the segments of the port's only feed.
+    those where the group's loop itself delivers the segments of the port's only feed.
     """
 
     module: str
@@ -67,7 +67,7 @@ def network_source(
     If the network is shared with other processes, spikes are exchanged once in a window.
     """
     arguments = ["_k0", "_k1", "_first", "_last", "_team", "_held", "_parts", "dt"]
-    arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_counts"]
+    arguments += ["_barrier", "_status", "_gather", "_heads", "_ends", "_rows", "_bits", "_draws", "_counts"]
     body: list[str] = []
     for s, emitter in enumerate(emitters):
         arguments += [f"s{s}_log", f"s{s}_base", f"s{s}_edge", f"s{s}_past"]
@@ -79,15 +79,16 @@ def network_source(
         body += [f"lo = q{g}_bounds[part]", f"hi = q{g}_bounds[part + 1]"]
         for p in group.ports:
             turn = p in group.in_turn
-            names = [f"q{g}_{x}_{p}" for x in (("hits", "weights", "edges", "room") if turn else ("sum",))]
-            arguments += [*names, *(f"q{g}_out{x}_{p}" for x in ("edges", "hits", "weights"))]
+            names = ["hits", "weights", "edges", "room"] if turn else [] if p in group.late else ["sum"]
+            names += [] if p in group.late else ["outedges", "outhits", "outweights"]
+            arguments += [f"q{g}_{x}_{p}" for x in names]
             if turn:
                 body += [
                     f"near = q{g}_hits_{p}[q{g}_room_{p}[part]:q{g}_room_{p}[part + 1]]",
                     f"force = q{g}_weights_{p}[q{g}_room_{p}[part]:q{g}_room_{p}[part + 1]]",
                     "used = 0",
                 ]
-            else:
+            elif p not in group.late:
                 body += [f"total = q{g}_sum_{p}[lo:hi]"]
             if (g, p) in fed:
                 body += _feed_lines(*fed[g, p], turn, p in group.late, arguments)
@@ -99,7 +100,7 @@ def network_source(
                 body += _outside_lines(g, p, turn)
             if p in group.rain:
                 body += _rain_lines(g, p, arguments)
-        body += _advance_lines(g, group, {p: j for (t, p), (j, _) in fed.items() if t == g}, arguments)
+        body += _advance_lines(g, group, {p: at for (t, p), at in fed.items() if t == g}, arguments)
         for y, x in enumerate(plastic):
             if x.target == g and x.fires and not x.dendritic:
                 body += fire_lines(y, x, rules[x.rule], arguments)
@@ -116,7 +117,9 @@ def network_source(
         "    goal = 0",
         f"    for begin in range(_k0, {end}, _held):",
         "        end = min(begin + _held, _k1)",
-        "        for part in range(_first, _last):",
+        "        odd = (begin - _k0)//_held % 2",
+        "        for place in range(_first, _last):",
+        "            part = _first + _last - 1 - place if odd else place  # what was last is still in the cache",
         "            for k in range(begin, end):",
         "                row = k - _k0",
         *(f"                {line}" for line in body),
@@ -192,12 +195,12 @@ def _exchange_lines(sent: Sequence[str], arguments: list[str]) -> list[str]:
 
 def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]) -> list[str]:
     """Gather the segments of synapses that are due, in order; then deliver them."""
-    heads, ends = (f"_heads{j}", f"_ends{j}") if late else ("_heads", "_ends")
-    arguments += [heads, ends] if late else []
+    heads, ends, pre = (f"{x}{j}" if late else x for x in ("_heads", "_ends", "_rows"))
+    arguments += [heads, ends, pre] if late else []
     due, start, target, weight, first = (f"f{j}_{x}" for x in ("due", "start", "target", "weight", "first"))
     arguments += [due, start, target, weight, first, f"f{j}_stride", f"f{j}_cells"]
     k, how = feed.packed, "each" if feed.packed else "same"
-    rows = "" if k else "_rows, "
+    rows = "" if k else f"{pre}, "
     tail = f", {k}" if k else ""
     deliver = [f"_open(count, {heads}, {ends}, {start})"]
     if turn:
@@ -205,17 +208,17 @@ def _feed_lines(j: int, feed: Feed, turn: bool, late: bool, arguments: list[str]
             f"used = _list_{how}(count, {heads}, {ends}, {rows}{target}, {weight},"
             f" lo, used, near, force, _status{tail})"
         ]
+    elif late:
+        deliver += [f"_tell(count, {heads}, {ends}, {target}, {weight}, {k})"]
     else:
         deliver += [f"_add_{how}(count, {heads}, {ends}, {rows}{target}, {weight}, total{tail})"]
-    if late and k:
-        deliver += [f"_only_targets(count, {heads}, {ends}, {k})"]
     lines = ["count = 0", f"last = {due}.shape[0] - 1", "for i in range(last + 1):", f"    back = {due}[i, 0]"]
     for n, source in enumerate(feed.sources):
         s = f"q{source}" if source >= 0 else f"s{-1 - source}"
         lines += [
             f"    if {due}[i, {n + 1}] > 0:",
             f"        count = _find({s}_log, {s}_base, {s}_edge, row + {s}_past - back, _parts, {first}[{n}],"
-            f" part*f{j}_cells + i, f{j}_stride, {start}, {heads}, _rows, count, _status)",
+            f" part*f{j}_cells + i, f{j}_stride, {start}, {heads}, {pre}, count, _status)",
         ]
     if late:  # there is room for all
         return [*lines, *deliver, f"some_{feed.port} = count"]
@@ -245,22 +248,23 @@ def _outside_lines(g: int, p: str, turn: bool) -> list[str]:
     ]
 
 
-_RAIN: Final = ("pieces", "of", "keys", "steps", "limits", "fine", "few", "inside")
+_RAIN: Final = ("pieces", "of", "keys", "own", "first", "steps", "finer", "limits", "fine", "few", "inside")
 
 
-def _draw_lines(n: dict[str, str], s: str) -> list[str]:
-    """Draw the counts of a part's pieces: (first neuron, the one after its last, row of its limits, shower)."""
-    step = f"{n['steps']}[row, {s}]"
+def _draw_lines(n: dict[str, str]) -> list[str]:
+    """Draw the counts of a part's pieces (see `rheobase.engines.rain.Rain`)."""
     return [
         f"for q in range({n['of']}[part], {n['of']}[part + 1]):",
         f"    a, b = {n['pieces']}[q, 0], {n['pieces']}[q, 1]",
         f"    c, s = {n['pieces']}[q, 2], {n['pieces']}[q, 3]",
+        f"    at, skip = {n['pieces']}[q, 4], {n['pieces']}[q, 5]",
         f"    if {n['inside']}[row, s]:",
-        "        some = 1",
-        f"        if {n['few']}[c] > 0:",
-        f"            _draw({n['keys']}[a:b], {step}, {n['limits']}[c], {n['few']}[c], _bits, _counts)",
-        "        else:",
-        f"            some = _draw_rare({n['keys']}[a:b], {step}, {n['fine']}[c], _counts)",
+        f"        keys = {n['keys']}[at:at + (skip + b - a + 3)//4]",
+        f"        some = _draw(keys, {n['steps']}[row, s], {n['limits']}[c], {n['few']}[c], skip, b - a, _bits, _draws,"
+        " _counts)",
+        "        if some > 1:",
+        f"            _settle({n['own']}[s], a - {n['first']}[s], {n['finer']}[row, s], {n['limits']}[c],"
+        f" {n['fine']}[c], _draws[skip:skip + b - a], _counts)",
         "        if some > 0:",
     ]
 
@@ -270,11 +274,11 @@ def _rain_lines(g: int, p: str, arguments: list[str]) -> list[str]:
     n = {x: f"q{g}_rain{x}_{p}" for x in (*_RAIN, "weight")}
     arguments += n.values()
     return [
-        *_draw_lines(n, "s"),
+        *_draw_lines(n),
         f"            w = {n['weight']}[s]",
         "            onto = total[a - lo:b - lo]",
         "            for i in range(b - a):",
-        "                onto[i] += _counts[i]*w",
+        "                onto[i] += np.float32(np.int32(_counts[i]))*w",
     ]
 
 
@@ -284,7 +288,7 @@ def _source_lines(s: int, arguments: list[str]) -> list[str]:
     arguments += [*n.values(), f"s{s}_end"]
     return [
         f"count = s{s}_edge[part, row + s{s}_past]",
-        *_draw_lines(n, "s"),
+        *_draw_lines(n),
         "            for i in range(b - a):",
         "                many = _counts[i]",
         "                while many > 0:",
@@ -298,7 +302,7 @@ def _source_lines(s: int, arguments: list[str]) -> list[str]:
     ]
 
 
-def _advance_lines(g: int, group: Group, feeds: dict[str, int], arguments: list[str]) -> list[str]:
+def _advance_lines(g: int, group: Group, feeds: dict[str, tuple[int, Feed]], arguments: list[str]) -> list[str]:
     call = []
     rows = "(_k1 - _k0)"
     place = {
@@ -321,9 +325,16 @@ def _advance_lines(g: int, group: Group, feeds: dict[str, int], arguments: list[
         if a.startswith("_sum_"):
             call.append("total_" + port)
             continue
-        if port in group.late and a.startswith(("_some_", "_heads_", "_ends_", "_onto_")):
-            j, kind = feeds[port], a.split("_")[1]
-            call.append({"some": f"some_{port}", "onto": f"f{j}_target"}.get(kind, f"_{kind}{j}"))
+        if port in group.late and a.removesuffix(f"_{port}") in LATE:
+            j, feed = feeds[port]
+            kind = a.split("_")[1]
+            given = {
+                "some": f"some_{port}",
+                "onto": f"f{j}_target",
+                "weight": f"f{j}_weight",
+                "packed": f"{feed.packed}",
+            }
+            call.append(given.get(kind, f"_{kind}{j}"))
             continue
         if a.startswith(("_hits_", "_weights_", "_edges_")):
             tail = f"[q{g}_room_{port}[part]:]" if not a.startswith("_edges_") else "[part]"
@@ -341,7 +352,7 @@ def _advance_lines(g: int, group: Group, feeds: dict[str, int], arguments: list[
             call.append(f"{name}[row:row + 1]")
         else:
             call.append(name)
-    summed = [p for p in group.ports if p not in group.in_turn]
+    summed = [p for p in group.ports if p not in group.in_turn and p not in group.late]
     lines = [f"total_{p} = _as_row(q{g}_sum_{p}[lo:hi])" for p in summed]
     lines += [f"sent = q{g}_edge[part, row + q{g}_past]"]
     lines += [f"q{g}_edge[part, row + q{g}_past + 1] = sent + _advance{g}({', '.join(call)})"]

@@ -364,7 +364,7 @@ def _circumstances() -> str:
     """Return all that compiled code depends on beside its own source: our text, Numba, LLVM, the processor."""
     here = Path(__file__).parent
     ours = [here / name for name in ("to_numba.py", "native.py", "intrinsics.py")]
-    ours += [here.parent / "engines" / "noise.py", here.parent / "random.py"]
+    ours += [here.parent / "engines" / name for name in ("noise.py", "threads.py")] + [here.parent / "random.py"]
     found = importlib.util.find_spec("numba")
     if found is None or found.origin is None:
         return "no numba"

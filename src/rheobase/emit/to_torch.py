@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 import sympy
-from sympy.printing.pycode import PythonCodePrinter
 
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement
+from rheobase.emit.elementwise import Elementwise
 from rheobase.emit.loop import write_rows
 from rheobase.model.expression import normalise, parse_number
 from rheobase.model.neuron import Neuron
@@ -77,11 +77,10 @@ def _count(left, fired, steps):
 
 
 @final
-class _Printer(PythonCodePrinter):
+class _Printer(Elementwise):
     """SymPy's Python printer with functions of torch, and conditions element by element."""
 
-    def __init__(self) -> None:
-        super().__init__({"fully_qualified_modules": False, "strict": False})
+    where = "_where"
 
     def _print_Float(self, e: Any) -> str:
         return repr(float(e))
@@ -113,29 +112,11 @@ class _Printer(PythonCodePrinter):
         known = {"Abs": "abs", "sign": "sign"}
         return f"_call('{known.get(name, name)}', {x})"
 
-    _print_exp = _print_log = _print_Abs = _print_floor = _print_sign = _print_Function
-    _print_sin = _print_cos = _print_tan = _print_sinh = _print_cosh = _print_tanh = _print_atan = _print_Function
-
-    def _print_Piecewise(self, e: Any) -> str:
-        text = self._print(e.args[-1][0])
-        for value, condition in reversed(e.args[:-1]):
-            text = f"_where({self._print(condition)}, {self._print(value)}, {text})"
-        return text
-
     def _print_Min(self, e: Any) -> str:
         return f"_least({', '.join(self._print(a) for a in e.args)})"
 
     def _print_Max(self, e: Any) -> str:
         return f"_greatest({', '.join(self._print(a) for a in e.args)})"
-
-    def _print_And(self, e: Any) -> str:
-        return "(" + " & ".join(self._print(a) for a in sorted(e.args, key=sympy.default_sort_key)) + ")"
-
-    def _print_Or(self, e: Any) -> str:
-        return "(" + " | ".join(self._print(a) for a in sorted(e.args, key=sympy.default_sort_key)) + ")"
-
-    def _print_Not(self, e: Any) -> str:
-        return f"(~{self._print(e.args[0])})"
 
     def _print_Relational(self, e: Any) -> str:
         return f"({self._print(e.lhs)} {e.rel_op} {self._print(e.rhs)})"

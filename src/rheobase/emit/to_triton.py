@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 import sympy
-from sympy.printing.pycode import PythonCodePrinter
 
 from rheobase.derive.adjoint import SENT, Adjoint, derive_adjoint, surrogate_slope
 from rheobase.derive.layer_step import FIRED, LayerStep, Statement, layer_step
+from rheobase.emit.elementwise import Elementwise
 from rheobase.emit.layer_modules import BITS, LayerKind
 from rheobase.emit.loop import ClockSource, write_rows
 from rheobase.emit.triton_functions import FUNCTIONS
@@ -38,11 +38,13 @@ NAN, WILD = 1, 2
 
 
 @final
-class _Printer(PythonCodePrinter):
+class _Printer(Elementwise):
     """SymPy's Python printer with choices element by element; `number` writes the numbers."""
 
+    where = "_tl.where"
+
     def __init__(self, number: Callable[[float], str]) -> None:
-        super().__init__({"fully_qualified_modules": False, "strict": False})
+        super().__init__()
         self.number = number
 
     def _print_Float(self, e: Any) -> str:
@@ -83,15 +85,6 @@ class _Printer(PythonCodePrinter):
             raise TypeError(f"no way to print {name}")
         return f"{FUNCTIONS[name]}({self._print(e.args[0])})"
 
-    _print_exp = _print_log = _print_Abs = _print_floor = _print_sign = _print_Function
-    _print_sin = _print_cos = _print_tan = _print_sinh = _print_cosh = _print_tanh = _print_atan = _print_Function
-
-    def _print_Piecewise(self, e: Any) -> str:
-        text = self._print(e.args[-1][0])
-        for value, condition in reversed(e.args[:-1]):
-            text = f"_tl.where({self._print(condition)}, {self._print(value)}, {text})"
-        return text
-
     def _pick(self, e: Any, sign: str) -> str:
         text = self._print(e.args[0])
         for a in e.args[1:]:
@@ -104,15 +97,6 @@ class _Printer(PythonCodePrinter):
 
     def _print_Max(self, e: Any) -> str:
         return self._pick(e, ">")
-
-    def _print_And(self, e: Any) -> str:
-        return "(" + " & ".join(self._print(a) for a in sorted(e.args, key=sympy.default_sort_key)) + ")"
-
-    def _print_Or(self, e: Any) -> str:
-        return "(" + " | ".join(self._print(a) for a in sorted(e.args, key=sympy.default_sort_key)) + ")"
-
-    def _print_Not(self, e: Any) -> str:
-        return f"(~{self._print(e.args[0])})"
 
     def _print_BooleanTrue(self, e: Any) -> str:
         return f"({self.number(1.0)} > {self.number(0.0)})"

@@ -22,6 +22,7 @@ from rheobase.derive import reading as _reading
 from rheobase.derive import riccati as _riccati
 from rheobase.derive import search as _search
 from rheobase.derive.crossing import work_size
+from rheobase.derive.kernels import compile_kernels
 from rheobase.derive.propagate import clamp_sets
 from rheobase.emit.loop import ClockSource, find_loop
 from rheobase.emit.source import write_module
@@ -298,7 +299,7 @@ def kernels(real: bool) -> dict[str, Any]:
     """Return the crossing kernels, compiled; for real rates without what takes most of the time to compile."""
     instead: dict[str, Callable[..., Any]] = _search.REAL if real else {}
 
-    return _modal.compile_kernels(jit, _search.KERNELS, instead)
+    return compile_kernels(jit, _search.KERNELS, instead)
 
 
 def _compiled(path: Path, functions: tuple[str, ...], real: bool) -> ModuleType:

@@ -77,6 +77,8 @@ def forecast(net: Network, until: Any, engine: Clock | None = None) -> Forecast:
     >>> f"{forecast(net, until='1 s').synapses:.3g}"
     '1e+07'
     """
+    if not isinstance(net, Network):
+        raise InputError(f"forecast wants a Network, not {type(net).__name__}; neurons alone need little")
     return _forecast(net, to_number(until, "ms", "until"), settle(net, engine or Clock()), {}, False)
 
 

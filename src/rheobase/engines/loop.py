@@ -118,7 +118,7 @@ class Loop:
             values |= {f"q{g}_{a}": x for a, x in cells.log.arguments.items()} | {f"q{g}_bounds": cells.bounds}
             values[f"q{g}_recorded"] = np.searchsorted(cells.tap.chosen, cells.bounds)
             for port in cells.ports:
-                if port not in cells.in_turn:
+                if port not in cells.in_turn and port not in cells.run.late:
                     values[f"q{g}_sum_{port}"] = line_up(np.zeros(cells.n, dtype=self.kind))
                 if port in rain:
                     values |= {f"q{g}_rain{a}_{port}": x for a, x in rain[port].arguments.items()}
@@ -139,9 +139,14 @@ class Loop:
         self._own = [
             {
                 **{a: np.empty(room, dtype=np.int64) for a in ("_heads", "_ends", "_rows")},
-                **{f"_{a}{j}": np.empty(most, dtype=np.int64) for j, most in late.items() for a in ("heads", "ends")},
-                "_bits": np.empty(BLOCK, dtype=np.int32),
-                "_counts": np.empty(BLOCK, dtype=np.int32),
+                **{
+                    f"_{a}{j}": np.empty(most, dtype=np.int64)
+                    for j, most in late.items()
+                    for a in ("heads", "ends", "rows")
+                },
+                "_bits": (bits := np.empty(BLOCK // 4 + 1, dtype=np.uint64)),
+                "_draws": bits.view(np.uint16),
+                "_counts": np.empty(BLOCK, dtype=np.uint16),
             }
             for _ in range(self.team.most)
         ]
@@ -178,13 +183,13 @@ class Loop:
                     own |= self._make_room(g, port, int(np.diff(edges, axis=1).max()))
                 values |= {f"q{g}_{a}_{port}": x for a, x in own.items()}
             for port, rain in self.rain[g].items():
-                values[f"q{g}_rainsteps_{port}"], values[f"q{g}_raininside_{port}"] = rain.steps(k0, k1)
+                values |= {f"q{g}_rain{a}_{port}": x for a, x in rain.steps(k0, k1).items()}
         for y, synapses in enumerate(self.plastic):
             if synapses.plan.rewarded:
                 values[f"y{y}_reward"] = synapses.rewards(k0, k1)
         for s, (source, drizzle) in enumerate(zip(self.sources, self.drizzle, strict=True)):
             if drizzle is not None:
-                values[f"s{s}_steps"], values[f"s{s}_inside"] = drizzle.steps(k0, k1)
+                values |= {f"s{s}_{a}": x for a, x in drizzle.steps(k0, k1).items()}
             else:
                 self._fill_given(s, source, k0, k1)
                 values |= {f"s{s}_{a}": x for a, x in source.log.arguments.items()}

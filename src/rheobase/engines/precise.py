@@ -48,7 +48,7 @@ class Precise:
     rtol: float = 1e-9
 
     def __post_init__(self) -> None:
-        if not 1e-13 <= self.rtol <= 1e-2:
+        if not isinstance(self.rtol, int | float) or not 1e-13 <= self.rtol <= 1e-2:
             raise InputError(f"rtol = {self.rtol!r} must lie in 1e-13 .. 1e-2")
 
     def run(self, population: Population, until: float, recording: Recording) -> Result:

@@ -10,15 +10,16 @@ from typing import Final, final
 import numpy as np
 
 from rheobase.engines.parts import Parts
-from rheobase.network.sources import COARSE, Poisson, SpikeSource
+from rheobase.network.sources import Poisson, SpikeSource
 from rheobase.network.stimulus import Constant
-from rheobase.random import derive_key, neuron_keys, step_keys
+from rheobase.random import derive_key, neuron_keys, step_keys, word_key
 
 __all__ = ["BLOCK", "Rain", "Shower", "shower"]
 
 BLOCK: Final = 1024  # neurons drawn for together
 _MOST: Final = 500  # counts, as in `poisson_counts`
-_RARE: Final = 1e-5  # counts this rare are looked for one by one
+_RARE: Final = 1e-3  # counts this rare are looked for one by one
+_SELDOM: Final = 2e-4  # and so are all of such a mean
 _LARGE: Final = 30.0  # above it `poisson_counts` asks SciPy
 
 
@@ -52,7 +53,8 @@ def shower(source: SpikeSource, first: int, n: int, dt: float, key: int) -> Show
 class Rain:
     """Showers onto one port of a group (or from one spike source), as arrays for the loop.
 
-    A piece is (first neuron, the one after its last, row of `limits`, shower): neurons of one rate, in one part.
+    A piece is (first neuron, the one after its last, row of `limits`, shower, first of its `keys`, neurons of that key
+    which lie before it): neurons of one rate, in one part. Four neighbours share a key, see `rheobase.random.words`.
     """
 
     def __init__(self, showers: Sequence[Shower], bounds: np.ndarray, dt: float, parts: Parts | None = None) -> None:
@@ -60,13 +62,13 @@ class Rain:
         parts = parts or Parts(len(bounds) - 1)
         own = int(bounds[parts.first]), int(bounds[parts.last])
         rates: list[float] = []
-        self.keys = np.zeros(int(bounds[-1]), dtype=np.uint64)
-        pieces: list[tuple[int, int, int, int]] = []
+        keys: list[np.ndarray] = []
+        pieces: list[tuple[int, ...]] = []
         found: dict[float, int] = {}
         for s, x in enumerate(showers):
-            lo, hi = max(own[0], x.first), min(own[1], x.first + x.n)
-            if lo < hi:
-                self.keys[lo:hi] = neuron_keys(x.key, lo - x.first, hi - x.first)
+            lo, hi = max(own[0] - x.first, 0) // 4, -(-min(own[1] - x.first, x.n) // 4)
+            at = sum(map(len, keys)) - lo
+            keys.append(neuron_keys(word_key(x.key), lo, max(lo, hi)))
             cuts = {0, x.n, *(np.flatnonzero(np.diff(x.expected)) + 1).tolist()}
             cuts |= {int(b) - x.first for b in bounds if x.first < b < x.first + x.n}
             edges = sorted(cuts)
@@ -76,9 +78,14 @@ class Rain:
                     found[rate] = len(rates)
                     rates.append(rate)
                 if own[0] <= x.first + a < own[1]:  # the cuts are at the ends of parts
-                    pieces += [(x.first + i, x.first + min(i + BLOCK, b), found[rate], s) for i in range(a, b, BLOCK)]
+                    for i in range(a, b, BLOCK):
+                        end = min(i + BLOCK, b)
+                        pieces.append((x.first + i, x.first + end, found[rate], s, at + i // 4, i % 4))
         pieces.sort()
-        self.pieces = np.array(pieces, dtype=np.int64).reshape(-1, 4)
+        self.keys = np.concatenate([np.empty(0, dtype=np.uint64), *keys])
+        self.own = np.array([x.key for x in showers], dtype=np.uint64)
+        self.first = np.array([x.first for x in showers], dtype=np.int64)
+        self.pieces = np.array(pieces, dtype=np.int64).reshape(-1, 6)
         self.of = np.searchsorted(self.pieces[:, 0], bounds).astype(np.int64)
         self.limits, self.fine, self.few = _limits(np.array(rates))
         self.weight = np.array([x.weight for x in showers])
@@ -87,23 +94,23 @@ class Rain:
     @property
     def arguments(self) -> dict[str, np.ndarray]:
         """What the loop reads, but for what changes from chunk to chunk."""
-        return {a: getattr(self, a) for a in ("pieces", "of", "keys", "limits", "fine", "few")}
+        return {a: getattr(self, a) for a in ("pieces", "of", "keys", "own", "first", "limits", "fine", "few")}
 
-    def steps(self, k0: int, k1: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (keys of the steps, whether it rains), shapes (k1 - k0, showers)."""
-        keys = np.stack([step_keys(x.key, k0, k1) for x in self.showers], axis=1)
+    def steps(self, k0: int, k1: int) -> dict[str, np.ndarray]:
+        """Return what the loop reads that changes: keys of the steps, and whether it rains, each (k1 - k0, showers)."""
+        keys = np.stack([step_keys(word_key(x.key), k0, k1) for x in self.showers], axis=1)
+        finer = np.stack([step_keys(x.key, k0, k1) for x in self.showers], axis=1)
         t = np.arange(k0, k1) * self.dt
         edge = 1e-6 * self.dt
         inside = np.stack([(t >= x.on - edge) & (t < x.off - edge) for x in self.showers], axis=1)
-        return keys, inside
+        return {"steps": keys, "finer": finer, "inside": inside}
 
 
 def _limits(expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (limits, fine, few): a count is how many limits are not above a neuron's random bits.
+    """Return (limits, fine, few): the cumulative distribution, in units of 2**-16, and 52 bits more.
 
-    A limit is the cumulative distribution in units of the last bit, rounded so that the comparison of integers is
-    that of `poisson_counts`: 31 bits (`limits`), or 52 (`fine`) for small means, which have few = 0. The first `few`
-    limits reach all but rare counts.
+    A count is how many limits are below a neuron's random numbers, with integers that decide as `poisson_counts` does.
+    The first `few` limits reach all but rare counts; for a small mean, of which nearly all counts are 0, `few` is 0.
     """
     p = np.exp(-expected)
     total = p.copy()
@@ -113,7 +120,9 @@ def _limits(expected: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         total += p
         totals.append(total.copy())
     table = np.ascontiguousarray(np.array(totals).T)  # in C order: compiled code is not kept for others
-    limits = np.minimum(np.floor(table * 2.0**31 + 0.5), 2.0**31 - 1).astype(np.int32)
+    whole, rest = np.divmod(table * 65536.0, 1.0)
+    never = whole > 65535.0  # rounded to 1
     few = np.minimum((table < 1.0 - _RARE).sum(axis=1) + 4, _MOST) // 4 * 4
-    few[expected < COARSE] = 0
-    return limits, np.floor(table * 2.0**52 + 0.5).astype(np.int64), few.astype(np.int64)
+    few[expected < _SELDOM] = 0
+    fine = np.where(never, 2.0**52, np.floor(rest * 2.0**52 + 0.5))
+    return np.where(never, 65535, whole).astype(np.uint16), fine.astype(np.int64), few.astype(np.int64)

@@ -18,6 +18,8 @@ from typing import Any, Final, final
 
 import numpy as np
 
+from rheobase.emit.intrinsics import ask_ahead
+
 __all__ = ["PLAIN", "Team", "cores", "intrinsics"]
 
 #: What the loop calls where it runs as plain Python, on one thread.
@@ -55,7 +57,7 @@ def intrinsics() -> dict[str, Any]:
     from numba.extending import intrinsic
     from numba.np.arrayobj import populate_array
 
-    bit8, bit32, bit64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+    bit32, bit64 = ir.IntType(32), ir.IntType(64)
 
     def data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
         return context.make_array(kind)(context, builder, array).data
@@ -91,10 +93,7 @@ def intrinsics() -> dict[str, Any]:
     @intrinsic
     def prefetch(typing: Any, array: Any, i: Any) -> Any:
         def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            at = builder.gep(data(context, builder, signature.args[0], args[0]), [args[1]])
-            kind = ir.FunctionType(ir.VoidType(), [bit8.as_pointer(), bit32, bit32, bit32])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-            builder.call(function, [builder.bitcast(at, bit8.as_pointer()), bit32(0), bit32(2), bit32(1)])
+            ask_ahead(builder, builder.gep(data(context, builder, signature.args[0], args[0]), [args[1]]), False, 2)
             return context.get_dummy_value()
 
         return types.none(array, i), write

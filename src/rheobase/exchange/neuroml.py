@@ -22,7 +22,8 @@ from rheobase.exchange.xml import Element, read_xml
 from rheobase.model.algebra import affine_parts
 from rheobase.model.neuron import Neuron
 from rheobase.model.zoo import LIF, AdEx, Izhikevich2007
-from rheobase.network.stimulus import Constant, Pulses
+from rheobase.network.stimulus import Constant
+from rheobase.network.waveforms import Pulses
 from rheobase.units import Dimension, parse_quantity, parse_unit
 
 __all__ = ["from_neuroml", "to_neuroml"]

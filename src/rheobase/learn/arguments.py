@@ -13,7 +13,8 @@ from rheobase.emit.layer_modules import step_module
 from rheobase.errors import InputError, nearest
 from rheobase.learn.check import places
 from rheobase.learn.parameters import Values
-from rheobase.learn.surrogate import Surrogate, fast_sigmoid
+from rheobase.learn.surrogate import SURROGATES, Surrogate, fast_sigmoid
+from rheobase.learn.trains import read_number
 from rheobase.model.neuron import Neuron
 from rheobase.units import to_number
 
@@ -51,7 +52,12 @@ def check_gradient(gradient: Any) -> Surrogate:
     if callable(gradient) and not isinstance(gradient, Surrogate):
         raise InputError("gradient= wants a surrogate with its numbers: gradient=learn.fast_sigmoid(25), with brackets")
     if not isinstance(gradient, Surrogate):
-        raise InputError(f"gradient = {gradient!r:.60} is no surrogate; give for example learn.fast_sigmoid(25)")
+        close = nearest(gradient, SURROGATES) if isinstance(gradient, str) and gradient not in SURROGATES else ""
+        example = f"learn.{gradient}()" if gradient in SURROGATES else "learn.fast_sigmoid(25)"
+        raise InputError(
+            f"gradient = {gradient!r:.60} is no surrogate.{close} Call one, gradient={example}."
+            f" There are: {', '.join(SURROGATES)}"
+        )
     return gradient
 
 
@@ -129,7 +135,7 @@ def make_recurrent(given: Any, shape: tuple[int, ...] | None, fires: bool, name:
 def read_scale(given: Any, values: Values, neuron: Neuron) -> float:
     """Return the distance from rest to threshold, where it is a number."""
     if given is not None:
-        scale = float(given)
+        scale = read_number(given, "scale")
         if not 0 < scale < math.inf:
             raise InputError(f"scale = {scale:g} must be positive: the distance from rest to threshold")
         return scale

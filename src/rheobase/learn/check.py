@@ -20,11 +20,11 @@ def read_size(size: Any) -> tuple[int, ...] | None:
         return None
     numbers = (size,) if isinstance(size, int) else size
     try:
-        shape = tuple(int(n) for n in numbers)
+        shape = () if isinstance(size, str) else tuple(int(n) for n in numbers)
     except (TypeError, ValueError):
         raise InputError(f"size = {size!r:.60} must be a number of neurons or a tuple of them") from None
     if not shape or any(n < 1 for n in shape):
-        raise InputError(f"size = {size!r:.60} must be at least 1")
+        raise InputError(f"size = {size!r:.60} must be a number of neurons or a tuple of them, each at least 1")
     return shape
 
 

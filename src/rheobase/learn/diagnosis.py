@@ -139,6 +139,11 @@ def diagnose(net: nn.Module, batch: Any, loss: Callable[[Any], Tensor] | None = 
     ('layer 1', 'silent: none of its 10 neurons fires')
     """
     layers = find_layers(net)
+    if loss is not None and not callable(loss):
+        raise InputError(
+            f"loss = {loss!r:.60} must be a function of the network's output, such as"
+            " lambda z: learn.losses.rate(z, target)"
+        )
     findings = [*advise_batch(net, batch)]
     stages: list[Stage] = []
     value = math.nan

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rheobase.errors import InputError
-from rheobase.learn.trains import read_rate, read_seed, read_steps, read_time
+from rheobase.errors import InputError, nearest
+from rheobase.learn.trains import read_number, read_rate, read_seed, read_steps, read_time
 
 __all__ = ["delta", "latency", "population", "rate", "regular"]
 
@@ -142,7 +142,7 @@ def latency(
             [0., 0., 0., 0., 0.]])
     """
     x = _read_values(x)
-    n = read_steps(steps)
+    n, theta = read_steps(steps), read_number(theta, "theta")
     if not 0 <= theta < 1:
         raise InputError(f"theta = {theta!r} must be in [0, 1): values up to it do not fire")
     if law == "linear":
@@ -153,7 +153,7 @@ def latency(
         excess = (x.double() - theta).clamp(min=1e-30)
         when = _read_tau(tau, dt, theta, n) * (x.double() / excess).log()
     else:
-        raise InputError(f"law = {law!r} is neither 'linear' nor 'log'")
+        raise InputError(f"law = {law!r:.60} is neither 'linear' nor 'log'.{nearest(str(law), ('linear', 'log'))}")
     index = when.round()
     fires = (x > theta) & (index < n)
     z = torch.zeros((n, *x.shape), dtype=x.dtype, device=x.device)
@@ -189,9 +189,9 @@ def delta(x: Tensor, theta: float, *, off: bool = True, baseline: Tensor | None 
     tensor([[0., 1., 1., 0., 0.],
             [0., 0., 0., 0., 1.]])
     """
-    x = _read_finite(x, "x", 2)
+    x, theta = _read_finite(x, "x", 2), read_number(theta, "theta")
     if not 0 < theta < math.inf:
-        raise InputError(f"theta = {theta!r} must be positive: the change that one spike tells")
+        raise InputError(f"theta = {theta:g} must be positive: the change that one spike tells")
     level = x[0].clone() if baseline is None else _read_finite(baseline, "baseline", 1).to(x).clone()
     if level.shape != x.shape[1:]:
         raise InputError(f"baseline has shape {tuple(level.shape)}; one step of x has {tuple(x.shape[1:])}")
@@ -243,10 +243,11 @@ def population(
     """
     if isinstance(neurons, bool) or not hasattr(neurons, "__index__") or neurons < 3:
         raise InputError(f"neurons = {neurons!r} must be at least 3: a line of receptive fields")
+    low, high, beta = read_number(low, "low"), read_number(high, "high"), read_number(beta, "beta")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise InputError(f"low = {low!r} must be below high = {high!r}, both finite")
+        raise InputError(f"low = {low:g} must be below high = {high:g}, both finite")
     if not 0 < beta < math.inf:
-        raise InputError(f"beta = {beta!r} must be positive; 1.5 is usual")
+        raise InputError(f"beta = {beta:g} must be positive; 1.5 is usual")
     x = _read_values(x, low, high)
     spacing = (high - low) / (neurons - 2)
     centres = low + spacing * (torch.arange(1, neurons + 1, dtype=torch.float64, device=x.device) - 1.5)

@@ -14,7 +14,7 @@ from rheobase.emit.layer_modules import step_module
 from rheobase.errors import InputError, nearest
 from rheobase.learn.layer import Layer
 from rheobase.learn.levels import answer
-from rheobase.learn.trains import read_rate, read_seed
+from rheobase.learn.trains import read_number, read_rate, read_seed
 from rheobase.learn.walk import Stage, find_layers, untouched, walk
 
 __all__ = ["Initialised", "LayerRate", "initialise"]
@@ -140,6 +140,7 @@ def initialise(
     """
     layers = find_layers(net)
     wanted = _read_rates(rate, layers)
+    recurrent_share = read_number(recurrent_share, "recurrent_share")
     if not 0 <= recurrent_share < 1:
         raise InputError(f"recurrent_share = {recurrent_share!r} must be in [0, 1)")
     device = next((p.device for p in net.parameters()), torch.device("cpu"))

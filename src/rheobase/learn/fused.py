@@ -13,8 +13,8 @@ from rheobase.emit.layer_modules import BITS
 from rheobase.learn.memory import empty
 from rheobase.learn.plain import Job, Outcome
 from rheobase.learn.plan import Plan, Plans
+from rheobase.learn.recurrent import go_back, go_forward
 from rheobase.learn.state import State, watch
-from rheobase.learn.team import Launch
 from rheobase.model.neuron import Neuron
 
 __all__ = ["reason_against", "run_fused"]
@@ -156,25 +156,11 @@ def _forward(
         flags.append(run(0, plan.total))
     else:
         assert z is not None
-        flags.append(_forward_recurrent(plan, run, (given, total, z), rest))
+        flags.append(go_forward(plan, run, (given, total, z), rest))
     plan.release(name, run)
     last = [z[-1].clone()] if total is not None and z is not None else []
     out = [*_some(z), *traces, *states, *last, *counters]
     return out, {"fed": fed, "drawn": drawn, "keep": keep, "keep_left": keep_left, "bits": [bits]}
-
-
-def _forward_recurrent(plan: Plan, run: Launch, sequences: Sequence[Tensor], rest: Sequence[Tensor]) -> int:
-    """Go step by step, as each step's spikes arrive in the next, through the weights."""
-    weight, before = rest
-    batch, nan, found = plan.shape[1], 0, 0
-    given, total, z = (x.reshape(plan.total, batch, -1).unbind(0) for x in sequences)
-    before, across = before.reshape(batch, -1), weight.t()
-    for k in range(plan.total):
-        torch.addmm(given[k], before, across, out=total[k])
-        found = run(k, k + 1)
-        nan |= found & 1
-        before = z[k]
-    return found | nan
 
 
 def _draw(name: str, plan: Plan, dtype: torch.dtype) -> Tensor:
@@ -272,7 +258,7 @@ def _backward(
         run(0, plan.total)
         plan.release("backward", run)
     else:
-        g_rest = _backward_recurrent(plan, arrays, g_fed[plan.recurrent_to], rest, z[0], dz, d_last)
+        g_rest = go_back(plan, arrays, g_fed[plan.recurrent_to], rest, z[0], dz, d_last)
     out: list[Tensor | None] = [g_fed.get(f) for f in plan.fed]
     out += ends
     for name, x in zip(plan.columns, constants, strict=True):
@@ -284,41 +270,3 @@ def _backward(
         else:
             out.append(g.double().sum().to(x.dtype))
     return [*out, *g_rest]
-
-
-def _backward_recurrent(
-    plan: Plan,
-    arrays: dict[str, Any],
-    g_arriving: Tensor,
-    rest: Sequence[Tensor],
-    z: Tensor,
-    dz: Tensor | None,
-    d_last: Tensor | None,
-) -> list[Tensor | None]:
-    """Go back step by step; a spike's gradient comes from outside and from the step after, through the weights."""
-    weight, before = rest
-    batch, total = plan.shape[1], plan.total
-    whole, z_whole = (x.reshape(total, batch, -1) for x in (g_arriving, z))
-    rows = whole.unbind(0)
-    given = None if dz is None else dz.reshape(total, batch, -1).to(weight.dtype).unbind(0)
-    sent = torch.zeros_like(rows[0])
-    arrays["_all_dz"], arrays["_dz_row"] = sent, 0
-    run = plan.launch("backward", arrays)
-    for k in range(total - 1, -1, -1):
-        if k == total - 1:
-            if d_last is not None:
-                sent.copy_(d_last.reshape(batch, -1))
-            if given is not None:
-                sent += given[k]
-        elif given is None:
-            torch.mm(rows[k + 1], weight, out=sent)
-        else:
-            torch.addmm(given[k], rows[k + 1], weight, out=sent)
-        run(k, k + 1)
-    plan.release("backward", run)
-    n = z_whole.shape[-1]
-    first = before.reshape(batch, n)
-    g_weight = rows[0].t() @ first
-    if total > 1:
-        g_weight.addmm_(whole[1:].reshape(-1, n).t(), z_whole[:-1].reshape(-1, n))
-    return [g_weight, (rows[0] @ weight).reshape(before.shape)]

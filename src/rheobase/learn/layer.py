@@ -31,6 +31,7 @@ from rheobase.learn.plan import Plans
 from rheobase.learn.read import parse_read
 from rheobase.learn.state import State
 from rheobase.learn.surrogate import Surrogate
+from rheobase.learn.trains import read_steps
 from rheobase.learn.triton_run import run_triton
 from rheobase.model.neuron import Neuron
 
@@ -239,7 +240,7 @@ class Layer(nn.Module):
             )
         if self.shape is not None and shape != self.shape:
             raise InputError(f"start(neurons={shape}) does not fit the layer's size {self.shape}")
-        return self._fresh((int(batch), *shape), dtype or torch.get_default_dtype(), device)
+        return self._fresh((read_steps(batch, "batch", "samples"), *shape), dtype or torch.get_default_dtype(), device)
 
     def _fresh(self, whole: tuple[int, ...], dtype: torch.dtype, device: torch.device | str | None) -> State:
         values, known = {}, self.values

@@ -16,6 +16,7 @@ from rheobase.errors import InputError, nearest
 from rheobase.learn.distance import van_rossum
 from rheobase.learn.trains import (
     read_dt,
+    read_number,
     read_rate,
     read_reduction,
     read_targets,
@@ -72,7 +73,7 @@ def rate(z: Tensor, target: Any, *, scale: float = 1.0, reduction: str = "mean")
     """
     z = read_train(z)
     target = _classes(z, target)
-    return F.cross_entropy(z.flatten(2).sum(0) * scale, target, reduction=read_reduction(reduction))
+    return F.cross_entropy(z.flatten(2).sum(0) * _factor(scale), target, reduction=read_reduction(reduction))
 
 
 def rate_error(
@@ -312,6 +313,10 @@ def rate_bounds(
 
 
 # ------------------------------------------------------------------ parts
+def _factor(scale: Any) -> Any:
+    return scale if isinstance(scale, Tensor) else read_number(scale, "scale")  # a tensor may be trained, too
+
+
 def _classes(z: Tensor, target: Any) -> Tensor:
     return read_targets(target, z.shape[1], z.flatten(2).shape[2], z.device)
 
@@ -322,7 +327,7 @@ def _traces(v: Tensor, target: Any, read: Any, scale: float, reduction: str) -> 
             "v has two axes, so it is read out already; torch.nn.functional.cross_entropy(v, target) is the loss"
         )
     v = read_trace(v, "v").flatten(2)
-    return F.cross_entropy(read(v) * scale, _classes(v, target), reduction=read_reduction(reduction))
+    return F.cross_entropy(read(v) * _factor(scale), _classes(v, target), reduction=read_reduction(reduction))
 
 
 def _read_times(times: Any, until: Any) -> Tensor:

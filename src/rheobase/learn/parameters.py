@@ -286,7 +286,10 @@ def _check_time(neuron: Neuron, name: str, value: float | np.ndarray, dt: float,
 
 def check_train(neuron: Neuron, train: Any) -> tuple[str, ...]:
     """Return the names that training may change, or raise `InputError` for one that it cannot."""
-    names = (train,) if isinstance(train, str) else tuple(train)
+    try:
+        names = (train,) if isinstance(train, str) else tuple(train)
+    except TypeError:
+        raise InputError(f"train = {train!r:.60} must be names, such as train=('tau', 'theta')") from None
     known = [*neuron.parameters, *neuron.states]
     for name in names:
         if name in neuron.refractory.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, final
@@ -50,13 +50,21 @@ class Plan:
 
     def launch(self, name: str, known: Mapping[str, Any]) -> Launch:
         """Return one of the loops, over all neurons, to be called for any steps and given back by `release`."""
+
+        def make() -> Launch:
+            work = len(self.states) * (self.total if self.recurrent_to is None else 1)
+            function, wanted = getattr(self.module, name), self.module.ARGUMENTS[name]
+            return Launch(function, wanted, known, self.shape_of, self.width, work)
+
+        return self.reuse(name, known, make)
+
+    def reuse(self, name: str, known: Mapping[str, Any], make: Callable[[], Launch]) -> Launch:
+        """Return what was given back under this name, with other memory, or what `make` returns."""
         idle = self.idle.setdefault(f"{name} {torch.get_num_threads()}", [])
         try:
             found = idle.pop()  # several threads may run one layer
         except IndexError:
-            work = len(self.states) * (self.total if self.recurrent_to is None else 1)
-            function, wanted = getattr(self.module, name), self.module.ARGUMENTS[name]
-            return Launch(function, wanted, known, self.shape_of, self.width, work)
+            return make()
         found.place(known)
         return found
 

@@ -11,13 +11,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, Final, final
 
 from rheobase.errors import InputError, RowError, nearest
 from rheobase.model.expression import Expression, normalise, parse_number
 from rheobase.remember import remember
 
 __all__ = [
+    "SURROGATES",
     "Surrogate",
     "arctan",
     "fast_sigmoid",
@@ -27,6 +28,18 @@ __all__ = [
     "superspike",
     "triangle",
 ]
+
+
+#: the functions below that make one
+SURROGATES: Final = (
+    "fast_sigmoid",
+    "superspike",
+    "arctan",
+    "triangle",
+    "gaussian",
+    "multi_gaussian",
+    "straight_through",
+)
 
 
 @final
@@ -98,6 +111,7 @@ class Surrogate:
 
         from rheobase.emit.layer_modules import slope_module
 
+        u = torch.as_tensor(u)
         out = slope_module(self.text, tuple(self.values)).slope(u, *self.values.values())
         return out if isinstance(out, torch.Tensor) else torch.full_like(u, float(out))
 

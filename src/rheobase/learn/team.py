@@ -28,7 +28,6 @@ _WORTH_ALONE: Final = 1_000_000  # the same for threads of our own, which take l
 _RESULT: Final = 8  # bytes before what a thread's calls returned (see `rheobase.emit.native.team_function`)
 _ARGUMENTS: Final = 40  # and before the arguments
 _LEAST: Final = 1024  # neurons, unless a thread's share is smaller
-_PIECES: Final = 4  # that a thread's share is cut into, if each is a block or more
 
 
 @lru_cache(maxsize=1)
@@ -68,6 +67,13 @@ class Launch:
         The shape of each tensor, as the loop sees it.
     width, work : int
         How many neurons, and the work of each in one call.
+    unit, pieces : int
+        Neurons that one thread does together, and pieces that its share is cut into, if each is a block or more.
+
+    Attributes
+    ----------
+    threads, piece : int
+        How many threads there are, and how many neurons one of them takes at once.
     """
 
     def __init__(
@@ -78,14 +84,18 @@ class Launch:
         shapes: Callable[[str, Tensor], tuple[int, ...]],
         width: int,
         work: int,
+        unit: int = 64,
+        pieces: int = 4,
     ) -> None:
         assert tuple(wanted[:4]) == ("_lo", "_hi", "_k0", "_k1")
         self.function, self.wanted, self.width, self.shapes = function, wanted[4:], width, shapes
         self.team = _openmp() if isinstance(function, Compiled) and torch.get_num_threads() > 1 else None
         worth = _WORTH_ALONE if self.team is None else _WORTH
-        self.threads = max(1, min(torch.get_num_threads(), width * work // worth, width // 64))
+        self.threads = max(1, min(torch.get_num_threads(), width * work // worth, width // unit))
+        piece = -(-width // self.threads)
+        self.piece = -(-min(piece, max(_LEAST, -(-piece // pieces))) // unit) * unit
         self.own = [a for a in self.wanted if a.startswith("_was_")]
-        self.scratch = [(known["_every"], known["_block"])] * len(self.own)
+        self.scratch = [(known["_every"], known["_block"]) for _ in self.own]
         self.kinds = [known["_keep_" + a.removeprefix("_was_")].dtype for a in self.own]
         self.buffers: list[Any] = []
         self.place(known)
@@ -105,9 +115,7 @@ class Launch:
             struct.Struct("=" + format[5:]),
         )
         self.counter = ctypes.c_int64(0)
-        piece = -(-self.width // self.threads)
-        piece = -(-min(piece, max(_LEAST, -(-piece // _PIECES))) // 64) * 64
-        head = struct.pack("=5q", address, 0, ctypes.addressof(self.counter), piece, self.width)
+        head = struct.pack("=5q", address, 0, ctypes.addressof(self.counter), self.piece, self.width)
         size = len(head) + 32 + self.words.size
         self.buffers = [ctypes.create_string_buffer(head, size) for _ in range(self.threads)]
         self.places = (ctypes.c_void_p * self.threads)(*(ctypes.addressof(x) for x in self.buffers))
@@ -170,7 +178,8 @@ class Launch:
 
     def _by_functions(self, k0: int, k1: int) -> int:
         n, threads = self.width, self.threads
-        cuts = [n * i // threads // 16 * 16 for i in range(threads)] + [n]
+        share = self.piece * -(-n // (self.piece * threads))
+        cuts = [min(i * share, n) for i in range(threads)] + [n]
         calls = [[cuts[i], cuts[i + 1], k0, k1, *self._arrays(i)] for i in range(threads)]
         jobs = [_pool(torch.get_num_threads()).submit(self.function, *call) for call in calls[1:]]
         found = self.function(*calls[0])

@@ -13,6 +13,7 @@ from rheobase.units import parse_quantity, parse_unit, to_number
 
 __all__ = [
     "read_dt",
+    "read_number",
     "read_rate",
     "read_reduction",
     "read_seed",
@@ -58,7 +59,10 @@ def read_train(z: Any, name: str = "z") -> Tensor:
 def read_targets(target: Any, batch: int, classes: int, device: torch.device) -> Tensor:
     """Return class numbers ``[batch]`` in 0 .. classes - 1."""
     if not isinstance(target, Tensor):
-        target = torch.as_tensor(target)
+        try:
+            target = torch.as_tensor(target)
+        except (TypeError, ValueError, RuntimeError):
+            raise InputError(f"target = {target!r:.60} must be class numbers [batch] as integers") from None
     if target.is_floating_point() or target.dtype == torch.bool or target.ndim != 1:
         raise InputError(
             f"target must be class numbers [batch] as integers; it is {target.dtype} of shape {tuple(target.shape)}"
@@ -110,10 +114,20 @@ def read_rate(value: Any, name: str, dt: Any = None) -> float:
     return number
 
 
-def read_steps(steps: Any, name: str = "steps") -> int:
+def read_number(value: Any, name: str) -> float:
+    """Return a plain number; what is none, or has a unit, is refused."""
+    try:
+        if not isinstance(value, str | bytes):
+            return float(value)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name} = {value!r:.60} must be a number, without a unit")
+
+
+def read_steps(steps: Any, name: str = "steps", of: str = "time steps") -> int:
     """Return a number of time steps, at least 1."""
     if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps.__index__() < 1:
-        raise InputError(f"{name} = {steps!r} must be a whole number of time steps, at least 1")
+        raise InputError(f"{name} = {steps!r:.60} must be a whole number of {of}, at least 1")
     if steps.__index__() > 10**7:
         raise InputError(f"{name} = {steps!r} time steps are more than memory holds; is this a time in ns?")
     return int(steps.__index__())

@@ -67,6 +67,8 @@ def untouched(net: nn.Module) -> Iterator[None]:
 
 def run_net(net: nn.Module, data: Any) -> Any:
     """Return what the network gives; data may be a tensor, or a tuple of arguments."""
+    if data is None:
+        raise InputError("the data are missing: give what the network is called with, a tensor [time, batch, ...]")
     return net(*data) if isinstance(data, tuple) else net(data)
 
 

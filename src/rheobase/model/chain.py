@@ -1,4 +1,4 @@
-"""What follows from the generator matrix of a chain: the long run, and the way there."""
+"""What follows from the rates of a chain: the long run, the way there, the times between spikes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from rheobase.errors import InputError
 
-__all__ = ["exponential", "stationary"]
+__all__ = ["exponential", "intervals", "stationary"]
 
 
 def stationary(Q: np.ndarray, states: tuple[str, ...]) -> np.ndarray:
@@ -61,3 +61,27 @@ def exponential(X: np.ndarray) -> np.ndarray:
         P = P @ P
         P /= P.sum(axis=-1, keepdims=True)
     return P
+
+
+def intervals(
+    p: np.ndarray, rates: np.ndarray, transitions: tuple[tuple[int, int], ...], spiking: tuple[bool, ...]
+) -> tuple[float, float]:
+    """Return mean and variance of the time between spikes in the long run p; inf and nan if there are none.
+
+    From the mean time m_a from state a to the next spike, D m = -1, with D the generator without the transitions that
+    spike: M. F. Neuts (1979), J. Appl. Prob. 16:764.
+    """
+    D = np.zeros((len(p), len(p)))
+    flux = 0.0
+    for (a, b), r, fires in zip(transitions, rates, spiking, strict=True):
+        D[a, a] -= r
+        if fires:
+            flux += p[a] * r
+        elif a != b:
+            D[a, b] += r
+    if flux == 0.0:
+        return np.inf, np.nan
+    recurrent = np.flatnonzero(p > 0)
+    m = np.linalg.solve(-D[np.ix_(recurrent, recurrent)], np.ones(len(recurrent)))
+    mean = 1.0 / flux
+    return float(mean), float(max(2.0 * mean * float(p[recurrent] @ m) - mean**2, 0.0))

@@ -99,7 +99,12 @@ def _read(values: list[Any], name: str) -> tuple[list[float], Dimension | None]:
         elif stripped is not None:
             number, d = float(stripped[0]), stripped[1]
         else:
-            number, d = float(value), None
+            try:
+                number, d = float(value), None
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"{name}: {value!r:.60} is not a number; give one, or a text such as '20 ms'"
+                ) from None
         if d is not None:
             if dimension is not None and d != dimension:
                 raise UnitMismatch(f"{name}: {value!r} is in {d.unit}, another argument in {dimension.unit}")

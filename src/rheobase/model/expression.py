@@ -95,6 +95,8 @@ def normalise(line: str) -> Clean:
     >>> normalise("τ_m dv/dt ← −v²").text
     'tau_m dv/dt <- -v**2'
     """
+    if not isinstance(line, str):
+        raise InputError(f"a text is wanted, not {line!r:.60} ({type(line).__name__})")
     if len(line) > MAX_TEXT:
         raise InputError(f"'{line[:30]}...' has {len(line)} characters; {MAX_TEXT} are the most that are read")
     text: list[str] = []

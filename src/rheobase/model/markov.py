@@ -8,7 +8,6 @@ The third kind of model of the tutorials, beside equations and maps: no voltage,
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,25 +16,9 @@ from typing import Any, final
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
-from rheobase.model import chain
-from rheobase.model.compute import compute
+from rheobase.model import chain, transition
 from rheobase.model.quantity import Quantity, quantity_from_dict
-from rheobase.model.rate import (
-    Rate,
-    find_inputs,
-    infer_dimensions,
-    print_rate,
-    read_rate,
-    read_value,
-)
-from rheobase.model.transition import (
-    read_name,
-    read_probabilities,
-    read_spike,
-    read_start,
-    read_states,
-    read_transition,
-)
+from rheobase.model.rate import Rate, evaluate_rates, find_inputs, infer_dimensions, read_rate, read_value
 from rheobase.units import Dimension
 
 __all__ = ["Intervals", "MarkovNeuron"]
@@ -144,19 +127,19 @@ class MarkovNeuron:
         reference: str = "",
         **parameters: Any,
     ) -> None:
-        states = read_states(states)
-        quantities = {read_name(n): read_value(v, n) for n, v in parameters.items()}
+        states = transition.read_states(states)
+        quantities = {transition.read_name(n): read_value(v, n) for n, v in parameters.items()}
         if not isinstance(rates, Mapping) or not rates:
             raise InputError('rates= maps transitions to rates; write rates={"rest -> spike": "50 Hz", ...}')
         ends = {}
         for key in rates:
-            a, b = read_transition(key, states)
+            a, b = transition.read_transition(key, states)
             if (a, b) in ends:
                 raise InputError(f"the rate of '{states[a]} -> {states[b]}' is given twice")
             ends[a, b] = key
         arrows = {f"{states[a]} -> {states[b]}": key for (a, b), key in ends.items()}
         read = {arrow: read_rate(rates[key], arrow, quantities) for arrow, key in arrows.items()}
-        spike, spiking = read_spike(spike, states, tuple(ends))
+        spike, spiking = transition.read_spike(spike, states, tuple(ends))
         for (a, b), fires in zip(ends, spiking, strict=True):
             if a == b and not fires:
                 raise InputError(f"'{states[a]} -> {states[a]}' changes nothing; leave it out, or make it the spike")
@@ -167,7 +150,7 @@ class MarkovNeuron:
             "states": states,
             "rates": MappingProxyType(read),
             "spike": spike,
-            "start": read_start(start, states),
+            "start": transition.read_start(start, states),
             "parameters": MappingProxyType(quantities),
             "inputs": find_inputs(read, quantities),
             "transitions": tuple(ends),
@@ -176,7 +159,7 @@ class MarkovNeuron:
         }
         for key, value in fields.items():
             object.__setattr__(self, key, value)
-        _check_reachable(self)
+        transition.check_reachable(self.states, self.p0, self.transitions)
         if not self.inputs:
             self.evaluate({})
 
@@ -223,27 +206,7 @@ class MarkovNeuron:
         for name in self.inputs:
             if name not in values:
                 raise InputError(f"the input '{name}' has no value; give {name}=...")
-        every = {n: q.value for n, q in self.parameters.items()} | dict(values)
-        columns = []
-        for key, rate in self.rates.items():
-            try:
-                with np.errstate(all="ignore"):
-                    value = rate.value if isinstance(rate, Quantity) else compute(rate.tree, every)
-                r = np.asarray(value, dtype=float)
-            except ValueError:
-                raise self._misfit(every) from None
-            wrong = ~((r >= 0) & np.isfinite(r))
-            if wrong.any():
-                raise _refuse_rate(key, r, wrong, values)
-            columns.append(r)
-        try:
-            return np.stack(np.broadcast_arrays(*columns), axis=-1)
-        except ValueError:
-            raise self._misfit(every) from None
-
-    def _misfit(self, values: Mapping[str, Any]) -> InputError:
-        sizes = ", ".join(f"{n} has {np.shape(v)[-1]}" for n, v in values.items() if np.size(v) > 1)
-        return InputError(f"inputs and parameters that are arrays need the same number of values; {sizes}")
+        return evaluate_rates(self.rates, {n: q.value for n, q in self.parameters.items()}, values)
 
     def _rates(self, inputs: Mapping[str, Any]) -> np.ndarray:
         return self.evaluate({n: self.read_input(n, v) for n, v in inputs.items()})
@@ -310,7 +273,7 @@ class MarkovNeuron:
             raise InputError(f"t = {t!r:.60} is no time; give ms as a number or an array") from None
         if not np.all((times >= 0) & np.isfinite(times)):
             raise InputError(f"t = {t!r:.60} must be finite and not negative; for t -> inf use stationary()")
-        p = self.p0 if p0 is None else read_probabilities(p0, self.states)
+        p = self.p0 if p0 is None else transition.read_probabilities(p0, self.states)
         Q = self.generator(**inputs)
         batch = Q.shape[:-2]
         Q = Q.reshape(*batch, *(1,) * times.ndim, *Q.shape[-2:])
@@ -345,22 +308,8 @@ class MarkovNeuron:
             raise InputError(
                 f"isi() wants one value of each input and parameter, not {rates.shape[0]}; call it in a loop"
             )
-        p = self.stationary(**inputs)
-        D = np.zeros((len(self.states), len(self.states)))
-        flux = 0.0
-        for (a, b), r, fires in zip(self.transitions, rates, self.spiking, strict=True):
-            D[a, a] -= r
-            if fires:
-                flux += p[a] * r
-            elif a != b:
-                D[a, b] += r
-        if flux == 0.0:
-            return Intervals(np.inf, np.nan, np.nan)
-        recurrent = np.flatnonzero(p > 0)
-        m = np.linalg.solve(-D[np.ix_(recurrent, recurrent)], np.ones(len(recurrent)))
-        mean = 1.0 / flux
-        variance = max(2.0 * mean * float(p[recurrent] @ m) - mean**2, 0.0)
-        return Intervals(float(mean), float(variance), float(np.sqrt(variance) / mean))
+        mean, variance = chain.intervals(self.stationary(**inputs), rates, self.transitions, self.spiking)
+        return Intervals(mean, variance, float(np.sqrt(variance) / mean))
 
     def _needs_spike(self) -> None:
         if self.spike is None:
@@ -379,7 +328,10 @@ class MarkovNeuron:
         known = [*fields, "rates", *self.parameters, *self.inputs]
         given = dict(changes.get("rates") or {})
         if "states" not in changes:
-            given = {" -> ".join(self.states[i] for i in read_transition(k, self.states)): v for k, v in given.items()}
+            given = {
+                " -> ".join(self.states[i] for i in transition.read_transition(k, self.states)): v
+                for k, v in given.items()
+            }
         for key in changes:
             if key not in known and not given:
                 raise InputError(f"{self.name} has no '{key}'.{nearest(key, known)} It has: {', '.join(known)}")
@@ -418,26 +370,9 @@ class MarkovNeuron:
         return MarkovNeuron(**{k: data[k] for k in allowed[:-1] if k in data}, **values)
 
     def __str__(self) -> str:
-        lines = [self.name + (f": {self.about}" if self.about else "")]
+        from rheobase.model.table import write_chain
 
-        def add(key: str, rows: Sequence[str]) -> None:
-            lines.extend(f"  {key if i == 0 else '':<12}{row}" for i, row in enumerate(rows))
-
-        width = max(len(key) for key in self.rates)
-        add("states", textwrap.wrap(", ".join(self.states), 110))
-        add("rates", [f"{k:<{width}}  {print_rate(r)}" for k, r in self.rates.items()])
-        if self.spike is not None:
-            add("spike", [f"on {'' if '->' in self.spike else 'entering '}{self.spike}"])
-        start = self.start if isinstance(self.start, str) else ", ".join(f"{s}: {p:g}" for s, p in self.start.items())
-        add("start", [start])
-        items = ", ".join(f"{n} = {q}".replace(" ", "\0") for n, q in self.parameters.items())
-        add("parameters", [s.replace("\0", " ") for s in textwrap.wrap(items, 110, break_long_words=False)])
-        units = {n: self.dimensions.get(n) for n in self.inputs}
-        if units:
-            add("input", [", ".join(n + (f" in {d.unit}" if d else "") for n, d in units.items())])
-        if self.reference:
-            add("reference", textwrap.wrap(self.reference, 110))
-        return "\n".join(lines)
+        return write_chain(self)
 
     __repr__ = __str__
 
@@ -454,29 +389,6 @@ class MarkovNeuron:
 
     def __hash__(self) -> int:
         return hash(self._key())
-
-
-def _refuse_rate(key: str, r: np.ndarray, wrong: np.ndarray, values: Mapping[str, Any]) -> InputError:
-    bad = float(r[wrong].flat[0])
-    first = tuple(np.argwhere(wrong)[0])
-    # a rate that does not depend on an input has fewer axes than the input
-    at = [f"{n} = {np.broadcast_to(v, r.shape)[first]:g}" for n, v in values.items() if np.ndim(v) <= r.ndim]
-    fix = "max(0, ...)" if bad < 0 else "min(..., 100), or a smaller input"
-    where = f" for {', '.join(at)}" if at else ""
-    return InputError(f"the rate of '{key}' is {bad:g} kHz{where}; a rate is finite and not negative: use {fix}")
-
-
-def _check_reachable(model: MarkovNeuron) -> None:
-    seen = {i for i, p in enumerate(model.p0) if p > 0}
-    while new := {b for a, b in model.transitions if a in seen} - seen:
-        seen |= new
-    for i, s in enumerate(model.states):
-        if i not in seen:
-            start = model.start if isinstance(model.start, str) else ", ".join(model.start)
-            raise InputError(
-                f"the state '{s}' can never be reached from the start ({start}); add a rate"
-                f" that leads to it, such as '{model.states[min(seen)]} -> {s}', or leave the state out"
-            )
 
 
 def _plain_rates(model: MarkovNeuron) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def read_quantity(value: Any, name: str) -> Quantity:
             return Quantity(distribution, distribution.dimension)
         number, dimension = parse_quantity(text, name)
         return Quantity(number, dimension, " ".join(text.split()))
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         raise InputError(f"{name} = {value} is not a number; give a value such as 1.0 or '20 ms'")
     stripped = None if isinstance(value, int | float) else strip_units(value)
     if stripped is not None:
@@ -173,7 +173,7 @@ def read_quantity(value: Any, name: str) -> Quantity:
         return _from_array(np.array([p.value for p in parts], dtype=float), next(iter(dimensions), None), name)
     try:
         array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # the last of torch, of what still has a gradient
         raise InputError(
             f"{name} = {value!r:.60} is not a number; give a value such as '20 ms', a list or an array"
         ) from None

@@ -10,13 +10,14 @@ from typing import Any, Final
 import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch, nearest
+from rheobase.model.compute import compute
 from rheobase.model.dimensions import Inference, Monomial
 from rheobase.model.distribution import Distribution
 from rheobase.model.expression import RESERVED, Expression, normalise, parse_number
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.units import DIMENSIONLESS, Dimension, parse_unit
 
-__all__ = ["Rate", "find_inputs", "infer_dimensions", "print_rate", "read_rate", "read_value"]
+__all__ = ["Rate", "evaluate_rates", "find_inputs", "infer_dimensions", "print_rate", "read_rate", "read_value"]
 
 Rate = Quantity | Expression
 
@@ -109,6 +110,42 @@ def infer_dimensions(rates: Mapping[str, Rate], parameters: Mapping[str, Quantit
                 raise infer.mismatch(rate, rate.tree, f"a rate is per time (kHz), this is in {infer.unit(found)}")
     out = {n: infer.resolve(n) for n in (*parameters, *inputs)}
     return {n: DIMENSIONLESS if d is None and n in parameters else d for n, d in out.items()}
+
+
+def evaluate_rates(rates: Mapping[str, Rate], parameters: Mapping[str, Any], inputs: Mapping[str, Any]) -> np.ndarray:
+    """Return every rate in kHz, shape (..., n_rates), for plain values; refuse one that is negative or not finite."""
+    every = dict(parameters) | dict(inputs)
+    columns = []
+    for key, rate in rates.items():
+        try:
+            with np.errstate(all="ignore"):
+                value = rate.value if isinstance(rate, Quantity) else compute(rate.tree, every)
+            r = np.asarray(value, dtype=float)
+        except ValueError:
+            raise _misfit(every) from None
+        wrong = ~((r >= 0) & np.isfinite(r))
+        if wrong.any():
+            raise _refuse_rate(key, r, wrong, inputs)
+        columns.append(r)
+    try:
+        return np.stack(np.broadcast_arrays(*columns), axis=-1)
+    except ValueError:
+        raise _misfit(every) from None
+
+
+def _misfit(values: Mapping[str, Any]) -> InputError:
+    sizes = ", ".join(f"{n} has {np.shape(v)[-1]}" for n, v in values.items() if np.size(v) > 1)
+    return InputError(f"inputs and parameters that are arrays need the same number of values; {sizes}")
+
+
+def _refuse_rate(key: str, r: np.ndarray, wrong: np.ndarray, values: Mapping[str, Any]) -> InputError:
+    bad = float(r[wrong].flat[0])
+    first = tuple(np.argwhere(wrong)[0])
+    # a rate that does not depend on an input has fewer axes than the input
+    at = [f"{n} = {np.broadcast_to(v, r.shape)[first]:g}" for n, v in values.items() if np.ndim(v) <= r.ndim]
+    fix = "max(0, ...)" if bad < 0 else "min(..., 100), or a smaller input"
+    where = f" for {', '.join(at)}" if at else ""
+    return InputError(f"the rate of '{key}' is {bad:g} kHz{where}; a rate is finite and not negative: use {fix}")
 
 
 def print_rate(rate: Rate) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Final, final
 import numpy as np
 
 from rheobase.errors import InputError, RowError, UnitMismatch, nearest
+from rheobase.model.agreement import refuse_rows
 from rheobase.model.dimensions import Inference, Monomial
 from rheobase.model.distribution import Distribution
 from rheobase.model.expression import normalise
@@ -139,6 +140,7 @@ class Synapse:
         if delay not in _SEEN:
             raise InputError(f"delay = {delay!r:.60} must be 'axonal' or 'dendritic'; how long it is, connect says")
         texts = {"evolve": evolve, "on_pre": on_pre, "on_post": on_post, "on_reward": on_reward}
+        refuse_rows(values, tuple(texts), "synapse")
         rows = _read_rows(texts)
         quantities = {normalise(n).text: read_quantity(v, n) for n, v in values.items() if v is not None}
         told = {"name": name, "about": about, "reference": reference}

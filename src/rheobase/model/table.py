@@ -1,4 +1,4 @@
-"""The four-row table of a neuron: as text that reads back, as LaTeX, as HTML."""
+"""A neuron as a table of its rows: as text that reads back, as LaTeX, as HTML; a chain of states as text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from rheobase.errors import InputError
 
 if TYPE_CHECKING:
+    from rheobase.model.markov import MarkovNeuron
     from rheobase.model.neuron import Neuron
 
-__all__ = ["read_table", "write_html", "write_latex", "write_table"]
+__all__ = ["read_table", "write_chain", "write_html", "write_latex", "write_table"]
 
 _ROWS: Final = ("evolve", "receive", "threshold", "hazard", "reset", "refractory")
 _INDENT: Final = 14
@@ -47,6 +48,32 @@ def write_table(neuron: Neuron) -> str:
     if neuron.reference:
         add("reference", textwrap.wrap(neuron.reference, 110, break_long_words=False, break_on_hyphens=False))
     return "\n".join(out)
+
+
+def write_chain(model: MarkovNeuron) -> str:
+    """Return the table of a neuron that jumps between states, as text."""
+    from rheobase.model.rate import print_rate
+
+    lines = [model.name + (f": {model.about}" if model.about else "")]
+
+    def add(key: str, rows: list[str]) -> None:
+        lines.extend(f"  {key if i == 0 else '':<12}{row}" for i, row in enumerate(rows))
+
+    width = max(len(key) for key in model.rates)
+    add("states", textwrap.wrap(", ".join(model.states), 110))
+    add("rates", [f"{k:<{width}}  {print_rate(r)}" for k, r in model.rates.items()])
+    if model.spike is not None:
+        add("spike", [f"on {'' if '->' in model.spike else 'entering '}{model.spike}"])
+    start = model.start if isinstance(model.start, str) else ", ".join(f"{s}: {p:g}" for s, p in model.start.items())
+    add("start", [start])
+    items = ", ".join(f"{n} = {q}".replace(" ", "\0") for n, q in model.parameters.items())
+    add("parameters", [s.replace("\0", " ") for s in textwrap.wrap(items, 110, break_long_words=False)])
+    units = {n: model.dimensions.get(n) for n in model.inputs}
+    if units:
+        add("input", [", ".join(n + (f" in {d.unit}" if d else "") for n, d in units.items())])
+    if model.reference:
+        add("reference", textwrap.wrap(model.reference, 110))
+    return "\n".join(lines)
 
 
 def read_table(text: str) -> dict[str, Any]:

@@ -12,7 +12,15 @@ import numpy as np
 from rheobase.errors import InputError, nearest
 from rheobase.model.expression import RESERVED, normalise
 
-__all__ = ["read_name", "read_probabilities", "read_spike", "read_start", "read_states", "read_transition"]
+__all__ = [
+    "check_reachable",
+    "read_name",
+    "read_probabilities",
+    "read_spike",
+    "read_start",
+    "read_states",
+    "read_transition",
+]
 
 
 def read_states(states: Any) -> tuple[str, ...]:
@@ -93,3 +101,17 @@ def read_name(name: str) -> str:
     if not clean.isidentifier() or "__" in clean or clean.startswith("_") or clean in RESERVED | {"p0", "self"}:
         raise InputError(f"{name!r:.60} cannot be the name of a parameter")
     return clean
+
+
+def check_reachable(states: tuple[str, ...], p0: np.ndarray, transitions: tuple[tuple[int, int], ...]) -> None:
+    """Refuse states that can never be reached from the start."""
+    seen = {i for i, p in enumerate(p0) if p > 0}
+    while new := {b for a, b in transitions if a in seen} - seen:
+        seen |= new
+    for i, s in enumerate(states):
+        if i not in seen:
+            start = ", ".join(name for name, p in zip(states, p0, strict=True) if p > 0)
+            raise InputError(
+                f"the state '{s}' can never be reached from the start ({start}); add a rate"
+                f" that leads to it, such as '{states[min(seen)]} -> {s}', or leave the state out"
+            )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from rheobase.errors import InputError
 from rheobase.model.quantity import Quantity
+from rheobase.network.distance import Found, ask_all, ask_near, ask_pairs, values_of_distance
 from rheobase.network.network import Part, Projection
 from rheobase.network.pairs import draw_total, fixed_degree, skip, sort_pairs, split, unsigned
 from rheobase.network.rule import (
@@ -37,8 +38,6 @@ from rheobase.random import Fill, Numbers, derive_key
 __all__ = ["SOURCES", "Rows", "Synapses", "build", "expect_synapses", "is_built_in_pieces"]
 
 SOURCES: Final = 1024  # sources that share a stream of random numbers
-_BLOCK: Final = 1 << 20  # pairs looked at in one go
-_Found = Iterator[tuple[np.ndarray, np.ndarray]]
 _MOST: Final = 1 << 53  # pairs that a float can count
 
 
@@ -211,7 +210,7 @@ def _build_one(projection: Projection, key: int, fill: Fill | None) -> Synapses:
 
     def draw(value: Quantity | DistanceFunction, use: str, read: Callable[[Any], Any]) -> float | np.ndarray:
         if not isinstance(value, Quantity):
-            return _of_distance(projection, value, pre, post, read)
+            return values_of_distance(projection, value, pre, post, read)
         drawn = value.draw(len(pre), Numbers(derive_key(key, use), fill))
         return drawn[given] if value.shape else drawn  # type: ignore[index]
 
@@ -254,10 +253,10 @@ def _join(projection: Projection, key: int, what: str) -> tuple[np.ndarray, np.n
         case Pairs():
             pre, post, which = rule.pre, rule.post, np.arange(len(rule.pre))
         case Where():
-            pre, post = _collect(_ask(rule.function, rng, n_pre, n_post, what))
+            pre, post = _collect(ask_pairs(rule.function, rng, n_pre, n_post, what))
             which = None
         case Distance():
-            ask = _ask_all if rule.reach is None else _ask_near
+            ask = ask_all if rule.reach is None else ask_near
             pre, post = _collect(ask(projection, rule, rng, what))
             which = None
     if loops:
@@ -296,115 +295,6 @@ def _own_pairs(source: Part, target: Part) -> np.ndarray:
     return np.sort(place[has] * len(target) + has)
 
 
-def _collect(parts: _Found) -> tuple[np.ndarray, np.ndarray]:
+def _collect(parts: Found) -> tuple[np.ndarray, np.ndarray]:
     pre, post = zip(*parts, strict=True)
     return np.concatenate(pre).astype(np.int32), np.concatenate(post).astype(np.int32)
-
-
-def _blocks(n_pre: int, n_post: int, most: int = _BLOCK) -> _Found:
-    """Yield all pairs (i, j), sorted, some rows at a time."""
-    rows = max(1, most // n_post)
-    for a in range(0, n_pre, rows):
-        b = min(a + rows, n_pre)
-        yield np.repeat(np.arange(a, b), n_post), np.tile(np.arange(n_post), b - a)
-
-
-def _ask(
-    function: Callable[[np.ndarray, np.ndarray], Any],
-    rng: np.random.Generator,
-    n_pre: int,
-    n_post: int,
-    what: str,
-) -> _Found:
-    for i, j in _blocks(n_pre, n_post):
-        keep = _decide(function(i, j), rng, len(i), f"{what}: where(i, j)")
-        yield i[keep], j[keep]
-
-
-def _ask_all(projection: Projection, rule: Distance, rng: np.random.Generator, what: str) -> _Found:
-    a, b = _positions(projection)
-    for i, j in _blocks(len(a), len(b)):
-        d = _distances(a[i], b[j], projection.options.periodic)
-        keep = _decide(rule.function(d), rng, len(i), f"{what}: distance(d)")
-        yield i[keep], j[keep]
-
-
-def _ask_near(projection: Projection, rule: Distance, rng: np.random.Generator, what: str) -> _Found:
-    """Yield the pairs chosen among those within reach, found by k-d trees."""
-    from scipy.spatial import cKDTree
-
-    (a, b), extent = _positions(projection), projection.options.periodic
-    assert rule.reach is not None
-    box = None if extent is None else np.array(extent)
-    wrapped = [x if box is None else np.where((y := np.mod(x, box)) < box, y, 0.0) for x in (a, b)]
-    tree = cKDTree(wrapped[1], boxsize=box)
-    for start in range(0, len(a), 4096):
-        near = cKDTree(wrapped[0][start : start + 4096], boxsize=box).sparse_distance_matrix(
-            tree, rule.reach * (1.0 + 1e-9), output_type="ndarray"
-        )
-        near = near[np.lexsort((near["j"], near["i"]))]
-        i, j = near["i"] + start, near["j"]
-        d = _distances(a[i], b[j], extent)
-        i, j, d = i[d <= rule.reach], j[d <= rule.reach], d[d <= rule.reach]
-        keep = _decide(rule.function(d), rng, len(i), f"{what}: distance(d)")
-        yield i[keep], j[keep]
-
-
-def _positions(projection: Projection) -> tuple[np.ndarray, np.ndarray]:
-    a, b = projection.source.positions, projection.target.positions
-    assert a is not None  # connect has seen to it
-    assert b is not None
-    return a, b
-
-
-def _decide(answer: Any, rng: np.random.Generator, n: int, what: str) -> np.ndarray:
-    """Return which of n pairs are joined: as a function said, or drawn with the probability it gave."""
-    values = np.asarray(answer)
-    if values.dtype.kind not in "bifu" or values.shape not in ((), (n,)):
-        raise InputError(
-            f"{what} returned {values.dtype} of shape {values.shape}; it must return True or"
-            f" False or a probability for each of the {n} pairs"
-        )
-    if values.dtype == bool:
-        return np.broadcast_to(values, (n,))
-    out = np.atleast_1d(~((values >= 0) & (values <= 1)))
-    if out.any():
-        raise InputError(
-            f"{what} returned {np.atleast_1d(values)[out][0]:g}, which is no probability; return numbers from 0 to 1"
-        )
-    return rng.random(n) < values
-
-
-def _distances(a: np.ndarray, b: np.ndarray, extent: tuple[float, ...] | None) -> np.ndarray:
-    """Return the distances of points a and b, shape (n,); the shortest way around where space is periodic."""
-    square = np.zeros(len(a))
-    for axis in range(a.shape[1]):
-        way = np.abs(a[:, axis] - b[:, axis])
-        if extent is not None:
-            way = np.mod(way, extent[axis])
-            way = np.minimum(way, extent[axis] - way)
-        square += way * way
-    return np.sqrt(square)
-
-
-def _of_distance(
-    projection: Projection,
-    function: DistanceFunction,
-    pre: np.ndarray,
-    post: np.ndarray,
-    read: Callable[[Any], Any],
-) -> np.ndarray:
-    a, b = projection.source.places, projection.target.places
-    assert a is not None  # connect has seen to it
-    assert b is not None
-    out = np.empty(len(pre))
-    for start in range(0, len(pre), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        d = _distances(a[pre[part]], b[post[part]], projection.options.periodic)
-        q = read(function(d))
-        if q.shape not in ((), d.shape):
-            raise InputError(
-                f"a function of distance returned {q.shape[0]} values for {len(d)} synapses; it must return one each"
-            )
-        out[part] = q.value
-    return out

@@ -15,7 +15,9 @@ from typing import final
 import numpy as np
 
 from rheobase.errors import InputError, NotExact
-from rheobase.network.stimulus import Constant, Decay, Noise, Product, Pulses, Ramp, Sampled, Sine, Stimulus, Sum
+from rheobase.network.noise import Noise, frozen_key
+from rheobase.network.stimulus import Constant, Product, Stimulus, Sum
+from rheobase.network.waveforms import Decay, Pulses, Ramp, Sampled, Sine
 from rheobase.random import neuron_keys, normals
 
 __all__ = ["Generator", "generate"]
@@ -183,8 +185,6 @@ def _sine(s: Sine) -> Generator:
 
 
 def _noise(s: Noise, until: float, n: int, key: int) -> Generator:
-    from rheobase.network.stimulus import frozen_key
-
     if s.every is None:
         raise NotExact(
             "noise that is drawn anew at each step has no meaning without steps; give every=, the time a value is"

@@ -14,17 +14,9 @@ import numpy as np
 
 from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.quantity import Quantity, read_quantity
-from rheobase.network.stimulus import (
-    Decay,
-    Noise,
-    OrnsteinUhlenbeck,
-    Pulses,
-    Ramp,
-    Sampled,
-    Sine,
-    Stimulus,
-    Zap,
-)
+from rheobase.network.noise import Noise, OrnsteinUhlenbeck
+from rheobase.network.stimulus import Stimulus
+from rheobase.network.waveforms import Decay, Pulses, Ramp, Sampled, Sine, Zap
 from rheobase.units import parse_unit, to_number
 
 __all__ = [

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, final
 
 import numpy as np
 
@@ -14,13 +14,10 @@ from rheobase.errors import InputError, UnitMismatch
 from rheobase.model.quantity import Quantity, read_quantity
 from rheobase.network.inputs import frequency_in_khz, interval
 from rheobase.network.stimulus import Constant, Stimulus, as_stimulus
-from rheobase.random import derive_key, neuron_keys, uniforms
+from rheobase.random import derive_key, neuron_keys, uniforms_at, words
 from rheobase.units import Dimension, parse_unit
 
-__all__ = ["COARSE", "Poisson", "SpikeSource", "SpikeSum", "SpikeTrains", "as_source", "poisson", "spikes"]
-
-#: The mean from which Poisson counts are drawn with 31 bits: enough for six digits, and twice as fast as 52.
-COARSE: Final = 1e-3
+__all__ = ["Poisson", "SpikeSource", "SpikeSum", "SpikeTrains", "as_source", "poisson", "spikes"]
 
 #: Hands out (steps, neurons, weights) of the arrivals due at steps k0+1..k1, sorted by step then neuron.
 Arrivals = Callable[[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -190,7 +187,11 @@ class Poisson(SpikeSource):
                 raise InputError("poisson: the rate is negative")
             t = np.arange(k0, k1) * dt
             inside = (t >= self.on - 1e-6 * dt) & (t < self.off - 1e-6 * dt)
-            counts = poisson_counts(np.where(inside[:, None], expected, 0.0), uniforms(key, keys, k0, k1))
+
+            def fine(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+                return uniforms_at(key, keys[columns if count > 1 else 0 * columns], rows, k0)
+
+            counts = poisson_counts(np.where(inside[:, None], expected, 0.0), words(key, count, k0, k1), fine)
             counts = np.broadcast_to(counts, (k1 - k0, n))
             steps, neurons = np.nonzero(counts)
             if each:
@@ -234,29 +235,34 @@ class Poisson(SpikeSource):
         return np.concatenate(trains) if trains else np.empty(0), neurons, weights[neurons]
 
 
-def poisson_counts(expected: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Return Poisson counts with mean `expected` by inversion of the cumulative distribution at `u`.
+def poisson_counts(expected: np.ndarray, bits: np.ndarray, fine: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Any:
+    """Return Poisson counts with mean `expected` by inversion of the cumulative distribution, shape (rows, n).
 
-    From a mean of `COARSE` on the first 31 bits of u decide. Above a mean of 30 the quantile is found by SciPy.
+    The distribution is asked at (bits + fine)/65536, `bits` being whole numbers below 65536. `fine(rows, columns)` has
+    numbers in (0, 1), and is called only where they matter. Above a mean of 30 the quantile is found by SciPy.
     """
-    expected, u = np.broadcast_arrays(expected, u)
-    coarse = (np.minimum(np.floor(u * 2.0**31), 2.0**31 - 2) + 0.5) * 2.0**-31
-    u = np.where(expected < COARSE, u, coarse)
-    out = np.zeros(u.shape, dtype=np.int64)
+    expected, bits = np.broadcast_arrays(expected, bits)
+    out = np.zeros(bits.shape, dtype=np.int64)
     p = np.exp(-expected)
     total, large = p.copy(), expected > 30
-    left = (u > total) & ~large
-    k = 0
-    while left.any():
-        k += 1
-        p = p * expected / k
+    left = ~large
+    for k in range(500):
+        whole, rest = np.divmod(total * 65536.0, 1.0)
+        more = left & (bits > whole)
+        tied = np.nonzero(left & (bits == whole))
+        if len(tied[0]):
+            more[tied] = fine(*tied) > rest[tied]
+        left = more
+        if not left.any():
+            break
+        p = p * expected / (k + 1)
         total += p
-        out[left] = k
-        left &= (u > total) & (k < 500)
+        out[left] = k + 1
     if large.any():
         from scipy.stats import poisson as law
 
-        out[large] = law.ppf(u[large], expected[large]).astype(np.int64)
+        at = np.nonzero(large)
+        out[at] = law.ppf((bits[at] + fine(*at)) / 65536.0, expected[at]).astype(np.int64)
     return out
 
 

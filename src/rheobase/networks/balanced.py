@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rheobase.model.distribution import uniform
 from rheobase.model.neuron import Neuron
-from rheobase.model.zoo.synaptic import COBA, CUBA
+from rheobase.model.zoo.excitation_inhibition import COBA, CUBA
 from rheobase.network.network import Network
 from rheobase.network.sources import poisson
 from rheobase.network.values import read_count

@@ -8,7 +8,7 @@ class SmallNetwork {
     this.window = Math.round(delay / dt); // within a delay all neurons are independent
     this.weights = { exc: J, inh: -g * J, ext: J };
     const threshold = (1000 * values.theta) / (J * cE * values.tau); // Hz, of each of cE outer sources
-    this.expected = (drive * threshold * 1e-3 * cE) * dt;
+    this.expected = new Float64Array(n).fill((drive * threshold * 1e-3 * cE) * dt);
     this.outer = deriveKey(seed, "outside");
     this.targets = connect(nE, nI, cE, cI, deriveKey(seed, "synapses"));
     this.due = this.empty();
@@ -25,8 +25,7 @@ class SmallNetwork {
   // Carry on by one delay: what is sent in it arrives in the next.
   advance() {
     const { n, nE, expected, due, weights, targets } = this, to = this.k + this.window, next = this.empty();
-    const u = uniforms(this.outer, n, this.k, to), least = Math.exp(-expected);
-    for (let i = 0; i < u.length; i++) if (u[i] > least) due.ext[i] = weights.ext * poissonCount(expected, u[i]);
+    poissonCounts(this.outer, expected, this.k, to).forEach((count, i) => (due.ext[i] = weights.ext * count));
     const { spikes } = this.simulation.advance(to);
     for (let j = 0; j < spikes.length; j += 2) {
       const i = spikes[j + 1], port = i < nE ? "exc" : "inh", sums = next[port], w = weights[port], at = (spikes[j] - this.k - 1) * n;

@@ -172,19 +172,43 @@ function normals(key, n, k0, k1, neurons = key) {
   return out;
 }
 
-// Poisson counts of a given mean by inversion, as rheobase/network/sources.py draws them.
-function poissonCount(expected, u) {
+// Poisson counts of given means (one for each neuron) for steps k0..k1-1, row by row, as rheobase/network/sources.py draws
+// them: 16 random bits a neuron, four neurons to a hash; more bits where those do not decide.
+function poissonCounts(key, expected, k0, k1, on = () => true) {
+  const n = expected.length, own = mix(key ^ 0x5851f42d4c957f2dn), counts = new Int32Array((k1 - k0) * n);
+  const keys = neuronHalves(own, Math.ceil(n / 4)), steps = $stepHalves(own, k0, k1);
+  for (let k = 0; k < k1 - k0; k++) {
+    if (!on(k0 + k)) continue;
+    for (let i = 0, g = 0; i < n; i += 4, g++) {
+      $hash(keys[2 * g], keys[2 * g + 1], steps[2 * k], steps[2 * k + 1]);
+      const low = $word[1], high = $word[0];
+      for (let j = 0; j < 4 && i + j < n; j++) {
+        const half = j < 2 ? low : high, bits = j % 2 ? half >>> 16 : half & 0xffff;
+        counts[k * n + i + j] = $poissonCount(expected[i + j], bits, () => $uniform(key, i + j, k0 + k));
+      }
+    }
+  }
+  return counts;
+}
+
+// The number in (0, 1) that `uniforms` has for one neuron and step.
+function $uniform(key, i, k) {
+  const z = mix((neuronKey(key, i) + stepKey(key, k)) & $MASK);
+  return (Number(z >> 12n) + 0.5) * 2 ** -52;
+}
+
+function $poissonCount(expected, bits, fine) {
   if (expected <= 0) return 0;
   if (expected > 30) {
     // far from zero the law is a Gaussian to within the accuracy that is seen on a page
-    const z = Math.sqrt(2) * $inverseErf(2 * u - 1);
+    const z = Math.sqrt(2) * $inverseErf((2 * (bits + fine())) / 65536 - 1);
     return Math.max(0, Math.round(expected + z * Math.sqrt(expected)));
   }
-  if (expected >= 1e-3) u = (Math.min(Math.floor(u * 2147483648), 2147483646) + 0.5) / 2147483648;
   let p = Math.exp(-expected), total = p, k = 0;
-  while (u > total && k < 500) {
-    k++;
-    p = (p * expected) / k;
+  for (; k < 500; k++) {
+    const whole = Math.floor(total * 65536);
+    if (bits < whole || (bits === whole && fine() <= total * 65536 - whole)) break;
+    p = (p * expected) / (k + 1);
     total += p;
   }
   return k;

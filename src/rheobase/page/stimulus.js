@@ -79,14 +79,10 @@ function sampleCurrent(stimulus, dt, seed, name) {
 function samplePort(source, dt, seed, port, additive, n = 1) {
   const key = deriveKey(seed, "", "port", port);
   return (k0, k1) => {
-    const u = uniforms(key, n, k0, k1), counts = new Int32Array(u.length);
     const rates = typeof source.rate === "number" ? new Float64Array(n).fill(source.rate) : source.rate;
     const expected = rates.map((rate) => (rate * 1e-3) * dt);
-    for (let k = k0; k < k1; k++) {
-      const on = $after(k * dt, source.on ?? 0, dt) && k * dt < (source.off ?? Infinity) - $EDGE * dt;
-      if (on) for (let i = 0; i < n; i++) counts[(k - k0) * n + i] = poissonCount(expected[i], u[(k - k0) * n + i]);
-    }
-    return deliver(counts, source.weight, additive);
+    const on = (k) => $after(k * dt, source.on ?? 0, dt) && k * dt < (source.off ?? Infinity) - $EDGE * dt;
+    return deliver(poissonCounts(key, expected, k0, k1, on), source.weight, additive);
   };
 }
 

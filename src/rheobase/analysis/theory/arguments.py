@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rheobase.errors import InputError
 
-__all__ = ["CUT", "SQRT_PI", "Floats", "above", "integrate", "legendre", "plain", "positive"]
+__all__ = ["CUT", "SQRT_PI", "Floats", "above", "integrate", "legendre", "numbers", "plain", "positive"]
 
 Floats = NDArray[np.floating[Any]]
 
@@ -20,9 +20,17 @@ SQRT_PI = float(np.sqrt(np.pi))
 CUT = 40.0  # exp(-40) is below rounding
 
 
+def numbers(name: str, value: ArrayLike, unit: str) -> Floats:
+    """Return an argument as an array of numbers."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} = {value!r:.60} must be a plain number, or an array of them, in {unit}.") from None
+
+
 def positive(name: str, value: ArrayLike, unit: str, zero: bool = False) -> Floats:
     """Return an argument as an array, checked to be positive (or zero) and finite."""
-    array = np.asarray(value, dtype=np.float64)
+    array = numbers(name, value, unit)
     if not np.all(np.isfinite(array) & ((array >= 0) if zero else (array > 0))):
         kind = "zero or positive" if zero else "positive"
         raise InputError(f"{name} = {value!r} must be {kind} and finite, in {unit}.")

@@ -15,6 +15,7 @@ from rheobase.analysis.theory.arguments import (
     above,
     integrate,
     legendre,
+    numbers,
     plain,
     positive,
 )
@@ -140,7 +141,8 @@ def _siegert_limits(
     """Return (mu, sigma, tau, theta, v_r, t_ref, shift), checked and broadcast."""
     positive("sigma", sigma, "mV", zero=True), positive("tau", tau, "ms")
     positive("t_ref", t_ref, "ms", zero=True), positive("tau_s", tau_s, "ms", zero=True)
-    above("theta", theta, "v_r", v_r)
+    above("theta", numbers("theta", theta, "mV"), "v_r", numbers("v_r", v_r, "mV"))
+    numbers("mu", mu, "mV")
     arrays = [np.asarray(x, dtype=np.float64) for x in (mu, sigma, tau, theta, v_r, t_ref, tau_s)]
     if not np.all(np.isfinite(arrays[0])):
         raise InputError(f"mu = {mu!r} must be finite, in mV.")

@@ -13,7 +13,8 @@ from rheobase.derive.rest import is_current
 from rheobase.derive.structure import analyse, threshold_function
 from rheobase.engines.population import Population
 from rheobase.model.algebra import affine_parts, symbol
-from rheobase.network.stimulus import Pulses, Stimulus
+from rheobase.network.stimulus import Stimulus
+from rheobase.network.waveforms import Pulses
 
 __all__ = ["Described", "describe"]
 

@@ -12,12 +12,14 @@ from typing import Final
 from rheobase.model.neuron import Neuron
 from rheobase.model.zoo.adaptive import ALIF, MAT, LIFsfa, MihalasNiebur
 from rheobase.model.zoo.conductance import HH
+from rheobase.model.zoo.excitation_inhibition import COBA, CUBA
 from rheobase.model.zoo.generalised import GLIF
 from rheobase.model.zoo.integrate_and_fire import IAF, IF, LIF, fold_leak
-from rheobase.model.zoo.nonlinear import EIF, QIF, AdEx, Izhikevich, Izhikevich2007
+from rheobase.model.zoo.izhikevich import Izhikevich, Izhikevich2007
+from rheobase.model.zoo.nonlinear import EIF, QIF, AdEx
 from rheobase.model.zoo.patterns import izhikevich_pattern
 from rheobase.model.zoo.stochastic import SRM, EscapeLIF, NoisyLIF
-from rheobase.model.zoo.synaptic import COBA, CUBA, LIFalpha, LIFbiexp, LIFexp
+from rheobase.model.zoo.synaptic import LIFalpha, LIFbiexp, LIFexp
 
 __all__ = [
     "IF",

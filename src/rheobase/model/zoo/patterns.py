@@ -8,7 +8,7 @@ import numpy as np
 
 from rheobase.errors import InputError, nearest
 from rheobase.model.neuron import Neuron
-from rheobase.model.zoo.nonlinear import Izhikevich
+from rheobase.model.zoo.izhikevich import Izhikevich
 
 __all__ = ["izhikevich_pattern"]
 
