@@ -86,6 +86,46 @@ def test_the_closed_form_of_one_spike(w, printed):
     assert slope == pytest.approx(printed, abs=6e-5)
 
 
+@pytest.mark.parametrize("kind", ["LIF", "LIF, refractory", "v jumps", "two currents", "adaptive threshold", "perfect"])
+def test_neurons_side_by_side_fire_what_each_fires_by_itself(kind):
+    cases = load_cases()
+    name = next(k for k in cases.KINDS if kind in k)
+    cell = cases.KINDS[name](np.random.default_rng(3))
+    rng = np.random.default_rng(4)
+    given = learn.Spikes.from_lists([(rng.uniform(0, 30, 25), rng.integers(0, 4, 25)) for _ in range(3)], n=4)
+    found = []
+    for delays in (1.5, np.full((9, 4), 1.5)):  # one for all: every neuron hears the same; else each has a list
+        torch.manual_seed(0)
+        layer = learn.EventLayer(4, 9, cell, delays=delays, until="45 ms")
+        layer.weight.data.mul_(1.5)
+        out = layer(given)
+        (out.times * torch.arange(1.0, len(out) + 1)).sum().backward()
+        found.append((out.times.detach(), out.neurons, out.offsets, layer.weight.grad))
+    together, alone = found
+    assert len(together[0]) > 10
+    for a, b in zip(together[:3], alone[:3], strict=True):
+        assert torch.equal(a, b)
+    torch.testing.assert_close(together[3], alone[3], rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["LIF", "two currents", "adaptive threshold", "perfect"])
+def test_the_maximum_does_not_depend_on_how_arrivals_are_gone_through(kind):
+    cases = load_cases()
+    name = next(k for k in cases.KINDS if kind in k)
+    cell = cases.KINDS[name](np.random.default_rng(5)).replace(threshold=None, refractory=None)
+    rng = np.random.default_rng(6)
+    given = learn.Spikes.from_lists([(rng.uniform(0, 30, 25), rng.integers(0, 4, 25)) for _ in range(3)], n=4)
+    found = []
+    for delays in (1.5, np.full((9, 4), 1.5)):
+        torch.manual_seed(0)
+        layer = learn.EventLayer(4, 9, cell, delays=delays, until="45 ms", read="max v")
+        out = layer(given)
+        (out * torch.arange(1.0, 10.0)).sum().backward()
+        found.append((out.detach(), layer.weight.grad))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
 def test_results_do_not_depend_on_the_number_of_threads():
     torch.manual_seed(0)
     rng = np.random.default_rng(0)

@@ -12,6 +12,7 @@ import rheobase as rb
 torch = pytest.importorskip("torch")
 
 from rheobase import learn  # noqa: E402
+from rheobase.learn import event_run  # noqa: E402
 
 _LIF = {"E_L": 0, "theta": 1, "v_r": 0, "R": 1, "I": 0}
 
@@ -134,15 +135,15 @@ def pattern(net, given, times, out):
     found = []
     sources = [learn.Spikes(times, given.neurons, given.offsets, given.n), *out[:-1]]
     for layer, source, fired in zip(net, sources, out, strict=True):
-        delay = layer.delay.detach().expand(layer.n_out, layer.n_in)
-        own = layer.recurrent_delay.detach().expand(layer.n_out, layer.n_out) if layer.recurrent else None
+        delay = layer.delay.detach().expand(layer.n_out, layer.n_in).numpy()
+        own = layer.recurrent_delay.detach().expand(layer.n_out, layer.n_out).numpy() if layer.recurrent else None
         for b in range(source.batch):
-            (t, j), (mine, who) = source[b], fired[b]
-            found.append(who.tolist())
+            (t, j), (mine, who) = ([x.detach().numpy() for x in s[b]] for s in (source, fired))
+            found.append(who.tobytes())
             for i in range(layer.n_out):
                 arrivals = [t + delay[i, j], mine[who == i]]
                 arrivals += [mine + own[i, who]] if own is not None else []
-                found.append(torch.argsort(torch.cat(arrivals).detach(), stable=True).tolist())
+                found.append(np.argsort(np.concatenate(arrivals), kind="stable").tobytes())
     return found
 
 
@@ -160,13 +161,14 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
 
     Directions are random, one for each group of tensors, in which each tensor has the same weight. A direction is left
     out if spikes appear, vanish or pass arrivals within steps so small that finite differences with three steps
-    no longer agree to 5e-7 among themselves.
+    no longer agree to 5e-7 among themselves. Where three agree to 1e-8, smaller steps are not tried. Networks that fire
+    without measure are left out: no step leaves the order of so many spikes as it was.
     """
     _, net, given, rng = make_case(seed)
     times = given.times.clone().requires_grad_()
     out = run(net, times, given)
     wanted = pattern(net, given, times, out)
-    if len(out[-1]) == 0:
+    if not 0 < len(out[-1]) < 5000:
         return 0, 0.0
     weights = torch.from_numpy(rng.normal(size=len(out[-1])))
     (weights * out[-1].times).sum().backward()
@@ -198,8 +200,12 @@ def check_network(seed: int, levels: range = range(9)) -> tuple[int, float]:
             return float((weights * here[-1].times).sum()) if same else None
 
         largest = min(1e-2 / float(d.abs().max()) for d in directions)
-        found = [slope_along(value, min(3e-2, largest) / 4**k) for k in levels]
-        found = [f for f in found if f is not None]
+        found: list[float] = []
+        for k in levels:
+            slope = slope_along(value, min(3e-2, largest) / 4**k)
+            found += [] if slope is None else [slope]
+            if len(found) > 2 and max(found[-3:]) - min(found[-3:]) < 1e-8:
+                break
         spread = {k: max(found[k : k + 3]) - min(found[k : k + 3]) for k in range(len(found) - 2)}
         near = min(spread, key=lambda k: spread[k], default=None)
         if near is None or spread[near] > 5e-7 * len(moved):  # differences of rounding errors
@@ -218,7 +224,8 @@ def test_gradients_are_those_of_finite_differences(seed):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", range(10))
-def test_gradients_of_two_hundred_random_networks(block):
+def test_gradients_of_two_hundred_random_networks(block, monkeypatch):
+    monkeypatch.setattr(event_run, "_PRICE", 2.0)  # compile sooner: each kind is run for long
     compared = 0
     for seed in range(20 * block, 20 * block + 20):
         some, worst = check_network(seed)

@@ -12,9 +12,12 @@ refractoriness, which belongs to the spike before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["BACKWARD"]
+from rheobase.emit.event_seek import fill, indent
+
+__all__ = ["BACKWARD", "COLLECT_GENERAL", "COLLECT_SINGLE", "quick_back"]
 
 BACKWARD: Final = '''
 
@@ -84,7 +87,7 @@ def _arrive_back(_i, _source, _spike, {arguments}):
 
 
 def _record_back(_i, _r, {arguments}):
-    """Lead neuron _i back through a spike, or through an end of refractoriness."""
+    """Lead neuron _i back through a spike, or through an end of its refractoriness."""
     _before = _record[_r, 1] >> 1
     _after = _record[_r, 2] >> 1
     for _k in _range({size}):
@@ -223,7 +226,7 @@ def backward(_from_b, _to_b, {arguments}):
                 _w = min(_w, _latest)
         if _tracing:
             _count[3] = 0
-        for _i in _range(_len(_safe)):
+        for _i in _range({begins}):  # down to the start, where that is trained
             if _live[_i] == 1:
                 if _tracing:
                     for _k in _range({size}):
@@ -313,9 +316,11 @@ _modes_back(_i, _row, {arguments})
 #: Back through arrivals without refractoriness, between which every mode fades by a factor all neurons share.
 QUICK_BACK: Final = """
 if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
-{load}
+    {load}
+    _sum_in = 0.0
+    _sum_own = 0.0
     while _e > _stop and _e > _place and _a_source[_e - 1] < _sources:
-{step}
+        {step}
         _e -= 1
         _source = _a_source[_e]
         _g_weight[_i, _source] += {weight}
@@ -323,12 +328,32 @@ if _quick and _l_code[_i] == 0 and not _tracing and _live[_i] == 1:
             _to_time = _weight[_i, _source]*({time})
             if _source < _inputs:
                 _g_time[_a_spike[_e]] += _to_time
+                _sum_in += _to_time
             else:
                 _worth[_a_spike[_e]] += _to_time
-            if _uniform:
-                _g_delay[0, 0 if _source < _inputs else 1] += _to_time
-            else:
+                _sum_own += _to_time
+            if not _uniform:
                 _g_delay[_i, _source] += _to_time
-{store}
+    if _uniform and _timed:
+        _g_delay[0, 0] += _sum_in
+        _g_delay[0, 1] += _sum_own
+    {store}
     _l_at[_i] = _a_time[_e]
 """
+
+
+def quick_back(moving: Sequence[int], raised: Sequence[int]) -> str:
+    """Return the loop back through arrivals: of the modes some move, and arrivals raise some."""
+    needed = sorted({*moving, *raised})
+    load = [f"_l{k} = _l[_i, {k}]" for k in needed] + [f"_by{k} = _by_weight[0, {k}]" for k in raised]
+    late = [k for k in moving if k in raised]
+    parts = {
+        "load": [*load, *(f"_late{k} = _by_time[0, {k}]" for k in late)],
+        "step": [f"_l{k} *= _fading[_e, {k}]" for k in moving],
+        "store": [f"_l[_i, {k}] = _l{k}" for k in moving],
+    }
+    text = QUICK_BACK.strip()
+    for name, lines in parts.items():
+        text = indent(text, name, "\n".join(lines) or "pass")
+    weight = " + ".join(f"_l{k}*_by{k}" for k in raised) or "0.0"
+    return fill(text, {"weight": weight, "time": " + ".join(f"_l{k}*_late{k}" for k in late) or "0.0"})

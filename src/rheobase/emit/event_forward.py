@@ -9,10 +9,15 @@ time moves on by windows of their smallest delay. Each spike and each end of ref
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rheobase.emit.event_neuron import SEARCH
-from rheobase.emit.event_top import fill, watch_lines
+from rheobase.emit.event_neuron import APPROACH, SEARCH
+from rheobase.emit.event_seek import SEARCH_ALWAYS, SEEK_FIRST, below_lines, fill, indent, seek_function
+from rheobase.emit.event_sweep import sweep_function
+from rheobase.emit.event_top import glance_lines, watch_lines
+
+if TYPE_CHECKING:
+    from rheobase.emit.event_layer import EventPlan
 
 __all__ = ["ADVANCE", "forward_parts"]
 
@@ -55,6 +60,7 @@ def _advance(_b, _i, _n, _high, _w, {arguments}):
         _e += 1
         {quick}
 
+{sweep}
 
 def _element(_b, {arguments}):
     """Run one element of the batch; return 0, or what went wrong."""
@@ -82,7 +88,8 @@ def _element(_b, {arguments}):
             if _n < 0:
                 return 3
             _fade(_n, {arguments})
-        for _i in _range(_len(_safe)):
+        {sweep_all}
+        for _i in _range(0 if _swept else _len(_safe)):
             if not _uniform:
                 _n = _gather(_b, _i, _begin, _low, _high, {arguments})
                 if _n < 0:
@@ -151,87 +158,126 @@ _seen_now = glance(_x, _strict, _f, _row*_table, _p, _row*_layout)
 _safe[_i] = inf if _seen_now == inf else _at[_i]
 """
 
+_SWEEP_ALL: Final = """
+_swept = _quick and not _recurrent and not _tracing and _len(_read_time) == 0
+if _swept:
+    _error = _sweep(_b, _n, _high, {arguments})
+    if _error > 0:
+        return _error
+"""
+
+#: Through arrivals between which g surely stays below 0 (see `rheobase.emit.event_seek`).
 _QUICK: Final = """
 if _quick and _code[_i] == 0 and not _tracing:
-{load}
-    _t = _a_time[_e - 1]
-    _go = _safe[_i]
-    while _e < _n and _go >= _a_time[_e] and _a_source[_e] < _sources:
+    {load}
+    while _e < _n and _a_source[_e] < _sources:
+        {fade}
+        {test}
         {watch}
-{step}
         _w_i = _weight[_i, _a_source[_e]]
-{add}
-        _t = _a_time[_e]
+        {add}
         _e += 1
-{terms}
-        _up = {level} + 1e-15*({sizes})
-        _rise = {rises}
-        _go = inf if _up < 0.0 and _rise <= 0.0 else _t
-        if _up < 0.0 and _rise > 0.0 and _e < _n and -0.999999*_up > _rise*(_a_time[_e] - _t):
-            _go = _a_time[_e]
-{store}
-    _at[_i] = _t
-    _event[_i] = _t
-    _bound(_i, {arguments})
+    {store}
+    _at[_i] = _a_time[_e - 1]
+    _event[_i] = _at[_i]
+    _safe[_i] = _at[_i]
+    {bound}
+"""
+
+_TEST: Final = """
+{ends}
+_g = {level}
+_g_end = {end_level}
+_error = 4e-15*({sizes})
+_steep = {most}
+_flat = {least}
+if max(_g, _g_end) >= -_error:
+    break
+_wait = _a_time[_e] - _a_time[_e - 1]
+if _steep > 0.0 and _flat < 0.0 and {lines} >= -_error*(_steep - _flat):
+    break
 """
 
 
-def forward_parts(
-    size: int, single: bool, fires: bool, additive: bool, fixed: Sequence[int], unseen: Sequence[int], climbs: bool
-) -> dict[str, str]:
-    """Return the lines of the flow, the bound and the inner loop: one exponential a mode, or the kernels'.
-
-    Parameters
-    ----------
-    single : bool
-        Whether every mode is one real exponential.
-    fires, additive : bool
-        Whether there is a threshold; whether an arrival just adds a multiple of its weight.
-    fixed, unseen : sequences of int
-        Modes that do not change in time, and that the threshold does not see.
-    climbs : bool
-        Whether the maximum of a state is read.
-    """
+def forward_parts(plan: EventPlan) -> dict[str, str]:
+    """Return the lines of the flow, the bound and the inner loops: one exponential a mode, or the kernels'."""
+    size, climbs, additive, fires = plan.size, plan.climbs, plan.additive, plan.neuron.rows.threshold is not None
     watch = {"climb": "_here = min(_t, _until)\n_climb(_b, _i, _here, _e, {arguments})" if climbs else "pass"}
     watch["top"] = "_read_value[_b, 0, _i] = -inf" if climbs else "pass"
-    moving = [k for k in range(size) if k not in fixed]
-    if not single:
+    moving = [k for k in range(size) if k not in plan.fixed]
+    watch["glance"] = glance_lines(size, moving) if climbs and plan.single else "pass"
+    if not plan.single:
         flow = "pass_modes(_y, _i, _wait, _f, _row*_table, _p, _row*_layout, _work)"
         bound = _GLANCE.strip() if fires else "_safe[_i] = inf"
-        return {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": SEARCH.strip(), **watch}
-    seen = [k for k in range(size) if k not in unseen] or [0]
+        search = indent(SEARCH.strip(), "seek", SEARCH_ALWAYS.strip())
+        kept = {"flow": flow, "fade": "pass", "bound": bound, "quick": "", "search": search, "functions": ""}
+        kept |= {"sweep": "", "sweep_all": "_swept = False"}
+        return {**kept, "approach": APPROACH.strip(), **watch}
+    raised = [k for k in range(size) if k not in plan.deaf]
+    seen = [k for k in range(size) if k not in plan.unseen] or [0]
     rising = [k for k in moving if k in seen]
+    return {
+        "flow": "\n".join(f"_y[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass",
+        "fade": "\n".join(f"_fading[_e, {k}] = exp(_rate[0, {k}]*_wait)" for k in moving) or "pass",
+        "bound": _bound_lines(seen, rising) if fires else "_safe[_i] = inf",
+        "quick": _quick_lines(plan, moving, raised, seen, rising) if additive else "",
+        "approach": "pass",
+        "search": indent(SEARCH.strip(), "seek", SEEK_FIRST.strip()),
+        "functions": seek_function(seen, rising) if fires else "",
+        "sweep": sweep_function(moving, raised, seen, rising) if fires and additive else "",
+        "sweep_all": _SWEEP_ALL.strip() if fires and additive else "_swept = False",
+        **watch,
+    }
 
-    def terms(row: str, mode: str) -> str:
-        lines = [f"_a{k} = _seen[{row}, {k}]*{mode.format(k=k)}" for k in seen]
-        return "\n".join([*lines, *(f"_r{k} = _rate[{row}, {k}]*_a{k}" for k in rising)])
 
-    sums = {
+def _bound_lines(seen: Sequence[int], rising: Sequence[int]) -> str:
+    lines = [f"_a{k} = _seen[_row, {k}]*_y[_i, {k}]" for k in seen] + [
+        f"_r{k} = _rate[_row, {k}]*_a{k}" for k in rising
+    ]
+    parts = {
+        "terms": "\n".join(lines),
         "level": " + ".join(f"_a{k}" for k in seen),
         "sizes": " + ".join(f"abs(_a{k})" for k in seen),
         "rises": " + ".join(f"(_r{k} if _r{k} > 0.0 else 0.0)" for k in rising) or "0.0",
     }
-    bound = fill(_BOUND.strip(), sums | {"terms": terms("_row", "_y[_i, {k}]")}) if fires else "_safe[_i] = inf"
-    quick = ""
-    if additive:
-        parts = {
-            "load": "\n".join(f"    _y{k} = _y[_i, {k}]" for k in range(size)),
-            "step": "\n".join(f"        _y{k} *= _fading[_e, {k}]" for k in moving) or "        pass",
-            "add": "\n".join(f"        _y{k} += _gain[0, {k}]*_w_i" for k in range(size)),
-            "store": "\n".join(f"    _y[_i, {k}] = _y{k}" for k in range(size)),
-            "terms": "\n".join(f"        {line}" for line in terms("0", "_y{k}").splitlines()),
-        }
-        text = _QUICK.strip()
-        if not fires:
-            sums = {"level": "-1.0", "sizes": "0.0", "rises": "0.0"}
-            parts["terms"] = ""
-        parts["watch"] = watch_lines(size, moving) if climbs else "pass"
-        quick = fill(text, parts | sums)
-    return {
-        "flow": "\n".join(f"_y[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass",
-        "fade": "\n".join(f"_fading[_e, {k}] = exp(_rate[0, {k}]*_wait)" for k in moving) or "pass",
-        "bound": bound,
-        "quick": quick,
-        "search": SEARCH.strip(),
-        **watch,
+    return fill(_BOUND.strip(), parts)
+
+
+def _quick_lines(
+    plan: EventPlan, moving: Sequence[int], raised: Sequence[int], seen: Sequence[int], rising: Sequence[int]
+) -> str:
+    """Return the loop over arrivals at a neuron that is not refractory, in the modes."""
+    climbs, fires = plan.climbs, plan.neuron.rows.threshold is not None
+    every = range(plan.size)
+    load = [f"_y{k} = _y[_i, {k}]" for k in every] + [f"_gain{k} = _gain[0, {k}]" for k in raised]
+    load += [f"_h{k} = _rate[0, {k}]" for k in moving] if fires or climbs else []
+    ends = [f"_a{k} = _seen{k}*_y{k}" for k in seen] + [f"_z{k} = _seen{k}*_f{k}" for k in rising]
+    ends += [f"_r{k} = _h{k}*_a{k}" for k in rising] + [f"_q{k} = _h{k}*_z{k}" for k in rising]
+    test = {
+        "ends": "\n".join(ends),
+        "level": " + ".join(f"_a{k}" for k in seen),
+        "end_level": " + ".join(f"_{'z' if k in rising else 'a'}{k}" for k in seen),
+        "sizes": " + ".join([f"abs(_a{k})" for k in seen] + [f"abs(_z{k})" for k in rising]),
+        "most": " + ".join(f"max(_r{k}, _q{k})" for k in rising) or "0.0",
+        "least": " + ".join(f"min(_r{k}, _q{k})" for k in rising) or "0.0",
+        "lines": below_lines("_g", "_g_end", "_steep", "_flat", "_wait"),
     }
+    if fires:
+        load += [f"_seen{k} = _seen[0, {k}]" for k in seen]
+    if climbs:
+        load += [f"_see{k} = _see[0, {k}]" for k in every] + ["_best = _read_value[_b, 0, _i]"]
+    changed = sorted({*moving, *raised})
+    faded = {k: f"_f{k}" if k in moving else f"_y{k}" for k in every}
+    parts = {
+        "load": load,
+        "fade": [f"_f{k} = _y{k}*_fading[_e, {k}]" for k in moving],
+        "test": fill(indent(_TEST.strip(), "ends", test["ends"]), test).splitlines() if fires else [],
+        "watch": watch_lines(plan.size, moving).splitlines() if climbs else [],
+        "add": [f"_y{k} = {faded[k]}" + (f" + _gain{k}*_w_i" if k in raised else "") for k in changed],
+        "store": [f"_y[_i, {k}] = _y{k}" for k in changed],
+        "bound": ["_bound(_i, {arguments})"] if not fires else [],
+    }
+    text = _QUICK.strip()
+    for name, lines in parts.items():
+        text = indent(text, name, "\n".join(lines) or "pass")
+    return text

@@ -39,14 +39,14 @@ def exprel(x):
 _ARGUMENTS: Final = (
     # what arrives: times, neurons, where each element's begin; readings
     *("_in_time", "_in_neuron", "_in_offset", "_read_time", "_read_state", "_read_value"),
-    *("_inputs", "_sources", "_weight", "_delay", "_uniform", "_delay_in", "_delay_own"),
+    *("_inputs", "_sources", "_weight", "_weight_of", "_delay", "_uniform", "_delay_in", "_delay_own"),
     *("_short_in", "_long_in", "_short_own", "_long_own", "_recurrent", "_width", "_last", "_most"),
     # tables of the flow (see rheobase.derive.crossing), and of its modes where each is one exponential
     *("_f", "_p", "_table", "_layout", "_strict", "_rate", "_seen", "_gain", "_modes", "_quick"),
     *("_kind", "_start", "_first_code"),
     # of each neuron: modes, their time, what is certain, the last event, twice the table (+ 1 if refractory)
     *("_y", "_at", "_safe", "_event", "_code", "_same", "_x", "_work"),
-    *("_a_time", "_a_source", "_a_spike", "_fading"),
+    *("_a_time", "_a_source", "_a_spike", "_fading", "_lane", "_doubt", "_away"),
     *("_r_time", "_r_state", "_record", "_head", "_o_time", "_o_neuron", "_o_record"),
     *("_count", "_windows", "_o_size", "_records_at", "_outs_at", "_tracing", "_trace"),
     *("_until", "_see", "_f_down", "_p_down", "_f_up", "_p_up", "_top_time", "_top_place", "_top_slope", "_matrix"),
@@ -76,8 +76,8 @@ class EventPlan:
         Length of the augmented state.
     single, additive : bool
         Whether each mode is one real exponential; whether an arrival adds a multiple of its weight.
-    fixed, unseen : tuple of int
-        Modes that do not change in time, and that the threshold does not see.
+    fixed, unseen, deaf : tuple of int
+        Modes that do not change in time, that the threshold does not see, and that no arrival changes.
     climbs : bool
         Whether the maximum of a state is read.
     """
@@ -91,6 +91,7 @@ class EventPlan:
     additive: bool
     fixed: tuple[int, ...]
     unseen: tuple[int, ...]
+    deaf: tuple[int, ...]
     climbs: bool
 
 
@@ -116,7 +117,17 @@ def find_event_layer(plan: EventPlan, digest: str) -> EventSource:
 
     neuron = plan.neuron
     about = [neuron.name, write_rows(neuron), neuron.rows.texts, [*neuron.refractory.items()], plan.port, plan.kinds]
-    more = [plan.trained, plan.size, plan.single, plan.additive, plan.fixed, plan.unseen, plan.climbs, digest]
+    more = [
+        plan.trained,
+        plan.size,
+        plan.single,
+        plan.additive,
+        plan.fixed,
+        plan.unseen,
+        plan.deaf,
+        plan.climbs,
+        digest,
+    ]
     known = remember("event layer", [about, more], derive)
     text = read_module("event", known[0]) or _print(plan, digest)[0]
     return EventSource(write_module("event", text), *(tuple(names) for names in known[1:5]))
@@ -129,6 +140,7 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     from rheobase.emit.event_forward import ADVANCE, forward_parts
     from rheobase.emit.event_neuron import NEURON
     from rheobase.emit.event_rows import back_functions, lines_of_rows
+    from rheobase.emit.event_seek import fill
     from rheobase.emit.exact_loop import drop_flows
     from rheobase.emit.to_python import row_functions
 
@@ -137,33 +149,28 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     functions, calls = row_functions(neuron, nothing)
     backwards, back_calls = back_functions(neuron, plan.port, plan.trained)
     rows = lines_of_rows(plan, calls, back_calls)
-    forward = forward_parts(
-        size, plan.single, neuron.rows.threshold is not None, plan.additive, plan.fixed, plan.unseen, plan.climbs
-    )
+    forward = forward_parts(plan)
     if neuron.rows.threshold is None:
         forward["search"] = "_safe[_i] = inf"
     moving = [k for k in range(size) if k not in plan.fixed]
-    quick_back = ""
-    if plan.single and plan.additive:
-        every = range(size)
-        quick_back = top.fill(
-            back.QUICK_BACK.strip(),
-            {
-                "load": "\n".join(f"    _l{k} = _l[_i, {k}]" for k in every),
-                "step": "\n".join(f"        _l{k} *= _fading[_e, {k}]" for k in moving) or "        pass",
-                "weight": " + ".join(f"_l{k}*_by_weight[0, {k}]" for k in every),
-                "time": " + ".join(f"_l{k}*_by_time[0, {k}]" for k in moving) or "0.0",
-                "store": "\n".join(f"    _l[_i, {k}] = _l{k}" for k in every),
-            },
-        )
     single_flow = "\n".join(f"_l[_i, {k}] *= exp(_rate[_row, {k}]*_wait)" for k in moving) or "pass"
     arrive_back = back.ARRIVE_ADDITIVE.strip()
     if not plan.additive:
         arrive_back = back.ARRIVE_ANY.strip().replace("{receive}", rows["receive_back"])
     places = {**forward, **{k: v for k, v in rows.items() if k in ("mode", "left", "arrive", "reset", "release")}}
     text = _indented(
-        _indented(NEURON + (top.CLIMB if plan.climbs else "") + ADVANCE, places), places
+        _indented(
+            NEURON.replace("{functions}", forward["functions"].strip("\n"))
+            + (top.CLIMB if plan.climbs else "")
+            + ADVANCE.replace("{sweep}", forward["sweep"].strip("\n")),
+            places,
+        ),
+        places,
     )  # twice: the search holds the reset
+    if forward["sweep"]:  # which has it built in
+        begin = text.index("def _settle(")
+        settle = text[begin : text.index("\n\n\n", begin)].replace("def _settle(", "def _settle_here(", 1)
+        text = text.replace("def _sweep(", f"{settle}\n\n\ndef _sweep(", 1)
     text += _indented(
         back.BACKWARD,
         {
@@ -172,7 +179,9 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
             "arrive": arrive_back,
             "reset": rows["reset_back"],
             "release": rows["release_back"],
-            "quick": quick_back,
+            "quick": back.quick_back(moving, [k for k in range(size) if k not in plan.deaf])
+            if plan.single and plan.additive
+            else "pass",
             "top": top.TOP.strip() if plan.climbs else "_place = -1",
             "descend": top.DESCEND.strip() if plan.climbs else "pass",
             "edge": top.EDGE.strip() if plan.climbs else "pass",
@@ -181,12 +190,13 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
     parameters = sorted({name for name, _ in plan.kinds if re.search(rf"(?<!\w){name}(?!\w)", rows["used"])})
     arguments = [*_ARGUMENTS, *(f"_left_{s}" for s in neuron.refractory), *parameters, *_BACK]
     text, used = _pass_on(text, arguments)
-    text = top.fill(
+    text = fill(
         text,
         {
             "size": str(size),
             "square": str(size * size),
             "states": str(len(neuron.states)),
+            "begins": "_len(_safe)" if plan.trained else "0",
             "skip": "False and " if plan.climbs else "",
         },
     )
@@ -203,8 +213,6 @@ def _print(plan: EventPlan, digest: str) -> tuple[str, list[str], list[str], lis
         "_element",
         "_settle",
         "_advance",
-        "_record_back",
-        "_retreat",
         "_collect",
     }
     inner = [name for name in defined if name not in (*apart, "forward", "backward")]

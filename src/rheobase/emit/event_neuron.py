@@ -163,6 +163,7 @@ def _note(_b, _i, _kind_of, _e, _w, {arguments}):
     _head[_b, _i] = _r
     return _r
 
+{functions}
 
 def _settle(_b, _i, _to, _e, _w, {arguments}):
     """Bring neuron _i to where nothing happens before _to; return what went wrong."""
@@ -182,20 +183,24 @@ def _settle(_b, _i, _to, _e, _w, {arguments}):
             if _tracing:
                 _keep(_i, 1, {arguments})
             continue
-        if _safe[_i] > _at[_i]:
-            _flow(_i, _safe[_i], {arguments})
-            _bound(_i, {arguments})
-            if _safe[_i] >= _to:
-                return 0
+        {approach}
         {search}
     return 0
 '''
 
+#: Where modes are not single exponentials, less is searched if the neuron is brought first to where it may cross.
+APPROACH: Final = """
+if _safe[_i] > _at[_i]:
+    _flow(_i, _safe[_i], {arguments})
+    _bound(_i, {arguments})
+    if _safe[_i] >= _to:
+        return 0
+"""
+
 SEARCH: Final = """
-_read(_i, {arguments})
 _row = _code[_i] >> 1
 _from = _at[_i]
-_wait = first_crossing(_x, _to - _from, _strict, 0.0, _f, _row*_table, _p, _row*_layout, _work)
+{seek}
 if _wait != _wait:
     return 4
 if not _from + _wait < _to:

@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = ["Compiled", "compile_functions", "compiled_module", "plain_module", "
 _LOCK: Final = threading.RLock()
 _SUFFIX: Final = ".object"
 _INNER: Final[set[str]] = set()  # functions that are built into others
+_LISTED: Final[dict[str, Any]] = {}  # what object files the cache folder has, and when it was looked at
 _RUNNING: Final[set[str]] = set()  # files with compiled code in this process
 _OPTIONS: Final[dict[str, Any]] = {"nogil": True, "error_model": "numpy"}
 
@@ -88,9 +89,24 @@ def waiting(path: Path) -> float:
     """
     if path.stem in _RUNNING:
         return 0.0
-    if any(cache_folder().glob(f"{path.stem}.*{_SUFFIX}")):
+    if path.stem in _kept():
         return 0.003 if "llvmlite.binding" in sys.modules else 0.06
     return math.inf
+
+
+def _kept() -> Collection[str]:
+    """Return the names of the modules with object files; the folder is read again only where it has changed."""
+    folder = cache_folder()
+    try:
+        changed = folder.stat().st_mtime_ns
+        if _LISTED.get("at") != (folder, changed):
+            with os.scandir(folder) as files:
+                found = {file.name.partition(".")[0] for file in files if file.name.endswith(_SUFFIX)}
+            _LISTED.update(at=(folder, changed), names=found)
+    except OSError:
+        return ()
+    names: Collection[str] = _LISTED["names"]
+    return names
 
 
 def jit(function: Callable[..., Any], inline: bool = False) -> Any:

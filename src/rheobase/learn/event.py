@@ -23,6 +23,7 @@ from rheobase.learn.event_check import (
     read_until,
 )
 from rheobase.learn.event_run import Events, Job
+from rheobase.learn.event_space import Spaces
 from rheobase.learn.event_tables import Tables, build_tables, peak
 from rheobase.learn.event_values import EventValues
 from rheobase.learn.spikes import Spikes
@@ -155,6 +156,7 @@ class EventLayer(nn.Module):
         self._facts = exact_facts(self._neuron, ())
         self._adjoint = adjoint_facts(self._neuron, self._trained)
         self.values = EventValues(cell, values, self._trained, per_neuron, self.n_out)
+        self._spaces = Spaces()
         self._cached: tuple[Any, Tables] | None = None
         delay = read_delays(delays, 0.0, (self.n_out, self.n_in), "delays", 0.0)
         self._put("delay", delay, "delay" in names)
@@ -230,11 +232,12 @@ class EventLayer(nn.Module):
             most=_MOST if self.until < math.inf else _ENDLESS + 20 * _longest(spikes),
             threads=self.threads,
             shapes={p: tuple(x.shape) for p, x in zip(self._trained, trained, strict=True)},
-            in_neurons=spikes.neurons.cpu().numpy(),
-            in_offsets=spikes.offsets.cpu().numpy(),
+            in_neurons=np.ascontiguousarray(spikes.neurons.cpu().numpy()),
+            in_offsets=np.ascontiguousarray(spikes.offsets.cpu().numpy()),
             read_times=self._at,
             read_state=self._neuron.states.index(self._read[1]) if self._read else 0,
             keep=keep,
+            spaces=self._spaces,
         )
         times, readings = Events.apply(job, weight, delay, spikes.times.double(), *trained)
         offsets = torch.from_numpy(job.out_offsets)
@@ -254,14 +257,14 @@ class EventLayer(nn.Module):
         """Return weights [n_out, sources], delays likewise or, where they are shared, [1, 2], and whether they are."""
         self._hold(self.delay, 0.0)
         weight, delay = self.weight.double(), self.delay.double()
-        if not bool(torch.isfinite(weight).all()):
+        if not _is_finite(weight):
             raise InputError("the weights hold NaN or infinity; lower the learning rate, or clip gradients")
         if not self.recurrent:
             uniform = delay.ndim == 0
             return weight, torch.stack([delay, delay.detach()])[None] if uniform else delay, uniform
         self._hold(self.recurrent_delay, self._shortest)
         own_weight, own = self.recurrent_weight.double(), self.recurrent_delay.double()
-        if not bool(torch.isfinite(own_weight).all()):
+        if not _is_finite(own_weight):
             raise InputError("the recurrent weights hold NaN or infinity; lower the learning rate, or clip gradients")
         weight = torch.cat([weight, own_weight], 1)
         if delay.ndim == 0 and own.ndim == 0:
@@ -271,9 +274,9 @@ class EventLayer(nn.Module):
 
     def _hold(self, delay: Tensor, low: float) -> None:
         """Bring delays back that an optimiser has made too short."""
-        if not bool(torch.isfinite(delay).all()):
+        if not _is_finite(delay):
             raise InputError("the delays hold NaN or infinity; lower the learning rate, or clip gradients")
-        if bool((delay < low).any()):
+        if float(np.min(delay.detach().cpu().numpy())) < low:
             with torch.no_grad():
                 delay.clamp_(min=low)
 
@@ -315,8 +318,12 @@ class EventLayer(nn.Module):
         return f"{self.n_in}, {self.n_out}, {self.cell.name}{more}{end}"
 
 
+def _is_finite(x: Tensor) -> bool:
+    return bool(np.isfinite(x.detach().cpu().numpy()).all())
+
+
 def _longest(spikes: Spikes) -> int:
-    return int(spikes.offsets.diff().max())
+    return int(np.diff(spikes.offsets.numpy()).max())
 
 
 def _with_integral(cell: Neuron, read: tuple[str, str] | None) -> Neuron:

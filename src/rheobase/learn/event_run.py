@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import pairwise
+from functools import lru_cache, partial
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
@@ -23,11 +21,11 @@ from rheobase.derive import search as _search
 from rheobase.derive.eventprop import AdjointFacts
 from rheobase.emit.to_numba import compiled_module, jit, plain_module, waiting
 from rheobase.errors import InputError
+from rheobase.learn.event_space import PARTS, Call, Part, Space, Spaces, arrival_lists, share
 from rheobase.learn.event_tables import Tables, parameter_gradients, scratch
 
 __all__ = ["Events", "Job"]
 
-_PARTS: Final = 8  # of a batch; gradients are summed part by part, so they do not depend on the number of threads
 _PATIENCE: Final = 20_000  # events of one element that plain Python may run
 _PRICE: Final = 10.0  # seconds that compiling takes: so long plain Python may run first, call by call
 _spent: dict[Path, float] = {}
@@ -59,7 +57,9 @@ class Job:
     read_times: np.ndarray
     read_state: int
     keep: bool
-    parts: list[_Part] = field(default_factory=list)
+    spaces: Spaces
+    space: Space | None = None
+    parts: list[Part] = field(default_factory=list)
     out_neurons: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     out_offsets: np.ndarray = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
 
@@ -67,19 +67,14 @@ class Job:
     def batch(self) -> int:
         return len(self.in_offsets) - 1
 
+    def __del__(self) -> None:
+        self.release()
 
-@final
-@dataclass(eq=False)
-class _Part:
-    """Some elements of the batch, their records and their spikes."""
-
-    low: int
-    high: int
-    arrays: dict[str, Any]
-
-    @property
-    def count(self) -> int:
-        return int(self.arrays["_count"][1])
+    def release(self) -> None:
+        """Give the memory back: nothing leads back through this call any more."""
+        if self.space is not None:
+            self.spaces.give(self.space)
+        self.space, self.parts = None, []
 
 
 @final
@@ -90,9 +85,8 @@ class Events(torch.autograd.Function):
     def forward(ctx: Any, job: Job, weight: Tensor, delay: Tensor, times: Tensor, *trained: Tensor) -> Any:
         """Return the times of all output spikes, element by element, and the readings ``[batch, readings, n_out]``."""
         shared = _shared(job, _numpy(weight), _numpy(delay), _numpy(times))
-        edges = np.linspace(0, job.batch, min(_PARTS, job.batch) + 1).astype(int)
-        job.parts = [_make_part(job, int(a), int(b)) for a, b in pairwise(edges)]
-        _on_threads(job, lambda part, module: _forward_part(job, part, shared, module))
+        _divide(job)
+        _run_parts(job, partial(_forward_part, job), shared)
         job.out_neurons = np.concatenate([p.arrays["_o_neuron"][: p.count] for p in job.parts])
         sizes = shared["_o_size"]
         job.out_offsets = np.concatenate([[0], np.cumsum(sizes)])
@@ -100,7 +94,7 @@ class Events(torch.autograd.Function):
         ctx.kinds = [(x.dtype, x.device) for x in (weight, delay, times, *trained)]
         out = torch.from_numpy(np.concatenate([p.arrays["_o_time"][: p.count] for p in job.parts]))
         if not job.keep:
-            job.parts = []
+            job.release()
         return out, torch.from_numpy(shared["_read_value"])
 
     @staticmethod
@@ -117,12 +111,14 @@ class Events(torch.autograd.Function):
             "_timed": bool(need[2] or need[3] or job.recurrent),
             "_collecting": any(job.adjoint.flow[p] for p in names),
         }
+        assert job.space is not None
+        job.space.clear_gradients(len(job.parts))
         begin = 0
         for part in job.parts:
-            part.arrays["_worth"] = np.concatenate([worth[begin : begin + part.count], np.zeros(1)])
+            part.put("_worth", np.concatenate([worth[begin : begin + part.count], np.zeros(1)]))
             begin += part.count
-        _on_threads(job, lambda part, module: _backward_part(job, part, common, module))
-        summed = {name: sum(p.arrays[name] for p in job.parts) for name in _gradients(job)}
+        _run_parts(job, partial(_backward_part, job), common)
+        summed = job.space.sum_gradients(len(job.parts))
         slopes = job.start_slopes() if names else {}
         found = parameter_gradients(job.tables, job.adjoint, slopes, summed) if names else {}
         grads = [summed["_g_weight"], summed["_g_delay"], common["_g_time"]]
@@ -159,6 +155,7 @@ def _shared(job: Job, weight: np.ndarray, delay: np.ndarray, times: np.ndarray) 
         "_inputs": job.n_in,
         "_sources": weight.shape[1],
         "_weight": weight,
+        "_weight_of": np.ascontiguousarray(weight.T),
         "_delay": delay,
         "_uniform": job.uniform,
         "_delay_in": float(inside.flat[0]),
@@ -180,13 +177,25 @@ def _shared(job: Job, weight: np.ndarray, delay: np.ndarray, times: np.ndarray) 
     }
 
 
-def _make_part(job: Job, low: int, high: int) -> _Part:
+def _divide(job: Job) -> None:
+    """Give the job memory, part by part, with room for what arrives."""
     size = job.tables.system.size
-    room = 256 + 2 * (high - low) * job.n_out
-    widest = int(np.diff(job.in_offsets[low : high + 1]).max(initial=0)) + len(job.read_times) + 64
-    arrays = {
+    job.space = job.spaces.take(lambda: Space(lambda: _new_arrays(job), _gradients(job)))
+    job.parts = job.space.divide(job.batch)
+    widest = int(np.diff(job.in_offsets).max()) + len(job.read_times) + 64
+    for part in job.parts:
+        if len(part.arrays["_a_time"]) < widest:
+            for name, x in arrival_lists(widest + widest // 4, size).items():
+                part.put(name, x)
+        part.put("_most", job.most * job.n_out)
+
+
+def _new_arrays(job: Job) -> dict[str, Any]:
+    size = job.tables.system.size
+    room = 256 + 2 * -(-job.batch // min(PARTS, job.batch)) * job.n_out
+    return {
         **scratch(job.tables, job.n_out),
-        **_arrival_lists(widest, size),
+        **arrival_lists(64, size),
         "_r_time": np.empty(room),
         "_r_state": np.empty((room, size)),
         "_record": np.empty((room, 8), dtype=np.int64),
@@ -194,19 +203,9 @@ def _make_part(job: Job, low: int, high: int) -> _Part:
         "_o_neuron": np.empty(room, dtype=np.int64),
         "_o_record": np.empty(room, dtype=np.int64),
         "_count": np.zeros(8, dtype=np.int64),
-        "_most": job.most * job.n_out,
+        "_most": 0,
         "_tracing": False,
         "_trace": np.zeros((2, size)),
-    }
-    return _Part(low, high, arrays)
-
-
-def _arrival_lists(widest: int, size: int) -> dict[str, np.ndarray]:
-    return {
-        "_a_time": np.empty(widest),
-        "_a_source": np.empty(widest, dtype=np.int64),
-        "_a_spike": np.empty(widest, dtype=np.int64),
-        "_fading": np.ones((widest, size)),
     }
 
 
@@ -226,16 +225,17 @@ def _gradients(job: Job) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _on_threads(job: Job, work: Callable[[_Part, ModuleType], None]) -> None:
+def _run_parts(job: Job, work: Callable[[Part, _Runner], None], common: Mapping[str, Any]) -> None:
     """Run all parts of a job: in plain Python as long as that takes less than compiling; the same bits."""
     source = job.tables.source
     if _spent.get(source.path, 0.0) < _PRICE and not waiting(source.path) < math.inf:
         begin = perf_counter()
+        runner = _Runner(job, plain_module(source.path), common)
         try:
             with np.errstate(all="ignore"):
                 for part in job.parts:
-                    part.arrays["_most"] = min(_PATIENCE, job.most * job.n_out)
-                    work(part, plain_module(source.path))
+                    part.put("_most", min(_PATIENCE, job.most * job.n_out))
+                    work(part, runner)
             return
         except _TooManyError:  # for plain Python
             for part in job.parts:
@@ -243,65 +243,66 @@ def _on_threads(job: Job, work: Callable[[_Part, ModuleType], None]) -> None:
         finally:
             _spent[source.path] = _spent.get(source.path, 0.0) + perf_counter() - begin
             for part in job.parts:
-                part.arrays["_most"] = job.most * job.n_out
+                part.put("_most", job.most * job.n_out)
     module = compiled_module(
         source.path, source.inner, ("forward", "backward"), lambda: _kernels(job.tables.real), source.apart
     )
-    threads = min(job.threads, len(job.parts))
-    work(job.parts[0], module)  # compiles, if need be, before the threads meet
-    if threads < 2:
-        for part in job.parts[1:]:
-            work(part, module)
-    else:
-        list(_pool(threads).map(lambda part: work(part, module), job.parts[1:]))
+    runner = _Runner(job, module, common)  # compiles, if need be, before threads meet
+    share(job.parts, job.threads, lambda part: work(part, runner))
 
 
-@lru_cache(maxsize=4)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="rheobase")
+@final
+class _Runner:
+    """The loops of a module on the arguments of a job."""
+
+    def __init__(self, job: Job, module: ModuleType, common: Mapping[str, Any]) -> None:
+        assert job.space is not None
+        source, known, self.common = job.tables.source, job.space.known, common
+        self.again = "_g_time" in common and bool(common["_collecting"] or not job.tables.plan.additive)
+        if "_g_time" in common:
+            self.backward = Call(module.backward, source.backward, common, job.parts[0], known)
+        if "_g_time" not in common or self.again:
+            self.forward = Call(module.forward, source.forward, common, job.parts[0], known)
 
 
-def _forward_part(job: Job, part: _Part, shared: Mapping[str, Any], module: ModuleType) -> None:
-    source, at = job.tables.source, part.low
+def _forward_part(job: Job, part: Part, runner: _Runner) -> None:
+    at = part.low
     while True:
-        values = {**shared, **part.arrays, "_from_b": at, "_to_b": part.high}
-        at = int(module.forward(*(values[a] for a in source.forward)))
+        at = runner.forward(part, at, part.high)
         if at >= part.high:
             return
         _mend(job, part, at)
 
 
-def _backward_part(job: Job, part: _Part, common: Mapping[str, Any], module: ModuleType) -> None:
-    source, arrays = job.tables.source, part.arrays
-    arrays |= {name: np.zeros(shape) for name, shape in _gradients(job).items()}
-    arrays["_tracing"] = bool(common["_collecting"] or not job.tables.plan.additive)
-    if not arrays["_tracing"]:
-        values = {**common, **arrays, "_from_b": part.low, "_to_b": part.high}
-        module.backward(*(values[a] for a in source.backward))
+def _backward_part(job: Job, part: Part, runner: _Runner) -> None:
+    if not runner.again:
+        runner.backward(part, part.low, part.high)
         return
-    kept = arrays["_count"][:2].copy()  # each element is run again, noting all states, then led back
+    count = part.arrays["_count"]
+    kept = count[:2].copy()  # each element is run again, noting all states, then led back
+    part.put("_tracing", True)
     for b in range(part.low, part.high):
-        values = {**common, **arrays, "_from_b": b, "_to_b": b + 1}
-        arrays["_count"][0], arrays["_count"][1] = common["_records_at"][b], common["_outs_at"][b]
-        while int(module.forward(*({**values, **arrays}[a] for a in source.forward))) == b:
+        count[0], count[1] = runner.common["_records_at"][b], runner.common["_outs_at"][b]
+        while runner.forward(part, b, b + 1) == b:
             _mend(job, part, b)
-        module.backward(*({**values, **arrays}[a] for a in source.backward))
-    arrays["_count"][:2] = kept
-    arrays["_tracing"] = False
+        runner.backward(part, b, b + 1)
+    count[:2] = kept
+    part.put("_tracing", False)
 
 
-def _mend(job: Job, part: _Part, element: int) -> None:
+def _mend(job: Job, part: Part, element: int) -> None:
     """Make room where there was too little, or raise what cannot be mended."""
     a = part.arrays
     code, neuron = int(a["_count"][6]), int(a["_count"][4])
     name = job.tables.plan.neuron.name
     if code == 1:
         for key in _GROWS:
-            a[key] = np.concatenate([a[key], np.empty_like(a[key])])
+            part.put(key, np.concatenate([a[key], np.empty_like(a[key])]))
     elif code == 3:
-        a |= _arrival_lists(2 * len(a["_a_time"]), job.tables.system.size)
+        for key, x in arrival_lists(2 * len(a["_a_time"]), job.tables.system.size).items():
+            part.put(key, x)
     elif code == 6:
-        a["_trace"] = np.zeros((2 * int(a["_count"][3]) + 2, job.tables.system.size))
+        part.put("_trace", np.zeros((2 * int(a["_count"][3]) + 2, job.tables.system.size)))
     elif code == 2:
         raise InputError(
             f"neuron {neuron} of {name} fires without end at one instant (element {element}): the reset leaves it at or"

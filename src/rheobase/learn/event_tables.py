@@ -117,6 +117,7 @@ def build_tables(
         found is not None,
         tuple(int(k) for k in range(size) if single and np.all(rates[:, k] == 0.0)),
         tuple(int(k) for k in range(size) if single and np.all(seen[:, k] == 0.0)),
+        tuple(int(k) for k in range(size) if single and np.all(gain[:, k] == 0.0)),
         top is not None,
     )
     return Tables(plan, system, arrays, values, start, system.real)
@@ -142,7 +143,8 @@ def scratch(tables: Tables, n: int) -> dict[str, Any]:
     size, states = tables.system.size, len(tables.plan.neuron.states)
     return {
         "_y": np.zeros((n, size)),
-        **{name: np.zeros(n) for name in ("_at", "_safe", "_event", "_carry", "_owed", "_l_at")},
+        "_lane": np.zeros((2, size, n)),
+        **{name: np.zeros(n) for name in ("_at", "_safe", "_event", "_carry", "_owed", "_l_at", "_doubt", "_away")},
         **{name: np.zeros(n, dtype=np.int64) for name in ("_code", "_same", "_l_code", "_live", "_rec")},
         **{name: np.zeros(size) for name in ("_x", "_l_x", "_x_after")},
         **{name: np.zeros(states) for name in ("_l_new", "_f_before", "_f_after")},
