@@ -238,7 +238,7 @@ def _object_code(function: Callable[..., Any], kinds: Sequence[str]) -> bytes:
             flags,
             {},
         )
-        if result.fndesc.restype not in (types.none, types.int64):
+        if types.unliteral(result.fndesc.restype) not in (types.none, types.int64):
             raise TypeError(f"{function.__name__} returns {result.fndesc.restype}")
         library = result.library
         library.add_ir_module(_entry_module(result.target_context, result.fndesc))
@@ -334,7 +334,7 @@ def _entry_module(context: Any, description: Any) -> Any:
             small = context.get_value_type(kind)
             arguments.append(value if small == word else build.trunc(value, small))
     status, out = context.call_conv.call_function(build, called, description.restype, description.argtypes, arguments)
-    count = out if description.restype == types.int64 else ir.Constant(word, 0)
+    count = out if types.unliteral(description.restype) == types.int64 else ir.Constant(word, 0)
     build.ret(build.select(status.is_error, ir.Constant(word, native.RAISED), count))
     return module
 
