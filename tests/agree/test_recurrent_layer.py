@@ -73,7 +73,7 @@ def test_compiled_products_equal_the_plain_text(real):
         for lo in (0, 64):
             module.spread(lo, lo + 64, 1, T, n, B, 64, g, z, out, row, of, count, tile)
         found.append((total[1:], out[:, :n]))
-    assert module.arrive.machine_code(0, n, 1, 2, n, across, given, z, total, who, many) is not None  # kept, not Numba's
+    assert module.arrive.machine_code(0, n, 1, 2, n, across, given, z, total, who, many) is not None
     spikes = z.reshape(T, B, n)[:-1].astype(float)
     right = (
         given.reshape(T, B, n)[1:] + spikes @ across.astype(float),

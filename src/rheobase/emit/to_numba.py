@@ -223,6 +223,7 @@ def _object_code(function: Callable[..., Any], kinds: Sequence[str]) -> bytes:
     from numba.core.compiler import Flags, compile_extra
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.registry import cpu_target
+    from numba.core.types.misc import unliteral
 
     flags = Flags()
     options = {"nopython": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False, **_OPTIONS}
@@ -238,7 +239,7 @@ def _object_code(function: Callable[..., Any], kinds: Sequence[str]) -> bytes:
             flags,
             {},
         )
-        if types.unliteral(result.fndesc.restype) not in (types.none, types.int64):
+        if unliteral(result.fndesc.restype) not in (types.none, types.int64):
             raise TypeError(f"{function.__name__} returns {result.fndesc.restype}")
         library = result.library
         library.add_ir_module(_entry_module(result.target_context, result.fndesc))
@@ -309,6 +310,7 @@ def _entry_module(context: Any, description: Any) -> Any:
     """Return the LLVM module of the entry: words are read, the function is called, its number is returned."""
     from llvmlite import ir
     from numba.core import types
+    from numba.core.types.misc import unliteral
 
     word = ir.IntType(64)
     module = context.create_module("entry")
@@ -334,7 +336,7 @@ def _entry_module(context: Any, description: Any) -> Any:
             small = context.get_value_type(kind)
             arguments.append(value if small == word else build.trunc(value, small))
     status, out = context.call_conv.call_function(build, called, description.restype, description.argtypes, arguments)
-    count = out if types.unliteral(description.restype) == types.int64 else ir.Constant(word, 0)
+    count = out if unliteral(description.restype) == types.int64 else ir.Constant(word, 0)
     build.ret(build.select(status.is_error, ir.Constant(word, native.RAISED), count))
     return module
 
