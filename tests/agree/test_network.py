@@ -227,7 +227,7 @@ def test_counts_that_16_bits_do_not_decide(mean: float, monkeypatch: pytest.Monk
 
 
 def test_plain_python_is_the_compiled_loop(unbroken: rb.NetworkRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rheobase.engines.network._SMALL", 10**9)
+    monkeypatch.setattr("rheobase.engines.network.SMALL", 10**9)
     plain = rb.simulate(mixture(), until=12, engine=rb.Clock(), **KEPT)
     compiled = unbroken.spikes
     early = compiled.times <= 12 + 1e-9

@@ -268,7 +268,7 @@ def test_same_seed_same_bits(tmp_path: Path) -> None:
 
 def test_plain_python_has_the_bits_of_compiled_code(monkeypatch: pytest.MonkeyPatch) -> None:
     run = rb.simulate(learning(n=110), until=60, engine=rb.Clock(threads=1), seed=5, record=False)
-    monkeypatch.setattr("rheobase.engines.network._SMALL", 1 << 60)
+    monkeypatch.setattr("rheobase.engines.network.SMALL", 1 << 60)
     assert_same(run, rb.simulate(learning(n=110), until=60, seed=5, record=False))
 
 
