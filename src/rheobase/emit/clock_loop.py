@@ -234,19 +234,15 @@ def clock_source(
     body += over_all(flows, [*part, *store, *fire, *count_down])
     for p in late:
         changed = [f"_at_{j.state}[_i] = _got_{j.state}" for j in neuron.rows.receive[p]]
-        one, each = (
-            ["for _m in _range(len(_told)):", *_indent(["_i = _told[_m]", *load, *deliver(p, w)[:1], *changed])]
-            for w in ("_w", "_force[_m]")
-        )
+        one = ["_i = _told[_m]", *load, *deliver(p, f"_force[_index(_each_{p}*_m)]")[:1], *changed]
         body += [
+            f"_each_{p} = 1 if _packed_{p} > 0 else 0",  # one loop for both, as compiling two takes half a second
             f"for _h in _range(_some_{p}):",
             f"    _told = _onto_{p}[_heads_{p}[_h]:_ends_{p}[_h]]",
-            f"    if _packed_{p} == 0:",
-            f"        _w = _weight_{p}[_rows_{p}[_h]]",
+            f"    _w = _heads_{p}[_h]//_packed_{p} - len(_told) if _packed_{p} > 0 else _rows_{p}[_h]",
+            f"    _force = _weight_{p}[_w:]",
+            "    for _m in _range(len(_told)):",
             *_indent(one, 2),
-            "    else:",
-            f"        _force = _weight_{p}[_heads_{p}[_h]//_packed_{p} - len(_told):]",
-            *_indent(each, 2),
         ]
     if test is not None:
         after = [*load, f"{unpack(states)} = {call('_reset')}", *store]
