@@ -60,7 +60,7 @@ def stream_network(
 
     def go_on(until: Any, threads: int | None, progress: bool) -> NetworkRun:
         end = to_number(until, "ms", "until")
-        chosen = Clock(engine.dt, engine.method, threads or engine.threads, engine.precision)
+        chosen = _with_threads(engine, threads or None)
         return stream_network(net, end, chosen, seed, recordings, progress, stream.path, False, snapshot)
 
     return open_recording(stream.path, net, go_on, snapshot)

@@ -29,18 +29,27 @@ ARRIVE: Final = (*_FIRST, "_size", "_across", "_given", "_z", "_total", "_who", 
 SPREAD: Final = (*_FIRST, "_size", "_batch", "_share", "_g", "_z", "_out", "_row", "_who", "_many", "_tile")
 
 
-def _add_wide(out, r, i, rows, k, listed, l, count):  # type: ignore[no-untyped-def]
-    """Add the sum of listed rows to a part of a row: compiled code does so in registers."""
-    for q in range(count):
-        for n in range(WIDE):
-            out[r, i + n] += rows[listed[l, q], k + n]
+def _adder(width: int) -> Callable[..., None]:
+    """Return what adds the sum of listed rows to `width` numbers of a row; compiled code does so in registers."""
+
+    def add(out, r, i, rows, k, listed, l, count):  # type: ignore[no-untyped-def]
+        for q in range(count):
+            for n in range(width):
+                out[r, i + n] += rows[listed[l, q], k + n]
+
+    return add
 
 
-def _add_narrow(out, r, i, rows, k, listed, l, count):  # type: ignore[no-untyped-def]
-    """As `_add_wide`, for fewer numbers."""
-    for q in range(count):
-        for n in range(_NARROW):
-            out[r, i + n] += rows[listed[l, q], k + n]
+_add_wide, _add_narrow = _adder(WIDE), _adder(_NARROW)
+
+
+def _list_firing(z, k, begin, size, listed, l):  # type: ignore[no-untyped-def]
+    """Write down which of `size` neurons from `begin` on fired at step k; return how many."""
+    fired, many = z[k, begin : begin + size], 0
+    for j in range(size):
+        listed[l, many] = j
+        many += 1 if fired[j] != 0 else 0
+    return many
 
 
 def arrive(_lo, _hi, _k0, _k1, _size, _across, _given, _z, _total, _who, _many):  # type: ignore[no-untyped-def]
@@ -52,11 +61,7 @@ def arrive(_lo, _hi, _k0, _k1, _size, _across, _given, _z, _total, _who, _many):
     first, last = _lo // _size, _hi // _size
     for k in range(_k0, _k1):
         for b in range(first, last):
-            before, many = _z[k - 1, b * _size : (b + 1) * _size], 0
-            for j in range(_size):
-                _who[b, many] = j
-                many += 1 if before[j] != 0 else 0
-            _many[b] = many
+            _many[b] = _list_firing(_z, k - 1, b * _size, _size, _who, b)
         for i in range(_lo, _hi):
             _total[k, i] = _given[k, i]
         for at in range(0, wide, WIDE):
@@ -84,11 +89,7 @@ def spread(_lo, _hi, _k0, _k1, _size, _batch, _share, _g, _z, _out, _row, _who, 
         for j in range(_size):
             _many[me, j] = 0
         for b in range(_batch):
-            before, many = _z[k - 1, b * _size : (b + 1) * _size], 0
-            for j in range(_size):
-                _row[me, many] = j
-                many += 1 if before[j] != 0 else 0
-            for q in range(many):
+            for q in range(_list_firing(_z, k - 1, b * _size, _size, _row, me)):
                 j = _row[me, q]
                 _who[me, j, _many[me, j]] = b
                 _many[me, j] += 1
@@ -112,4 +113,4 @@ def spike_products() -> Any:
 
         return {"_add_wide": row_adder(WIDE), "_add_narrow": row_adder(_NARROW)}
 
-    return compiled_module(Path(__file__), (), ("arrive", "spread"), given)
+    return compiled_module(Path(__file__), ("_list_firing",), ("arrive", "spread"), given)

@@ -114,14 +114,11 @@ class Sine(Stimulus):
         return take
 
 
-@final
 @dataclass(frozen=True)
-class Decay(Stimulus):
-    """amplitude exp(-(t - on)/tau) from `on`, 0 before."""
+class _Scaled(Stimulus):
+    """A waveform times an amplitude, which alone has a dimension, and a value for each neuron."""
 
     amplitude: Quantity
-    tau: float
-    on: float
 
     @property
     def dimension(self) -> Dimension | None:
@@ -130,6 +127,15 @@ class Decay(Stimulus):
     @property
     def size(self) -> int | None:
         return self.amplitude.shape[0] if self.amplitude.shape else None
+
+
+@final
+@dataclass(frozen=True)
+class Decay(_Scaled):
+    """amplitude exp(-(t - on)/tau) from `on`, 0 before."""
+
+    tau: float
+    on: float
 
     def start(self, dt: float, n: int, key: int) -> Sampler:
         a = as_row(self.amplitude)
@@ -144,22 +150,13 @@ class Decay(Stimulus):
 
 @final
 @dataclass(frozen=True)
-class Zap(Stimulus):
+class Zap(_Scaled):
     """A sine whose frequency rises linearly from `low` to `high` (kHz) between `on` and `off`."""
 
-    amplitude: Quantity
     low: float
     high: float
     on: float
     off: float
-
-    @property
-    def dimension(self) -> Dimension | None:
-        return self.amplitude.dimension
-
-    @property
-    def size(self) -> int | None:
-        return self.amplitude.shape[0] if self.amplitude.shape else None
 
     def start(self, dt: float, n: int, key: int) -> Sampler:
         a = as_row(self.amplitude)
